@@ -1,0 +1,78 @@
+"""Files and folders that are old or new after a crash, never half."""
+
+import errno
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def atomic_folder(target: Path) -> Iterator[Path]:
+    """An empty folder that takes the place of `target` once the block ends without an error.
+
+    Raises:
+        ValueError: the disk is full; `target` is as it was.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    draft = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+    try:
+        with _full_disk_explained(target):
+            draft.chmod(0o755)  # mkdtemp makes it private
+            yield draft
+            for path in draft.rglob("*"):
+                if path.is_file():
+                    _flush(path)
+        if target.exists():
+            old = draft.with_name(draft.name + "-old")
+            target.rename(old)
+            draft.rename(target)
+            shutil.rmtree(old)
+        else:
+            draft.rename(target)
+        _flush(target.parent)
+    except BaseException:
+        shutil.rmtree(draft, ignore_errors=True)
+        raise
+
+
+@contextmanager
+def atomic_file(target: Path) -> Iterator[Path]:
+    """A path to write to, which becomes `target` once the block ends without an error.
+
+    Raises:
+        ValueError: the disk is full; `target` is as it was.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    draft = target.with_name(f".{os.getpid()}-{target.name}")  # keeps the suffix
+    try:
+        with _full_disk_explained(target):
+            yield draft
+            _flush(draft)
+        draft.replace(target)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+@contextmanager
+def _full_disk_explained(target: Path) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        full = isinstance(error, OSError) and error.errno == errno.ENOSPC
+        if full or "No space left" in str(error):  # safetensors raises a class of its own
+            raise ValueError(
+                f"writing {target} needs more disk than is free; what was there before is intact: "
+                f"free some space and start the same command again"
+            ) from error
+        raise
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,47 @@
+"""What every source of cameras answers."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from jaxtyping import Float32
+from PIL import Image
+
+Corners = tuple[float, float, float, float, float, float, float, float]
+
+
+@dataclass(frozen=True)
+class PoseResult:
+    """The camera of one image and how far to trust it."""
+
+    cam2world: Float32[np.ndarray, "4 4"]
+    intrinsics: Float32[np.ndarray, "3 3"]
+    crop: Corners
+    """Corners (x, y) of the crop in source pixels, clockwise from the top left."""
+    confidence: float
+    reproj_px: float
+    """Residual of the landmarks in source pixels; 0 where nothing was fitted."""
+
+
+@dataclass(frozen=True)
+class Reject:
+    """Why an image is left out: the gate, the value found and the threshold it missed."""
+
+    gate: str
+    value: float
+    threshold: float
+
+
+class PoseEstimator(Protocol):
+    """A source of cameras; `name` is written into the column `estimator`."""
+
+    name: str
+
+    def estimate(self, image: Image.Image, image_id: str) -> PoseResult | Reject:
+        """The camera of an image, or why it has none."""
+        ...
+
+
+def whole_image(width: int, height: int) -> Corners:
+    """The crop that keeps everything."""
+    return (0.0, 0.0, float(width), 0.0, float(width), float(height), 0.0, float(height))

@@ -1,0 +1,38 @@
+"""The 3D branch imitates the 2D branch, patch by patch."""
+
+from jaxtyping import Float
+from pydantic import NonNegativeFloat
+from torch import Tensor
+
+from mimic3d.config import Config
+from mimic3d.losses.perceptual import Perceptual, PerceptualConfig
+
+
+class ImitationConfig(Config):
+    """Weights of what the 3D branch is taught with."""
+
+    weight: NonNegativeFloat = 1.0
+    """Weight of the perceptual distance to the 2D branch; 1 in the reference, which has no other
+    term."""
+    l1_weight: NonNegativeFloat = 0.0
+    """Weight of the mean absolute difference, which also pins down colour; 0 in the reference."""
+    adversarial_weight: NonNegativeFloat = 0.1
+    """Weight of the patch discriminator's verdict: 0.1 at 512 px, 0.2 at 256 and 128 in the
+    authors' settings."""
+    perceptual: PerceptualConfig = PerceptualConfig()
+    """The network that measures the distance."""
+
+
+def imitation_loss(
+    patch_3d: Float[Tensor, "n 3 h w"], patch_2d: Float[Tensor, "n 3 h w"],
+    perceptual: Perceptual, cfg: ImitationConfig,
+) -> Float[Tensor, ""]:  # fmt: skip
+    """Distance of a directly rendered patch to the same window of the super-resolved image.
+
+    The 2D patch is the target: no gradient reaches it (Mimic3D "3D-to-2D imitation").
+    """
+    target = patch_2d.detach()
+    loss = cfg.weight * perceptual(patch_3d, target).mean()
+    if cfg.l1_weight:
+        loss = loss + cfg.l1_weight * (patch_3d - target).abs().mean()
+    return loss

@@ -1,0 +1,1 @@
+"""Scores of image sets and of multi-view consistency."""

@@ -1,0 +1,1 @@
+"""Tensors to tensors: generator, discriminators and their parts."""

@@ -1,0 +1,51 @@
+"""The 2D branch: features rendered at low resolution -> image (EG3D's super-resolution)."""
+
+from jaxtyping import Float
+from pydantic import PositiveInt
+from torch import Tensor, nn
+
+from mimic3d.config import Config
+from mimic3d.networks.resample import resize
+from mimic3d.networks.synthesis import SynthesisBlock
+
+TWO_STEPS_FROM = 512  # image resolution from which both blocks upsample (EG3D)
+
+
+class SuperResolutionConfig(Config):
+    """Width of the super-resolution network."""
+
+    channels: PositiveInt = 64
+    """Channels of the last block, half as many as those of the first; where both blocks upsample
+    (images from 512 pixels) these numbers double (EG3D: 128, 64; 256, 128 at 512)."""
+
+
+class SuperResolution(nn.Module):
+    """Features, their first three channels as image_raw, and the last style vector -> image.
+
+    Two blocks. From 512 pixels both upsample and the input has a quarter of the resolution;
+    below, only the second does and the input has half of it.
+    """
+
+    def __init__(
+        self, cfg: SuperResolutionConfig, channels: int, w_dim: int, image_resolution: int
+    ):
+        super().__init__()
+        up = image_resolution >= TWO_STEPS_FROM
+        last = cfg.channels * (2 if up else 1)
+        half = image_resolution // 2
+        self.input_resolution = half // 2 if up else half
+        self.block0 = SynthesisBlock(channels, 2 * last, w_dim, half, 3, up)
+        self.block1 = SynthesisBlock(2 * last, last, w_dim, image_resolution, 3, up=True)
+
+    def forward(
+        self,
+        features: Float[Tensor, "n c h w"],
+        image_raw: Float[Tensor, "n 3 h w"],
+        ws: Float[Tensor, "n l w_dim"],
+    ) -> Float[Tensor, "n 3 h2 w2"]:
+        """The image, nominally in [-1, 1] but not bounded; without noise."""
+        styles = ws[:, -1:].expand(-1, 3, -1)
+        x = resize(features, self.input_resolution)
+        image = resize(image_raw, self.input_resolution)
+        x, image = self.block0(x, image, styles, "none")
+        return self.block1(x, image, styles, "none")[1]

@@ -1,0 +1,1 @@
+"""Light along rays through tri-planes; no GAN in sight."""

@@ -1,0 +1,138 @@
+"""Tri-planes and rays to pixels: the two-pass volume renderer behind one function."""
+
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import torch
+from einops import rearrange
+from jaxtyping import Float
+from pydantic import Field, PositiveInt
+from torch import Tensor
+
+from mimic3d.cameras import Scene
+from mimic3d.config import Config
+from mimic3d.rays import Rays
+from mimic3d.rendering.composite import interval_weights, sample_weights
+from mimic3d.rendering.depths import importance_depths, stratified_depths
+from mimic3d.rendering.triplane import Planes, sample_planes
+
+CHUNK_FLOATS = 2**26  # plane features held at once while no gradient is recorded: 256 MiB
+
+
+class RenderingConfig(Config):
+    """Samples along a ray."""
+
+    depth_resolution: int = Field(48, ge=4)
+    """Samples of the first pass, evenly spread between near and far."""
+    depth_resolution_importance: PositiveInt = 48
+    """Samples of the second pass, where the first one found density."""
+    legacy: bool = False
+    """Reproduce the reference's sampling (see `depths`) and its clamp of the depth map, for
+    converted checkpoints."""
+
+
+@runtime_checkable
+class Decode(Protocol):
+    """Features of points to raw densities and the first `channels` of their colour features."""
+
+    def __call__(
+        self, features: Float[Tensor, "n m c"], channels: int
+    ) -> tuple[Float[Tensor, "n m 1"], Float[Tensor, "n m k"]]: ...
+
+
+@dataclass(frozen=True)
+class Render:
+    """What a bundle of rays sees; depth is the mean distance along the unit ray, far if empty."""
+
+    features: Float[Tensor, "n r c"]
+    depth: Float[Tensor, "n r 1"]
+    opacity: Float[Tensor, "n r 1"]
+
+
+def query(
+    planes: Planes, decode: Decode, points: Float[Tensor, "n m 3"], scene: Scene, channels: int
+) -> tuple[Float[Tensor, "n m 1"], Float[Tensor, "n m k"]]:
+    """Raw densities and colour features at points in world units."""
+    return decode(sample_planes(planes, points * (2 / scene.box_warp)), channels)
+
+
+def render(
+    planes: Planes, decode: Decode, rays: Rays, scene: Scene, cfg: RenderingConfig,
+    channels: int, rng: torch.Generator | None = None,
+) -> Render:  # fmt: skip
+    """Volume-render rays in two passes (EG3D Sec. 4.1); features come out in [-1, 1].
+
+    Only the first `channels` colour features are decoded. Without `rng` the samples lie at fixed
+    places, so that the same scene and camera always give the same pixels; with it they are
+    stratified draws. Without gradients, rays go in chunks that bound memory.
+    """
+    num_samples = cfg.depth_resolution + cfg.depth_resolution_importance
+    width = len(planes) * 3 * planes[0].shape[2]
+    chunk = max(1, CHUNK_FLOATS // (rays.origins.shape[0] * num_samples * width))
+    if torch.is_grad_enabled() or chunk >= rays.origins.shape[1]:
+        return _render_chunk(planes, decode, rays, scene, cfg, channels, rng)
+    parts = [
+        _render_chunk(planes, decode, Rays(origins, directions), scene, cfg, channels, rng)
+        for origins, directions in zip(
+            rays.origins.split(chunk, dim=1), rays.directions.split(chunk, dim=1), strict=True
+        )
+    ]
+    return Render(
+        torch.cat([part.features for part in parts], dim=1),
+        torch.cat([part.depth for part in parts], dim=1),
+        torch.cat([part.opacity for part in parts], dim=1),
+    )
+
+
+def _render_chunk(
+    planes: Planes, decode: Decode, rays: Rays, scene: Scene, cfg: RenderingConfig,
+    channels: int, rng: torch.Generator | None,
+) -> Render:  # fmt: skip
+    def look(depths: Float[Tensor, "n r s"]):
+        points = rays.origins[:, :, None] + depths[..., None] * rays.directions[:, :, None]
+        logits, colors = query(
+            planes, decode, rearrange(points, "n r s xyz -> n (r s) xyz"), scene, channels
+        )
+        samples = depths.shape[-1]
+        return (
+            rearrange(logits, "n (r s) 1 -> n r s", s=samples),
+            rearrange(colors, "n (r s) c -> n r s c", s=samples),
+        )
+
+    first = stratified_depths(
+        scene.near, scene.far, cfg.depth_resolution, rays.origins, rng, cfg.legacy
+    )
+    first_logits, first_colors = look(first)
+    with torch.no_grad():
+        second = importance_depths(
+            first, interval_weights(first_logits, first), cfg.depth_resolution_importance,
+            rng, cfg.legacy,
+        )  # fmt: skip
+    second_logits, second_colors = look(second)
+
+    depths, order = torch.cat([first, second], dim=-1).sort(dim=-1)
+    logits = torch.cat([first_logits, second_logits], dim=-1).gather(-1, order)
+    weights = interval_weights(logits, depths)
+    shares = sample_weights(weights)
+    unsorted = torch.empty_like(shares).scatter(-1, order, shares)
+    split = first.shape[-1]
+    features = torch.einsum("nrs,nrsc->nrc", unsorted[..., :split], first_colors) + torch.einsum(
+        "nrs,nrsc->nrc", unsorted[..., split:], second_colors
+    )
+    opacity = weights.sum(dim=-1, keepdim=True)
+    if scene.white_back:
+        features = features + (1 - opacity)
+    depth = _mean_depth((shares * depths).sum(dim=-1, keepdim=True), opacity, depths, scene, cfg)
+    return Render(features * 2 - 1, depth, opacity)
+
+
+def _mean_depth(
+    weighted: Float[Tensor, "n r 1"], opacity: Float[Tensor, "n r 1"],
+    depths: Float[Tensor, "n r s"], scene: Scene, cfg: RenderingConfig,
+) -> Float[Tensor, "n r 1"]:  # fmt: skip
+    """Mean depth of what a ray hits; the legacy form clamps to the extremes of the whole call."""
+    if cfg.legacy:
+        depth = torch.nan_to_num(weighted / opacity, nan=float("inf"))
+        return depth.clamp(depths.min(), depths.max())
+    empty = 1e-6  # a ray with less than this in its way sees `far`
+    return (weighted + empty * scene.far) / (opacity + empty)

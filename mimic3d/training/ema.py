@@ -1,0 +1,34 @@
+"""G_ema: the running average of G that is evaluated and published."""
+
+import torch
+from pydantic import NonNegativeFloat, PositiveFloat
+from torch import nn
+
+from mimic3d.config import Config
+
+
+class EmaConfig(Config):
+    """Speed of the running average."""
+
+    half_life_kimg: PositiveFloat = 10.0
+    """Images after which an old weight counts half (StyleGAN2: 10 at batch 32)."""
+    rampup: NonNegativeFloat | None = 0.05
+    """Half-life at most this share of the images seen so far, so that a young average is not its
+    initialisation; null for a run that starts from a trained network."""
+
+
+def ema_beta(nimg: int, batch: int, cfg: EmaConfig) -> float:
+    """Share that the old average keeps in one step."""
+    half_life = cfg.half_life_kimg * 1000
+    if cfg.rampup is not None:
+        half_life = min(half_life, nimg * cfg.rampup)
+    return 0.5 ** (batch / max(half_life, 1e-8))
+
+
+@torch.no_grad()
+def update_ema(G_ema: nn.Module, G: nn.Module, beta: float) -> None:
+    """Move the averaged parameters towards G's and copy its buffers."""
+    averages, values = list(G_ema.parameters()), list(G.parameters())
+    torch._foreach_lerp_(averages, values, 1 - beta)
+    for average, value in zip(G_ema.buffers(), G.buffers(), strict=True):
+        average.copy_(value)

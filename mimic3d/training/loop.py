@@ -1,0 +1,163 @@
+"""THE loop: phases in turn, gradients averaged over microbatches and processes."""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from accelerate import Accelerator
+from jaxtyping import Float
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+from torch import Tensor, nn
+
+from mimic3d.config import Config
+from mimic3d.data.dataset import Batch
+from mimic3d.training.ema import EmaConfig, ema_beta, update_ema
+from mimic3d.training.phases import Moment, Phase, seeded_rng
+
+MAX_GRADIENT = 1e5  # replaces an infinite gradient, as in StyleGAN2
+
+
+class LoopConfig(Config):
+    """Length and rhythm of a training."""
+
+    total_kimg: PositiveFloat = 25000.0
+    """Budget in thousands of real images; a larger one continues a finished run."""
+    batch: PositiveInt = 32
+    """Images per step over all processes."""
+    microbatch: PositiveInt = 4
+    """Images per forward pass of one process; minibatch statistics and pose swapping see one
+    microbatch, so it is part of the result."""
+    tick_kimg: PositiveFloat = 4.0
+    """Images between two reports."""
+    snapshot_ticks: PositiveInt = 50
+    """Ticks between two saved states and sample grids."""
+    seed: NonNegativeInt = Field(0)
+    """Of the initial weights and of every random draw."""
+
+    @property
+    def total_nimg(self) -> int:
+        """The budget in images, in whole batches."""
+        return math.ceil(self.total_kimg * 1000 / self.batch) * self.batch
+
+
+@dataclass(frozen=True)
+class Tick:
+    """What happened since the tick before: means of all that the losses report."""
+
+    nimg: int
+    stats: dict[str, float]
+    is_snapshot: bool
+    is_last: bool
+
+
+def check_batch(cfg: LoopConfig, processes: int, key: str) -> None:
+    """Reject a batch that cannot be shared out evenly.
+
+    Raises:
+        ValueError: batch is no multiple of microbatch x processes.
+    """
+    if cfg.batch % (cfg.microbatch * processes):
+        raise ValueError(
+            f"{key}.batch must be a multiple of microbatch x processes = {cfg.microbatch} x "
+            f"{processes}, is {cfg.batch}; change {key}.batch, {key}.microbatch or num_workers in "
+            f"cluster.yaml"
+        )
+
+
+def train(
+    phases: Sequence[Phase], load: Callable[[int, int], Batch], G: nn.Module, G_ema: nn.Module,
+    accelerator: Accelerator, cfg: LoopConfig, ema: EmaConfig, nimg: int = 0,
+) -> Iterator[Tick]:  # fmt: skip
+    """Train from `nimg` images to the budget; yields a Tick every `tick_kimg`.
+
+    `load(start, num)` returns real images by their position in the endless stream. All phases of an
+    iteration see the same real images. Everything random follows from cfg.seed and nimg.
+    """
+    mine = _my_microbatches(cfg, accelerator)
+    modules = {id(phase.module): phase.module for phase in phases}.values()
+    for module in modules:
+        module.requires_grad_(False)
+    meter = _Meter(accelerator)
+    tick_nimg = cfg.tick_kimg * 1000
+    while nimg < cfg.total_nimg:
+        reals = [load(nimg + i * cfg.microbatch, cfg.microbatch) for i in mine]
+        for phase in phases:
+            if (nimg // cfg.batch) % phase.interval == 0:
+                _step(phase, reals, mine, nimg, accelerator, cfg, meter)
+        before, nimg = nimg, nimg + cfg.batch
+        update_ema(G_ema, G, ema_beta(nimg, cfg.batch, ema))
+        tick = int(nimg // tick_nimg)
+        is_last = nimg >= cfg.total_nimg
+        if tick > before // tick_nimg or is_last:
+            yield Tick(nimg, meter.take(), tick % cfg.snapshot_ticks == 0 or is_last, is_last)
+
+
+def _my_microbatches(cfg: LoopConfig, accelerator: Accelerator) -> range:
+    """Indices, within the global batch, of the microbatches of this process."""
+    count = cfg.batch // cfg.microbatch // accelerator.num_processes
+    first = accelerator.process_index * count
+    return range(first, first + count)
+
+
+def _step(
+    phase: Phase, reals: list[Batch], mine: range, nimg: int, accelerator: Accelerator,
+    cfg: LoopConfig, meter: "_Meter",
+) -> None:  # fmt: skip
+    phase.module.requires_grad_(True)
+    phase.optimizer.zero_grad(set_to_none=True)
+    styles = []
+    for real, index in zip(reals, mine, strict=True):
+        rng = seeded_rng(accelerator.device, cfg.seed, nimg, index, phase.name)
+        outcome = phase.loss(real, Moment(nimg / 1000, rng))
+        (outcome.loss * (phase.interval / len(mine))).backward()
+        meter.add(outcome.stats)
+        if outcome.mean_w is not None:
+            styles.append(outcome.mean_w)
+    phase.module.requires_grad_(False)
+    replaced = _average_gradients(phase.module, accelerator)
+    meter.add({f"replaced_gradients/{phase.name}": replaced})
+    phase.optimizer.step()
+    if styles and phase.track_w:
+        mean = torch.stack(styles).mean(dim=0)
+        phase.track_w(_mean_over_processes(mean, accelerator))
+
+
+def _average_gradients(module: nn.Module, accelerator: Accelerator) -> Float[Tensor, ""]:
+    """Mean over processes in place; returns how many values were not finite and were replaced."""
+    gradients = [p.grad for p in module.parameters() if p.grad is not None]
+    flat = torch.cat([g.flatten() for g in gradients])
+    flat = _mean_over_processes(flat, accelerator)
+    replaced = (~flat.isfinite()).sum().float()
+    flat = torch.nan_to_num(flat, nan=0.0, posinf=MAX_GRADIENT, neginf=-MAX_GRADIENT)
+    for gradient, mean in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
+        gradient.copy_(mean.view_as(gradient))
+    return replaced
+
+
+def _mean_over_processes(values: Float[Tensor, " m"], accelerator: Accelerator) -> Tensor:
+    if accelerator.num_processes == 1:
+        return values
+    return accelerator.reduce(values, reduction="mean")  # pyright: ignore[reportReturnType]
+
+
+class _Meter:
+    """Sums of reported scalars, kept on the device until a tick asks for their means."""
+
+    def __init__(self, accelerator: Accelerator):
+        self._accelerator = accelerator
+        self._sums: dict[str, Tensor] = {}
+        self._counts: dict[str, int] = {}
+
+    def add(self, stats: dict[str, Tensor]) -> None:
+        for name, value in stats.items():
+            self._sums[name] = self._sums.get(name, 0) + value.detach().double()
+            self._counts[name] = self._counts.get(name, 0) + 1
+
+    def take(self) -> dict[str, float]:
+        """Means over all processes since the last call."""
+        names = sorted(self._sums)
+        means = torch.stack([self._sums[name] / self._counts[name] for name in names])
+        means = _mean_over_processes(means, self._accelerator).tolist()
+        self._sums, self._counts = {}, {}
+        return dict(zip(names, means, strict=True))

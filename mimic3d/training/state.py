@@ -1,0 +1,120 @@
+"""All that a resumed run needs, on disk: networks, optimisers, counters. Randomness has no state."""
+
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from mimic3d.atomic import atomic_file, atomic_folder
+from mimic3d.networks.snapshot import checksum, load_weights, save_weights
+
+META = "state.json"
+FINISHED = "finished.json"
+KEEP = 2  # states kept: the newest, and the one before in case it is damaged later
+
+
+@dataclass
+class Progress:
+    """How far a run is, and what it reported on the way: one row of statistics per tick."""
+
+    nimg: int = 0
+    history: list[dict[str, float]] = field(default_factory=list)
+
+
+def save_state(
+    folder: Path, progress: Progress, networks: Mapping[str, nn.Module],
+    optimizers: Mapping[str, torch.optim.Optimizer],
+) -> None:  # fmt: skip
+    """Write a state into a folder of its own below `folder`, and drop the oldest ones.
+
+    Raises:
+        ValueError: the disk is full; the states before are intact.
+    """
+    with atomic_folder(folder / f"nimg-{progress.nimg:09d}") as draft:
+        tensors = {name: network.state_dict() for name, network in networks.items()}
+        tensors |= {f"{name}.adam": _adam_tensors(adam) for name, adam in optimizers.items()}
+        sha256 = {}
+        for name, weights in tensors.items():
+            path = draft / f"{name}.safetensors"
+            save_weights(path, weights)
+            sha256[path.name] = checksum(path)
+        meta = {"nimg": progress.nimg, "history": progress.history, "sha256": sha256}
+        (draft / META).write_text(json.dumps(meta))
+    for old in _states(folder)[:-KEEP]:
+        shutil.rmtree(old)
+
+
+def load_state(
+    folder: Path, networks: Mapping[str, nn.Module],
+    optimizers: Mapping[str, torch.optim.Optimizer],
+) -> Progress:  # fmt: skip
+    """Put the newest state below `folder` into the networks and optimisers; none is a fresh start.
+
+    Raises:
+        ValueError: the newest state is damaged.
+    """
+    states = _states(folder)
+    if not states:
+        return Progress()
+    newest = states[-1]
+    try:
+        meta = json.loads((newest / META).read_text())
+        progress, sha256 = Progress(meta["nimg"], meta["history"]), meta["sha256"]
+        for name, network in networks.items():
+            network.load_state_dict(load_weights(newest / f"{name}.safetensors", sha256))
+        for name, adam in optimizers.items():
+            _load_adam(adam, load_weights(newest / f"{name}.adam.safetensors", sha256))
+    except (OSError, KeyError, ValueError, RuntimeError) as error:
+        before = f"the one before, {states[-2].name}" if len(states) > 1 else "the beginning"
+        reason = str(error).splitlines()[0]
+        raise ValueError(
+            f"a state must be complete and unchanged, {newest} is not ({reason}); delete that "
+            f"folder to resume from {before}"
+        ) from error
+    return progress
+
+
+def prepare_state(folder: Path, total_nimg: int) -> None:
+    """Make `folder` ready for a run of this budget.
+
+    A run that finished at this budget, or went beyond it, starts anew; anything else is resumed.
+    """
+    states = _states(folder)
+    reached = int(states[-1].name.removeprefix("nimg-")) if states else 0
+    finished = folder / FINISHED
+    done = json.loads(finished.read_text())["nimg"] if finished.exists() else None
+    if reached > total_nimg or done == total_nimg:
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+
+
+def mark_finished(folder: Path, nimg: int) -> None:
+    """Remember that the outputs of a run of this budget are written."""
+    with atomic_file(folder / FINISHED) as path:
+        path.write_text(json.dumps({"nimg": nimg}))
+
+
+def _states(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.glob("nimg-*") if path.is_dir())
+
+
+def _adam_tensors(adam: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """Moments and step counts by the index of their parameter."""
+    state = adam.state_dict()["state"]
+    return {
+        f"{index}.{key}": torch.as_tensor(value)
+        for index, values in state.items()
+        for key, value in values.items()
+    }
+
+
+def _load_adam(adam: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in tensors.items():
+        index, key = name.split(".")
+        state.setdefault(int(index), {})[key] = tensor
+    adam.load_state_dict({"state": state, "param_groups": adam.state_dict()["param_groups"]})

@@ -1,0 +1,1 @@
+"""Runs any stage by its name, anywhere; knows nothing of GANs."""

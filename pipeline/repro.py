@@ -1,0 +1,62 @@
+"""`dvc repro` with one Ray head for all its stages; without any when there is nothing to do."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from types import FrameType
+
+from pipeline.cluster import find_address, load_settings
+from pipeline.head import local_head
+
+
+def main(arguments: list[str]) -> int:
+    """`python -m pipeline.repro [arguments of dvc repro]`, in the project folder."""
+    root = Path.cwd()
+    dvc = [sys.executable, "-m", "dvc"]
+    try:
+        settings = load_settings(root)
+        if find_address(settings, os.environ):
+            return _call([*dvc, "repro", *arguments])
+        if not arguments and is_up_to_date(root):
+            print("Nothing to do: all stages are up to date.")
+            return 0
+        most = max((row.num_workers for row in settings.local.values()), default=1)
+        with local_head(min_cpus=most):
+            return _call([*dvc, "repro", *arguments])
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except RuntimeError as error:
+        print(error, file=sys.stderr)
+        return 1
+
+
+def is_up_to_date(root: Path) -> bool:
+    """Whether DVC would run no stage."""
+    command = [sys.executable, "-m", "dvc", "status", "--json"]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True)
+    return done.returncode == 0 and json.loads(done.stdout or "null") == {}
+
+
+def _call(command: list[str]) -> int:
+    """Runs a command; signals go to it, and this process stays to clean up after it."""
+    process = subprocess.Popen(command)
+
+    def forward(number: int, frame: FrameType | None) -> None:
+        if number == signal.SIGTERM:  # the terminal itself sends SIGINT to both
+            process.terminate()
+
+    before = {each: signal.signal(each, forward) for each in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        code = process.wait()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    return code if code >= 0 else 128 - code
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,125 @@
+"""Runs a stage as a Ray job: submit or re-attach, follow, cancel, return its exit code."""
+
+import argparse
+import asyncio
+import contextlib
+import hashlib
+import importlib
+import importlib.util
+import os
+import shlex
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from pipeline.cluster import LOCAL, Address, Settings, find_address, load_settings, tracking_uri
+from pipeline.follow import Follower, connect
+from pipeline.head import local_head
+
+PASSED_ON = ("DVC_EXP_NAME", "HF_HOME", "HF_HUB_OFFLINE", "OMP_NUM_THREADS", "NO_COLOR")
+"""Variables a job gets from its submitter. Anyone on a cluster can read them: no secrets."""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """`python -m pipeline.run <stage>`, in the project folder; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m pipeline.run", description=__doc__)
+    parser.add_argument("stage", help="a module of stages/, such as pretrain")
+    stage = parser.parse_args(argv).stage
+    root = Path.cwd()
+    try:
+        if not (root / "stages" / f"{stage}.py").is_file():
+            known = sorted(path.stem for path in root.glob("stages/[a-z]*.py"))
+            raise ValueError(f"there is no stage {stage}; stages/ has {', '.join(known) or 'none'}")
+        params = importlib.import_module("stages.params").validate(stage, root).model_dump_json()
+        settings = load_settings(root)
+        with _reach(stage, settings) as address:
+            print(f"{stage}: on Ray at {address.url} ({address.source})", flush=True)
+            return _run(stage, root, fingerprint(stage, params, root), settings, address)
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except (ConnectionError, RuntimeError) as error:
+        print(f"{stage}: {error}", file=sys.stderr)
+        return 1
+
+
+def fingerprint(stage: str, params: str, root: Path) -> str:
+    """What makes two runs of a stage the same: its parameters, the code, and what DVC locked."""
+    digest = hashlib.sha256(f"{stage}\n{params}\n".encode())
+    files = [*sorted(root.glob("stages/*.py")), *sorted(root.glob("mimic3d/**/*.py"))]
+    for path in [*files, root / "dvc.lock"]:
+        if path.is_file():
+            digest.update(str(path.relative_to(root)).encode())
+            digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()[:12]
+
+
+@contextlib.contextmanager
+def _reach(stage: str, settings: Settings) -> Iterator[Address]:
+    """The Ray that runs already, else a head on this machine for this one stage."""
+    address = find_address(settings, os.environ)
+    if address:
+        settings.workers_of(stage, address.is_local)
+        yield address
+        return
+    workers = settings.workers_of(stage, is_local=True)
+    with local_head(min_cpus=workers.num_workers) as head:
+        yield head.address
+
+
+def _run(stage: str, root: Path, key: str, settings: Settings, address: Address) -> int:
+    client = connect(address)
+    about = {"stage": stage, "root": str(root), "fingerprint": key}
+    job = None if address.is_local else _find_running(client, about)
+    if job:
+        print(f"{stage}: attached to its running job {job}", flush=True)
+    follower = Follower(client, stage)
+    return asyncio.run(follower.run(job, lambda: _submission(about, settings, address, root)))
+
+
+def _submission(
+    about: dict[str, str], settings: Settings, address: Address, root: Path
+) -> dict[str, object]:
+    """Arguments of Ray's submit_job."""
+    stage, key = about["stage"], about["fingerprint"]
+    python = settings.python or sys.executable
+    command = [python, "-m", "pipeline.job", stage, "--fingerprint", key]
+    command += ["--local"] if address.is_local else []
+    environ = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+    environ |= {
+        "PYTHONPATH": str(root),
+        "MLFLOW_TRACKING_URI": tracking_uri(settings, root, os.environ),
+        LOCAL: "1" if address.is_local else "0",
+        "RAY_CHDIR_TO_TRIAL_DIR": "0",
+        "RAY_COLOR_PREFIX": "0",
+        "RAY_DEDUP_LOGS": "0",
+        "RAY_TRAIN_ENABLE_PRINT_PATCH": "0",  # it shows every line twice
+        "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0" if address.is_local else "1",
+        "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2" if address.is_local else "2",
+    }
+    return {
+        "entrypoint": f"cd {shlex.quote(str(root))} && exec {shlex.join(command)}",
+        "submission_id": f"{stage}-{key}-{os.urandom(3).hex()}",
+        "metadata": about,
+        "runtime_env": {"env_vars": environ},
+    }
+
+
+def _find_running(client, about: dict[str, str]) -> str | None:
+    """A job that computes just this already; another one for the same outputs is an error."""
+    for job in client.list_jobs():
+        found = job.metadata or {}
+        same_place = all(found.get(name) == about[name] for name in ("stage", "root"))
+        if not same_place or job.status.is_terminal():
+            continue
+        if found.get("fingerprint") == about["fingerprint"]:
+            return job.submission_id
+        raise ValueError(
+            f"job {job.submission_id} runs {about['stage']} in this folder with other parameters "
+            f"or code; wait for it or end it with `ray job stop {job.submission_id}`"
+        )
+    return None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,107 @@
+"""What a stage may report while it runs; the base class draws progress and keeps nothing."""
+
+import json
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+from tqdm import tqdm
+
+PROGRESS = "@progress"
+"""First word of a log line that carries the progress of a stage as JSON."""
+
+INTERVAL_SECONDS = 0.5
+
+
+class Tracker:
+    """Progress on stderr, and nothing else: what `python -m stages.<stage>` uses."""
+
+    def __init__(self) -> None:
+        self._bar = ProgressBar()
+
+    def log_params(self, params: Mapping[str, Any]) -> None:
+        """Keeps the resolved parameters; groups become dotted keys."""
+
+    def set_tags(self, tags: Mapping[str, str]) -> None:
+        """Keeps short facts about the run."""
+
+    def log_metrics(self, metrics: Mapping[str, float], nimg: int) -> None:
+        """Keeps one value of every metric at this many real images consumed."""
+
+    def log_image(self, key: str, image: Image.Image, nimg: int) -> None:
+        """Keeps a picture at this many real images consumed."""
+
+    def log_artifact(self, path: Path, folder: str = "") -> None:
+        """Keeps a copy of a file, or of all that lies in a folder."""
+
+    def log_snapshot(self, folder: Path, nimg: int) -> None:
+        """Keeps a copy of a snapshot and registers it as a version of the stage's model."""
+
+    def progress(self, done: float, total: float, text: str) -> None:
+        """Shows how far the stage is; `text` says what it is doing, in a few words."""
+        self._bar.show(done, total, text)
+
+
+class SilentTracker(Tracker):
+    """Keeps and shows nothing: every worker but the first."""
+
+    def progress(self, done: float, total: float, text: str) -> None:
+        """Shows nothing."""
+
+
+class RelayTracker(Tracker):
+    """Progress as marked lines on stdout, which the submitter of the job draws."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._next = 0.0
+
+    def progress(self, done: float, total: float, text: str) -> None:
+        """Prints a marked line, at most one in half a second but always the last."""
+        if time.monotonic() >= self._next or done >= total:
+            self._next = time.monotonic() + INTERVAL_SECONDS
+            record = json.dumps({"done": done, "total": total, "text": text})
+            print(f"{PROGRESS} {record}", flush=True)
+
+
+class ProgressBar:
+    """A tqdm bar on a terminal; elsewhere a plain line now and then."""
+
+    def __init__(self, plain_seconds: float = 15.0) -> None:
+        self._bar: tqdm[Any] | None = None
+        self._plain_seconds = plain_seconds
+        self._next = 0.0
+
+    def show(self, done: float, total: float, text: str) -> None:
+        """Draws the state; a stage that reached its total gets a fresh bar afterwards."""
+        if not sys.stderr.isatty():
+            self._show_plain(done, total, text)
+            return
+        if self._bar is None:
+            self._bar = tqdm(total=total, dynamic_ncols=True, unit_scale=True)
+        self._bar.total = total
+        self._bar.set_description_str(text, refresh=False)
+        self._bar.update(done - self._bar.n)
+        if done >= total:
+            self.close()
+
+    def write(self, line: str) -> None:
+        """Prints a line on stdout, above the bar."""
+        if self._bar is None:
+            print(line, flush=True)
+        else:
+            self._bar.write(line, file=sys.stdout)
+
+    def close(self) -> None:
+        """Leaves the bar as it stands and goes on below it."""
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+    def _show_plain(self, done: float, total: float, text: str) -> None:
+        if time.monotonic() >= self._next or done >= total:
+            self._next = time.monotonic() + self._plain_seconds
+            print(f"{text}: {done:g} of {total:g}", file=sys.stderr, flush=True)

@@ -1,0 +1,150 @@
+"""Ray Train workers that call a stage; a worker that dies is replaced and the stage resumes."""
+
+import importlib
+import os
+import shutil
+import sys
+import sysconfig
+import traceback
+import uuid
+from pathlib import Path
+from typing import Any
+
+from pipeline.cluster import Workers, cores
+from pipeline.mlflow_tracking import MlflowTracker, RunAddress
+from pipeline.tracking import RelayTracker, SilentTracker, Tracker
+
+MAX_RESTARTS = 3
+COLLECTIVE_SECONDS = 7200
+
+
+def run_stage(
+    stage: str, root: Path, address: RunAddress | None, workers: Workers, is_local: bool
+) -> None:
+    """Runs a stage to its end, on Ray Train workers or, with 0 of them, in this process.
+
+    Raises:
+        ValueError: what the stage has to say to its user.
+    """
+    if workers.num_workers == 0:
+        _call_stage(stage, root, _tracker(address))
+        return
+    for restarts in range(MAX_RESTARTS + 1):
+        name = f"{stage}-{uuid.uuid4().hex[:8]}"
+        try:
+            _fit(name, stage, root, address, workers, is_local)
+            return
+        except _WorkerDied as error:
+            if restarts == MAX_RESTARTS:
+                raise RuntimeError(
+                    f"{stage}: {error}, {MAX_RESTARTS} restarts did not help"
+                ) from None
+            print(f"{stage}: {error}; starting again from its last state", file=sys.stderr)
+        finally:
+            shutil.rmtree(_storage(root) / name, ignore_errors=True)
+
+
+class _WorkerDied(Exception):
+    """A worker process or its machine went away; the stage itself raised nothing."""
+
+
+class StageError(Exception):
+    """What a stage has to say to its user, on its way from a worker to the job."""
+
+
+def _fit(
+    name: str,
+    stage: str,
+    root: Path,
+    address: RunAddress | None,
+    workers: Workers,
+    is_local: bool,
+) -> None:
+    import ray
+    from ray.exceptions import RayError
+    from ray.train import FailureConfig, RunConfig, ScalingConfig, WorkerGroupError
+    from ray.train.torch import TorchConfig, TorchTrainer
+
+    if not ray.is_initialized():
+        ray.init(address="auto", logging_level="warning")
+    use_gpu, resources = _resources(workers, ray.cluster_resources(), is_local)
+    trainer = TorchTrainer(
+        _train,
+        train_loop_config={"stage": stage, "root": str(root), "address": address},
+        torch_config=TorchConfig(timeout_s=COLLECTIVE_SECONDS),
+        scaling_config=ScalingConfig(
+            num_workers=workers.num_workers, use_gpu=use_gpu, resources_per_worker=resources
+        ),
+        run_config=RunConfig(
+            name=name,
+            storage_path=str(_storage(root)),
+            failure_config=FailureConfig(max_failures=0),  # Ray would retry mistakes of users too
+        ),
+    )
+    try:
+        trainer.fit()
+    except WorkerGroupError as error:
+        causes = [getattr(each, "_base_exc", each) for each in error.worker_failures.values()]
+        for cause in causes:
+            if isinstance(cause, StageError):
+                raise ValueError(str(cause)) from None
+        if any(isinstance(cause, RayError) for cause in causes):
+            raise _WorkerDied("a worker process died") from None
+        raise
+
+
+def _train(config: dict[str, Any]) -> None:
+    """What every worker does; only the first reports."""
+    import ray.train
+
+    root = Path(config["root"])
+    os.chdir(root)
+    is_first = ray.train.get_context().get_world_rank() == 0
+    tracker = _tracker(config["address"]) if is_first else SilentTracker()
+    try:
+        _call_stage(config["stage"], root, tracker)
+    except ValueError as error:
+        raise StageError(str(error)) from None
+
+
+def _call_stage(stage: str, root: Path, tracker: Tracker) -> None:
+    try:
+        importlib.import_module("stages.params").run_stage(stage, root, tracker)
+    except ValueError as error:
+        if _is_ours(error):
+            raise
+        raise RuntimeError(f"{stage} failed in a library: {error}") from error
+
+
+def _is_ours(error: ValueError) -> bool:
+    """Whether a line of this project raised it, to tell the user; else it is a bug to trace."""
+    frames = traceback.extract_tb(error.__traceback__)
+    file = frames[-1].filename if frames else ""
+    return "site-packages" not in file and not file.startswith(sysconfig.get_path("stdlib"))
+
+
+def _tracker(address: RunAddress | None) -> Tracker:
+    return MlflowTracker(address) if address else RelayTracker()
+
+
+def _storage(root: Path) -> Path:
+    return root / ".pipeline" / "train"
+
+
+def _resources(
+    workers: Workers, available: dict[str, float], is_local: bool
+) -> tuple[bool, dict[str, float] | None]:
+    """GPUs or not, and resources of one worker; checked here where nobody can add machines."""
+    gpus = available.get("GPU", 0)
+    use_gpu = gpus >= workers.num_workers if workers.use_gpu == "auto" else workers.use_gpu
+    if use_gpu and is_local and gpus < workers.num_workers:
+        raise ValueError(
+            f"num_workers in cluster.yaml must be at most the GPUs of this machine = {gpus:g}, is "
+            f"{workers.num_workers}; lower it or set use_gpu to false"
+        )
+    resources = dict(workers.resources_per_worker)
+    if is_local and not resources:
+        resources = {"CPU": max(1, cores() // workers.num_workers)}
+        if use_gpu:
+            resources["GPU"] = 1
+    return use_gpu, resources or None

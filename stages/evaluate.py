@@ -1,0 +1,320 @@
+"""Snapshot and dataset -> reports/evaluate/ (metrics, protocol), runs/evaluate/ (scores, gallery)."""
+
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from jaxtyping import Float
+from PIL import Image
+from pydantic import PositiveInt
+from torch import Tensor
+
+from mimic3d import gallery
+from mimic3d.atomic import atomic_file, atomic_folder
+from mimic3d.cameras import Cameras, Scene, cameras_from_labels
+from mimic3d.config import Config
+from mimic3d.data.dataset import Multiview, load_multiview
+from mimic3d.data.reference import Reals, split_reals
+from mimic3d.data.schema import Manifest, load_manifest
+from mimic3d.evaluation import (
+    BRANCHES,
+    ConsistencyConfig,
+    SamplingConfig,
+    draw_latents,
+    sample_branches,
+    score_identities,
+    score_multiview,
+)
+from mimic3d.gallery import GalleryConfig
+from mimic3d.metrics.distribution import ImageSummary, PatchConfig, distances
+from mimic3d.metrics.features import RandomConvFeatures, resize
+from mimic3d.metrics.protocol import Branch, ConsistencyProtocol, Protocol, protocol_hash
+from mimic3d.networks.generator import Generator, GeneratorConfig
+from mimic3d.networks.snapshot import SnapshotMeta, load_meta, load_snapshot
+from pipeline.tracking import Tracker
+from stages.params import dataset_folder, main
+
+SNAPSHOT = "runs/imitate/snapshot"
+
+
+class DistributionConfig(Config):
+    """Generated against real images."""
+
+    num_images: PositiveInt = 1024
+    """Generated images per branch, and as many real ones; at most half of what the dataset has."""
+    patches: PatchConfig = PatchConfig()
+    """Of the sliced Wasserstein distance."""
+
+
+class EvaluateConfig(Config):
+    """The section `evaluate` of params.yaml."""
+
+    sampling: SamplingConfig = SamplingConfig()
+    """How objects are drawn from the generator."""
+    distribution: DistributionConfig = DistributionConfig()
+    """Generated against real images."""
+    consistency: ConsistencyConfig = ConsistencyConfig()
+    """Views of one object against each other."""
+    gallery: GalleryConfig = GalleryConfig()
+    """Pictures."""
+    video: bool = True
+    """Also writes the orbit as a video; needs the extra `export`."""
+
+
+CONFIG = EvaluateConfig
+
+
+def check(cfg: EvaluateConfig, root: Path) -> None:
+    """Cheap checks of parameters and inputs.
+
+    Raises:
+        ValueError: inputs are missing, there are too few real images, or video cannot be written.
+    """
+    if not load_meta(root / SNAPSHOT).generator.detail:
+        raise ValueError(f"{SNAPSHOT} must have detail planes, has none; run imitate again")
+    split_reals(load_manifest(dataset_folder(root)), cfg.distribution.num_images, seed=0)
+    if cfg.video:
+        gallery.load_video_writer()
+
+
+@torch.inference_mode()
+def run(cfg: EvaluateConfig, root: Path, tracker: Tracker) -> None:
+    """Measure both branches of the snapshot and of an untrained generator, and draw the former."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    snapshot = load_snapshot(root / SNAPSHOT)
+    G = snapshot.build_generator().to(device)
+    folder, cache = dataset_folder(root), root / "cache"
+    data = Reals(folder, cache, cfg.distribution.num_images, cfg.sampling.seed)
+    multiview = load_multiview(folder, cache)
+    resolution = cfg.sampling.resolution or G.config.image_resolution
+    progress = Progress(cfg, tracker)
+
+    metrics = measure_distances(G, data, resolution, cfg, progress)
+    pitch_rad = data.manifest.poses["pitch_mean_rad"]
+    label = torch.tensor([snapshot.meta.average_label], device=device)
+    scores = measure_consistency(G, label, pitch_rad, multiview, resolution, cfg, progress)
+    metrics |= consistency_metrics(scores)
+    protocol = record_protocol(snapshot.meta, data.manifest, multiview, resolution, cfg)
+    pictures = draw(G, data.train.labels.to(device), label, pitch_rad, cfg)
+
+    write(root, cfg, metrics, protocol, scores, pictures)
+    report(root, tracker, metrics, protocol, pictures, snapshot.meta.nimg)
+    print(summary_table(metrics))
+
+
+class Progress:
+    """How many of the measurements are done."""
+
+    def __init__(self, cfg: EvaluateConfig, tracker: Tracker):
+        num_pairs = len(BRANCHES) * len(cfg.consistency.baselines_rad)
+        self._total = 4 * cfg.distribution.num_images + num_pairs * cfg.consistency.num_identities
+        self._done, self._tracker = 0, tracker
+
+    def advance(self, amount: int, text: str) -> None:
+        """Some more are done."""
+        self._done += amount
+        self._tracker.progress(self._done, self._total, text)
+
+
+def measure_distances(
+    G: Generator, data: Reals, resolution: int, cfg: EvaluateConfig, progress: Progress
+) -> dict[str, float]:
+    """Distances of both branches, of an untrained generator's and of other real images."""
+    device = next(G.parameters()).device
+    network = RandomConvFeatures().to(device)
+    patches, num = cfg.distribution.patches, cfg.distribution.num_images
+
+    def summarize_reals(which: str) -> ImageSummary:
+        summary, first = ImageSummary(network, patches), 0
+        for image in data.batches(which, cfg.sampling.batch):
+            summary.append(resize(image.to(device), resolution), first)
+            first += len(image)
+            progress.advance(len(image), "looking at real images")
+        return summary
+
+    def summarize_branches(generator: Generator, text: str) -> dict[Branch, ImageSummary]:
+        summaries = {branch: ImageSummary(network, patches) for branch in BRANCHES}
+        labels = data.train.labels.to(device)
+        for some in sample_branches(generator, labels, num, resolution, cfg.sampling):
+            for branch, image in some.images.items():
+                summaries[branch].append(image, some.first)
+            progress.advance(len(some.images["3d"]), text)
+        return summaries
+
+    reference = summarize_reals("reference")
+    compared = {"floor": summarize_reals("floor")}
+    compared |= summarize_branches(G, "sampling both branches")
+    untrained = build_untrained(G.config, G.scene, cfg.sampling.seed).to(device)
+    for branch, summary in summarize_branches(untrained, "sampling untrained branches").items():
+        compared[f"untrained/{branch}"] = summary
+    return {
+        f"{name}/{metric}": value
+        for name, summary in compared.items()
+        for metric, value in distances(reference, summary, patches).items()
+    }
+
+
+def build_untrained(cfg: GeneratorConfig, scene: Scene, seed: int) -> Generator:
+    """A generator of the same sizes with fresh weights: what training started from."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return Generator(cfg, scene).eval().requires_grad_(False)
+
+
+def measure_consistency(
+    G: Generator, average_label: Float[Tensor, "1 25"], pitch_rad: float,
+    multiview: Multiview | None, resolution: int, cfg: EvaluateConfig, progress: Progress,
+) -> pd.DataFrame:  # fmt: skip
+    """Consistency per object, branch and baseline, and that of true renderings as `ceiling`."""
+    rows = []
+    for some in score_identities(
+        G, average_label, pitch_rad, resolution, cfg.consistency, cfg.sampling
+    ):
+        rows.append(some)
+        progress.advance(len(some), "comparing views")
+    if multiview is not None:
+        rows += score_multiview(multiview, resolution, cfg.consistency, cfg.sampling)
+    return pd.concat(rows, ignore_index=True)
+
+
+def mean_scores(scores: pd.DataFrame) -> pd.DataFrame:
+    """Means over the objects that could be compared, a row per branch and baseline."""
+    return scores.drop(columns="identity").groupby(["branch", "baseline"], as_index=False).mean()
+
+
+def consistency_metrics(scores: pd.DataFrame) -> dict[str, float]:
+    """The means by name; none where no object could be compared (its `warp_cov` is 0)."""
+    return {
+        f"{row['branch']}/{name}_at_{row['baseline']:g}": float(value)
+        for row in mean_scores(scores).to_dict("records")
+        for name, value in row.items()
+        if name not in ("branch", "baseline") and math.isfinite(value)
+    }
+
+
+def record_protocol(
+    meta: SnapshotMeta, manifest: Manifest, multiview: Multiview | None, resolution: int,
+    cfg: EvaluateConfig,
+) -> dict[str, Any]:  # fmt: skip
+    """How everything was measured, with a hash per part: only equal hashes compare."""
+    rendering = meta.generator.rendering
+    samples = rendering.depth_resolution + rendering.depth_resolution_importance
+    sizes = {manifest.resolution, meta.generator.image_resolution, resolution}
+    distribution = [
+        Protocol(
+            branch=branch, dataset_fingerprint=manifest.fingerprint,
+            reference="train with mirrored copies" if manifest.mirror else "train",
+            num_real=cfg.distribution.num_images, num_fake=cfg.distribution.num_images,
+            cameras="conditioned", truncation_psi=cfg.sampling.truncation_psi,
+            resolution=resolution, resize="none" if len(sizes) == 1 else "bilinear antialiased",
+            feature_network=RandomConvFeatures.name, samples_per_ray=samples,
+            patches=cfg.distribution.patches,
+        )
+        for branch in BRANCHES
+    ]  # fmt: skip
+    views = ConsistencyProtocol(
+        num_identities=cfg.consistency.num_identities,
+        baselines_rad=cfg.consistency.baselines_rad, cameras="average",
+        truncation_psi=cfg.sampling.truncation_psi, resolution=resolution, kernel="bilinear",
+        samples_per_ray=samples, warp=cfg.consistency.warp,
+    )  # fmt: skip
+    ceiling = "none: the dataset has no split eval_multiview, as photos have no true depth"
+    if multiview is not None:
+        ceiling = f"true renderings of {len(multiview.images)} identities of eval_multiview"
+    return {
+        "snapshot": {"nimg": meta.nimg, "dataset_fingerprint": meta.dataset_fingerprint},
+        **{record.branch: describe(record) for record in distribution},
+        "consistency": describe(views) | {"ceiling": ceiling},
+    }
+
+
+def describe(record: Protocol | ConsistencyProtocol) -> dict[str, Any]:
+    """A protocol and its hash."""
+    return record.model_dump(mode="json") | {"hash": protocol_hash(record)}
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """What the gallery drew."""
+
+    grid: Image.Image
+    strip: Image.Image
+    orbit: Float[Tensor, "n 3 h w3"] | None
+
+
+def draw(
+    G: Generator, labels: Float[Tensor, "m 25"], average_label: Float[Tensor, "1 25"],
+    pitch_rad: float, cfg: EvaluateConfig,
+) -> Pictures:  # fmt: skip
+    """A grid of samples, and the orbit around the first one: 2D, 3D and depth each."""
+    look, sampling = cfg.gallery, cfg.sampling
+    z, rows = draw_latents(0, look.num_samples, G.config.z_dim, len(labels), sampling.seed)
+    z, c = z.to(labels.device), labels[rows.to(labels.device)]
+    ws = G.map(z, c, sampling.truncation_psi)
+    samples = gallery.compare_branches(G, ws, cameras_from_labels(c), sampling.batch)
+
+    def orbit(path: Cameras) -> gallery.Comparison:
+        one = G.map(z[:1], average_label, sampling.truncation_psi)
+        return gallery.compare_orbit(G, one, path.to(labels.device), sampling.batch)
+
+    strip = orbit(gallery.strip_path(look, pitch_rad, G.scene)).stacked()
+    return Pictures(
+        gallery.image_grid(samples.side_by_side(), look.columns),
+        gallery.image_grid(strip, look.strip_views),
+        orbit(gallery.orbit_path(look, pitch_rad, G.scene)).side_by_side() if cfg.video else None,
+    )
+
+
+def write(
+    root: Path, cfg: EvaluateConfig, metrics: dict[str, float], protocol: dict[str, Any],
+    scores: pd.DataFrame, pictures: Pictures,
+) -> None:  # fmt: skip
+    """All files of the stage: runs/evaluate/ as a whole, then the reports."""
+    with atomic_folder(root / "runs" / "evaluate") as draft:
+        gallery.save_png(pictures.grid, draft / "grid.png")
+        gallery.save_png(pictures.strip, draft / "orbit.png")
+        if pictures.orbit is not None:
+            speed = cfg.gallery.frames_per_second
+            gallery.save_video(pictures.orbit, draft / "orbit.mp4", speed)
+        scores.to_parquet(draft / "samples.parquet", index=False)
+    reports = root / "reports" / "evaluate"
+    for name, content in (("metrics", metrics), ("protocol", protocol)):
+        with atomic_file(reports / f"{name}.json") as draft:
+            draft.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
+    with atomic_file(reports / "consistency.csv") as draft:
+        mean_scores(scores).to_csv(draft, index=False, float_format="%.6g")
+
+
+def report(
+    root: Path, tracker: Tracker, metrics: dict[str, float], protocol: dict[str, Any],
+    pictures: Pictures, nimg: int,
+) -> None:  # fmt: skip
+    """Tell the tracker: metrics and pictures at the snapshot's nimg, and the files."""
+    parts = (*BRANCHES, "consistency")
+    tracker.set_tags({f"protocol.{part}": protocol[part]["hash"] for part in parts})
+    tracker.log_metrics(metrics, nimg)
+    tracker.log_image("grid", pictures.grid, nimg)
+    tracker.log_image("orbit", pictures.strip, nimg)
+    for folder in ("reports", "runs"):
+        tracker.log_artifact(root / folder / "evaluate", "evaluate")
+
+
+def summary_table(metrics: dict[str, float]) -> str:
+    """Distances of the trained and the untrained branches beside the floor; small is good."""
+    lines = [f"{'branch':8}{'distance':16}{'trained':>10}{'untrained':>11}{'floor':>10}"]
+    for branch in BRANCHES:
+        for name in ("fd_random_conv", "swd"):
+            keys = (f"{branch}/{name}", f"untrained/{branch}/{name}", f"floor/{name}")
+            values = "".join(
+                f"{metrics[key]:>{width}.4g}" for key, width in zip(keys, (10, 11, 10), strict=True)
+            )
+            lines.append(f"{branch:8}{name:16}{values}")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main("evaluate")

@@ -1,0 +1,159 @@
+"""Stage 2: pretrain's snapshot and the dataset -> runs/imitate/: the 3D branch imitates the 2D one."""
+
+import copy
+from pathlib import Path
+
+import torch
+from pydantic import Field
+
+from mimic3d.config import Config
+from mimic3d.data.dataset import ImageDataset
+from mimic3d.data.schema import load_manifest
+from mimic3d.losses.adversarial import AdversarialConfig
+from mimic3d.losses.density import DensityConfig
+from mimic3d.losses.imitation import ImitationConfig
+from mimic3d.losses.perceptual import build_perceptual
+from mimic3d.networks.discriminator import (
+    DiscriminatorConfig,
+    DualDiscriminator,
+    PatchDiscriminator,
+)
+from mimic3d.networks.generator import Generator
+from mimic3d.networks.snapshot import Snapshot, checksum, load_meta, load_snapshot
+from mimic3d.training.ema import EmaConfig
+from mimic3d.training.loop import LoopConfig, check_batch
+from mimic3d.training.phases import OptimizerConfig, build_optimizer
+from mimic3d.training.recipes import DualGame, ImitationGame, imitate_phases
+from mimic3d.training.schedules import BlurConfig, SwappingConfig
+from pipeline.tracking import Tracker
+from stages.params import dataset_folder, main
+from stages.training import (
+    Run,
+    build_accelerator,
+    camera_table,
+    draw_orbits,
+    fingerprint,
+    run_training,
+)
+
+MIN_PATCH = 16  # pixels; VGG16 halves a patch four times
+
+
+class ImitateConfig(Config):
+    """Parameters of stage 2; the defaults are the authors' FFHQ-512 settings."""
+
+    loop: LoopConfig = LoopConfig()
+    """Length and rhythm."""
+    patch_scale: float = Field(0.125, gt=0, le=1)
+    """Side of the patches that the 3D branch renders, as a share of the image's side."""
+    imitation: ImitationConfig = ImitationConfig()
+    """How the 3D branch is taught."""
+    patch_discriminator: DiscriminatorConfig = DiscriminatorConfig()
+    """Sizes of the patch discriminator."""
+    g_optimizer: OptimizerConfig = OptimizerConfig(lr=0.0025)
+    """Optimiser of the generator."""
+    d_optimizer: OptimizerConfig = OptimizerConfig(lr=0.002)
+    """Optimiser of each discriminator."""
+    adversarial: AdversarialConfig = AdversarialConfig()
+    """R1 of the dual discriminator."""
+    patch_adversarial: AdversarialConfig = AdversarialConfig()
+    """R1 of the patch discriminator."""
+    density: DensityConfig = DensityConfig(distance=0.002)
+    """Density regularisation, of coarse and detail planes together."""
+    swapping: SwappingConfig = SwappingConfig(fade_kimg=0)
+    """Pose swapping; the fade is over since stage 1."""
+    ema: EmaConfig = EmaConfig(rampup=None)
+    """The running average of the generator; it starts from that of stage 1."""
+
+
+CONFIG = ImitateConfig
+
+
+def check(cfg: ImitateConfig, root: Path) -> None:
+    """Reject what does not fit the dataset or stage 1, before any compute.
+
+    Raises:
+        ValueError: no dataset, no snapshot, snapshot of another dataset, or an impossible patch.
+    """
+    check_batch(cfg.loop, 1, "imitate.loop")
+    manifest = load_manifest(dataset_folder(root))
+    meta = load_meta(_parent(root))
+    patch_size(cfg, meta.generator.image_resolution)
+    if meta.dataset_fingerprint != manifest.fingerprint:
+        raise ValueError(
+            f"runs/pretrain/snapshot must come from the dataset {manifest.fingerprint[:12]}, comes "
+            f"from {meta.dataset_fingerprint[:12]}; run pretrain again"
+        )
+
+
+def patch_size(cfg: ImitateConfig, image_resolution: int) -> int:
+    """Side of a patch in pixels.
+
+    Raises:
+        ValueError: it is no power of two or too small.
+    """
+    side = cfg.patch_scale * image_resolution
+    if side != int(side) or int(side) & (int(side) - 1) or side < MIN_PATCH:
+        raise ValueError(
+            f"imitate.patch_scale x image_resolution must be a power of two, at least {MIN_PATCH}, "
+            f"is {cfg.patch_scale:g} x {image_resolution} = {side:g}; change imitate.patch_scale"
+        )
+    return int(side)
+
+
+def run(cfg: ImitateConfig, root: Path, tracker: Tracker) -> None:
+    """Train stage 2, resuming what an interrupted run left."""
+    accelerator = build_accelerator()
+    check(cfg, root)
+    check_batch(cfg.loop, accelerator.num_processes, "imitate.loop")
+    dataset = ImageDataset(dataset_folder(root), "train", root / "cache")
+    device = accelerator.device
+    parent = load_snapshot(_parent(root), ("G", "G_ema", "D"))
+    generator = parent.meta.generator.model_copy(update={"detail": True})
+    meta = parent.meta.model_copy(update={"stage": "imitate", "nimg": 0, "generator": generator})
+    size = patch_size(cfg, generator.image_resolution)
+
+    torch.manual_seed(cfg.loop.seed)
+    G = Generator(generator, meta.scene)
+    G_ema = copy.deepcopy(G)
+    for network, name in ((G, "G"), (G_ema, "G_ema")):
+        _inherit(network, parent, name)
+    G, G_ema = G.to(device), G_ema.to(device).eval().requires_grad_(False)
+    D = DualDiscriminator(meta.discriminator, generator.image_resolution)
+    D.load_state_dict(parent.weights["D"])
+    D = D.to(device)
+    D_patch = PatchDiscriminator(cfg.patch_discriminator, size).to(device)
+    perceptual = build_perceptual(cfg.imitation.perceptual).to(device)
+    g_optimizer = build_optimizer(G, cfg.g_optimizer, cfg.density.interval)
+    d_optimizer = build_optimizer(D, cfg.d_optimizer, cfg.adversarial.r1_interval)
+    d_patch_optimizer = build_optimizer(D_patch, cfg.d_optimizer, cfg.patch_adversarial.r1_interval)
+    no_blur = BlurConfig(initial_sigma_px=0)  # it is over since stage 1
+    dual = DualGame(
+        G, D, camera_table(dataset, device), cfg.adversarial, cfg.density, cfg.swapping, no_blur
+    )
+    game = ImitationGame(dual, D_patch, perceptual, cfg.imitation, cfg.patch_adversarial, size)
+    training = Run(
+        "imitate", root, tracker, accelerator, dataset, cfg.loop, cfg.ema,
+        phases=imitate_phases(game, g_optimizer, d_optimizer, d_patch_optimizer),
+        networks={"G": G, "D": D, "D_patch": D_patch, "G_ema": G_ema},
+        optimizers={"G": g_optimizer, "D": d_optimizer, "D_patch": d_patch_optimizer},
+        meta=meta,
+        draw_samples=lambda network: draw_orbits(network, meta),
+    )  # fmt: skip
+    source = checksum(_parent(root) / "snapshot.json")
+    run_training(training, fingerprint(cfg, dataset.manifest.fingerprint, source))
+
+
+def _parent(root: Path) -> Path:
+    return root / "runs" / "pretrain" / "snapshot"
+
+
+def _inherit(network: Generator, parent: Snapshot, name: str) -> None:
+    """Everything from stage 1 but the detail planes, which stage 1 does not have."""
+    missing, unexpected = network.load_state_dict(parent.weights[name], strict=False)
+    strange = [key for key in missing if not key.startswith("detail.")] + unexpected
+    assert not strange, strange
+
+
+if __name__ == "__main__":
+    main("imitate")

@@ -1,0 +1,141 @@
+"""Sections of params.yaml as typed parameters; every error carries its full key."""
+
+import difflib
+import importlib
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, TypeVar, get_args
+
+from pydantic import ValidationError
+from pydantic.fields import FieldInfo
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+from mimic3d.config import Config
+from pipeline.tracking import Tracker
+
+FILE = "params.yaml"
+
+C = TypeVar("C", bound=Config)
+
+
+def load_params(stage: str, kind: type[C], root: Path) -> C:
+    """Section of a stage as its Config; YAML 1.2, the dialect DVC writes.
+
+    Raises:
+        ValueError: one line per mistake in the file, with the full key and the way out.
+    """
+    section = _load_section(stage, root)
+    try:
+        return kind.model_validate_json(json.dumps(section, default=str), strict=True)
+    except ValidationError as error:
+        lines = [_explain(stage, kind, detail) for detail in error.errors(include_url=False)]
+        raise ValueError("\n".join(lines)) from None
+
+
+def dataset_folder(root: Path) -> Path:
+    """Folder of the prepared dataset: data/<prepare.name>."""
+    name = _load_section("prepare", root).get("name")
+    if not isinstance(name, str) or not name or Path(name).name != name or name == "raw":
+        raise ValueError(
+            f"prepare.name must be one plain folder name other than raw, is {name!r}; "
+            f"the dataset is written to data/<prepare.name>"
+        )
+    return root / "data" / name
+
+
+def validate(stage: str, root: Path) -> Config:
+    """Resolved parameters of a stage, after its own cheap checks of them and of its inputs."""
+    module = importlib.import_module(f"stages.{stage}")
+    cfg = load_params(stage, module.CONFIG, root)
+    if hasattr(module, "check"):
+        module.check(cfg, root)
+    return cfg
+
+
+def run_stage(stage: str, root: Path, tracker: Tracker) -> None:
+    """Loads the parameters of a stage, logs them with their defaults, and runs the stage."""
+    module = importlib.import_module(f"stages.{stage}")
+    cfg = load_params(stage, module.CONFIG, root)
+    tracker.log_params({stage: cfg.model_dump(mode="json")})
+    module.run(cfg, root, tracker)
+
+
+def main(stage: str) -> None:
+    """Runs a stage in this process, in the project folder: no Ray, no MLflow."""
+    try:
+        validate(stage, Path.cwd())
+        run_stage(stage, Path.cwd(), Tracker())
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        sys.exit(1)
+
+
+def _load_section(stage: str, root: Path) -> dict[str, Any]:
+    try:
+        sections = YAML(typ="safe").load(root / FILE)
+    except FileNotFoundError:
+        raise ValueError(f"there is no {FILE} in {root}; run this in the project folder") from None
+    except YAMLError as error:
+        where = getattr(error, "problem_mark", None)
+        what = error.problem if isinstance(error, MarkedYAMLError) else str(error)
+        line = f" line {where.line + 1}" if where else ""
+        raise ValueError(f"{FILE}{line} must be valid YAML: {what}") from None
+    if not isinstance(sections, dict) or stage not in sections:
+        raise ValueError(f"{FILE} must have a section {stage}; add `{stage}: {{}}` for defaults")
+    section = sections[stage]
+    if not isinstance(section, dict):
+        raise ValueError(
+            f"{stage} in {FILE} must be a group of parameters, is {section!r}; "
+            f"write `{stage}: {{}}` for defaults"
+        )
+    return section
+
+
+def _explain(stage: str, kind: type[Config], detail: Any) -> str:
+    """One sentence for one pydantic error: full key, rule, value found, way out."""
+    loc: Sequence[int | str] = detail["loc"]
+    fields = _known_fields(kind, loc[:-1])
+    name = str(loc[-1]) if loc else ""
+    key = ".".join([stage, *map(str, _without_tags(kind, loc))])
+    if detail["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(name, fields, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(fields)}"
+        return f"{key} is no parameter (its value is {detail['input']!r}); {hint}"
+    if detail["type"] == "missing":
+        return f"{key} must be given, it has no default; add it to {FILE}"
+    if detail["type"] == "value_error":
+        return f"{key}: {detail['ctx']['error']}"
+    rule = detail["msg"].removeprefix("Input should ")
+    found = json.dumps(detail["input"], default=str)
+    field = fields.get(name)
+    about = f" ({' '.join(field.description.split())})" if field and field.description else ""
+    return f"{key} must {rule}, is {found}; change it in {FILE}{about}"
+
+
+def _known_fields(kind: type[Config], loc: Sequence[int | str]) -> dict[str, FieldInfo]:
+    """Fields of all the Configs that may stand at this place below `kind`."""
+    kinds = [kind]
+    for part in loc:
+        step = [k.model_fields[part] for k in kinds if part in k.model_fields]
+        kinds = [inner for field in step for inner in _configs_in(field.annotation)] or kinds
+    return {name: field for k in kinds for name, field in k.model_fields.items()}
+
+
+def _configs_in(annotation: Any) -> Iterator[type[Config]]:
+    if isinstance(annotation, type) and issubclass(annotation, Config):
+        yield annotation
+    for argument in get_args(annotation):
+        yield from _configs_in(argument)
+
+
+def _without_tags(kind: type[Config], loc: Sequence[int | str]) -> list[int | str]:
+    """The path without the names pydantic puts in for the members of a union."""
+    path: list[int | str] = []
+    for part in loc:
+        known = _known_fields(kind, path)
+        if isinstance(part, int) or part in known or part is loc[-1]:
+            path.append(part)
+    return path

@@ -1,0 +1,121 @@
+"""Stage 1: dataset -> runs/pretrain/: a generator whose 2D branch makes images."""
+
+import copy
+from pathlib import Path
+
+import torch
+from pydantic import model_validator
+
+from mimic3d.config import Config
+from mimic3d.data.dataset import ImageDataset
+from mimic3d.data.schema import load_manifest
+from mimic3d.losses.adversarial import AdversarialConfig
+from mimic3d.losses.density import DensityConfig
+from mimic3d.networks.discriminator import DiscriminatorConfig, DualDiscriminator
+from mimic3d.networks.generator import Generator, GeneratorConfig
+from mimic3d.networks.snapshot import SnapshotMeta
+from mimic3d.training.ema import EmaConfig
+from mimic3d.training.loop import LoopConfig, check_batch
+from mimic3d.training.phases import OptimizerConfig, build_optimizer
+from mimic3d.training.recipes import DualGame, pretrain_phases
+from mimic3d.training.schedules import BlurConfig, SwappingConfig
+from pipeline.tracking import Tracker
+from stages.params import dataset_folder, main
+from stages.training import (
+    Run,
+    build_accelerator,
+    camera_table,
+    draw_orbits,
+    fingerprint,
+    run_training,
+)
+
+
+class PretrainConfig(Config):
+    """Parameters of stage 1; the defaults are the authors' FFHQ-512 settings."""
+
+    loop: LoopConfig = LoopConfig()
+    """Length and rhythm."""
+    generator: GeneratorConfig = GeneratorConfig()
+    """Sizes of the generator; every later stage takes them from the snapshot."""
+    discriminator: DiscriminatorConfig = DiscriminatorConfig()
+    """Sizes of the dual discriminator."""
+    g_optimizer: OptimizerConfig = OptimizerConfig(lr=0.0025)
+    """Optimiser of the generator."""
+    d_optimizer: OptimizerConfig = OptimizerConfig(lr=0.002)
+    """Optimiser of the discriminator."""
+    adversarial: AdversarialConfig = AdversarialConfig()
+    """R1 of the discriminator."""
+    density: DensityConfig = DensityConfig()
+    """Density regularisation."""
+    swapping: SwappingConfig = SwappingConfig()
+    """Pose swapping."""
+    blur: BlurConfig = BlurConfig()
+    """Blur on what the discriminator sees."""
+    ema: EmaConfig = EmaConfig()
+    """The running average of the generator."""
+
+    @model_validator(mode="after")
+    def _only_coarse_planes(self) -> "PretrainConfig":
+        if self.generator.detail:
+            raise ValueError("generator.detail must be false: detail planes are born in `imitate`")
+        return self
+
+
+CONFIG = PretrainConfig
+
+
+def check(cfg: PretrainConfig, root: Path) -> None:
+    """Reject what does not fit the dataset, before any compute.
+
+    Raises:
+        ValueError: no dataset, or another image resolution than the generator's.
+    """
+    check_batch(cfg.loop, 1, "pretrain.loop")
+    manifest = load_manifest(dataset_folder(root))
+    if cfg.generator.image_resolution != manifest.resolution:
+        raise ValueError(
+            f"pretrain.generator.image_resolution must be the dataset's = {manifest.resolution}, "
+            f"is {cfg.generator.image_resolution}; change it or prepare.resolution"
+        )
+
+
+def run(cfg: PretrainConfig, root: Path, tracker: Tracker) -> None:
+    """Train stage 1, resuming what an interrupted run left."""
+    accelerator = build_accelerator()
+    check(cfg, root)
+    check_batch(cfg.loop, accelerator.num_processes, "pretrain.loop")
+    dataset = ImageDataset(dataset_folder(root), "train", root / "cache")
+    manifest, device = dataset.manifest, accelerator.device
+
+    torch.manual_seed(cfg.loop.seed)
+    G = Generator(cfg.generator, manifest.scene).to(device)
+    D = DualDiscriminator(cfg.discriminator, cfg.generator.image_resolution).to(device)
+    G_ema = copy.deepcopy(G).eval().requires_grad_(False)
+    g_optimizer = build_optimizer(G, cfg.g_optimizer, cfg.density.interval)
+    d_optimizer = build_optimizer(D, cfg.d_optimizer, cfg.adversarial.r1_interval)
+    game = DualGame(
+        G, D, camera_table(dataset, device), cfg.adversarial, cfg.density, cfg.swapping, cfg.blur
+    )
+    meta = SnapshotMeta(
+        stage="pretrain",
+        nimg=0,
+        dataset_fingerprint=manifest.fingerprint,
+        average_label=manifest.average_label,
+        scene=manifest.scene,
+        generator=cfg.generator,
+        discriminator=cfg.discriminator,
+    )
+    training = Run(
+        "pretrain", root, tracker, accelerator, dataset, cfg.loop, cfg.ema,
+        phases=pretrain_phases(game, g_optimizer, d_optimizer),
+        networks={"G": G, "D": D, "G_ema": G_ema},
+        optimizers={"G": g_optimizer, "D": d_optimizer},
+        meta=meta,
+        draw_samples=lambda generator: draw_orbits(generator, meta),
+    )  # fmt: skip
+    run_training(training, fingerprint(cfg, manifest.fingerprint))
+
+
+if __name__ == "__main__":
+    main("pretrain")

@@ -1,0 +1,204 @@
+"""What the two training stages share: resume, train, report, publish."""
+
+import csv
+import hashlib
+import json
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+from PIL import Image
+from torch import nn
+
+from mimic3d.atomic import atomic_file, atomic_folder
+from mimic3d.cameras import orbit_cameras
+from mimic3d.config import Config
+from mimic3d.data.dataset import Batch, ImageDataset
+from mimic3d.data.sampler import draw_indices
+from mimic3d.gallery import image_grid
+from mimic3d.networks.generator import Generator
+from mimic3d.networks.snapshot import SnapshotMeta, save_snapshot
+from mimic3d.training.ema import EmaConfig
+from mimic3d.training.loop import LoopConfig, Tick, train
+from mimic3d.training.phases import Phase
+from mimic3d.training.recipes import Table
+from mimic3d.training.state import (
+    Progress,
+    load_state,
+    mark_finished,
+    prepare_state,
+    save_state,
+)
+from pipeline.tracking import Tracker
+
+SAMPLE_OBJECTS = 8  # rows of the pictures made while training
+SAMPLE_VIEWS = 5
+SAMPLE_YAW_RAD = 0.4
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training run: where it reads and writes, and what it trains."""
+
+    stage: str
+    root: Path
+    tracker: Tracker
+    accelerator: Accelerator
+    dataset: ImageDataset
+    loop: LoopConfig
+    ema: EmaConfig
+    phases: list[Phase]
+    networks: dict[str, nn.Module]
+    """By the names of their files: G, G_ema, D and, in `imitate`, D_patch."""
+    optimizers: dict[str, torch.optim.Optimizer]
+    meta: SnapshotMeta
+    draw_samples: Callable[[Generator], Image.Image]
+    """A picture of what G_ema makes."""
+
+
+def build_accelerator() -> Accelerator:
+    """The device and process group this process was given; a GPU if there is one."""
+    return Accelerator(cpu=not torch.cuda.is_available())
+
+
+def camera_table(dataset: ImageDataset, device: torch.device) -> Table:
+    """Labels of the dataset, from which the cameras of fakes are drawn."""
+    return Table(dataset.labels.to(device), dataset.weights.to(device))
+
+
+def fingerprint(cfg: Config, *inputs: str) -> str:
+    """Names the state of a run: its parameters without the budget, and what it reads."""
+    params = cfg.model_dump(mode="json")
+    del params["loop"]["total_kimg"]
+    text = json.dumps([params, *inputs], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+@torch.no_grad()
+def draw_orbits(G_ema: Generator, meta: SnapshotMeta) -> Image.Image:
+    """A row per object, seen from side to side by the 2D branch and, if trained, the 3D branch."""
+    device = next(G_ema.parameters()).device
+    yaw = torch.linspace(-SAMPLE_YAW_RAD, SAMPLE_YAW_RAD, SAMPLE_VIEWS)
+    cameras = orbit_cameras(yaw, torch.zeros_like(yaw), meta.scene).to(device)
+    z = torch.randn(
+        (SAMPLE_OBJECTS, meta.generator.z_dim), generator=torch.Generator().manual_seed(0)
+    ).to(device)
+    c = torch.tensor(meta.average_label, device=device).expand(SAMPLE_OBJECTS, -1)
+    views = []
+    for ws in G_ema.map(z, c).split(1):
+        planes = G_ema.synthesize_planes(ws, detail=G_ema.detail is not None, noise="const")
+        planes = tuple(level.expand(len(yaw), -1, -1, -1, -1) for level in planes)
+        views.append(G_ema.render_2d(planes, ws.expand(len(yaw), -1, -1), cameras).image)
+        if G_ema.detail is not None:
+            views.append(G_ema.render_3d(planes, cameras, meta.generator.image_resolution).image)
+    return image_grid(torch.cat(views), columns=len(views) // SAMPLE_OBJECTS * len(yaw))
+
+
+def run_training(run: Run, key: str) -> None:
+    """Train from the newest state under `key` to the budget, and publish the results.
+
+    All that a run makes gathers in its state folder; runs/<stage> and reports/<stage> are written
+    at the end, whole. Only the main process writes.
+    """
+    folder = run.root / "state" / run.stage / key
+    is_main = run.accelerator.is_main_process
+    if is_main:
+        prepare_state(folder, run.loop.total_nimg)
+    run.accelerator.wait_for_everyone()
+    progress = load_state(folder, run.networks, run.optimizers)
+    run.tracker.set_tags({"state": str(folder), "dataset": run.dataset.manifest.fingerprint[:12]})
+    if is_main and progress.nimg == 0:
+        _draw(run, folder, 0)
+    for tick in _timed_ticks(run, progress):
+        if not is_main:
+            continue
+        _report(run, tick)
+        if tick.is_snapshot:
+            _draw(run, folder, tick.nimg)
+            save_state(folder, progress, run.networks, run.optimizers)
+    if is_main:
+        _publish(run, folder, progress)
+        mark_finished(folder, run.loop.total_nimg)
+    run.accelerator.wait_for_everyone()
+
+
+def _timed_ticks(run: Run, progress: Progress) -> Iterator[Tick]:
+    """Ticks with the speed since the tick before; keeps `progress` up to date."""
+    G, G_ema = run.networks["G"], run.networks["G_ema"]
+    start = time.monotonic()
+    ticks = train(
+        run.phases, _loader(run), G, G_ema, run.accelerator, run.loop, run.ema, progress.nimg
+    )
+    for tick in ticks:
+        seconds = time.monotonic() - start
+        tick.stats["speed/images_per_second"] = (tick.nimg - progress.nimg) / seconds
+        if run.accelerator.device.type == "cuda":
+            tick.stats["speed/gpu_gib"] = torch.cuda.max_memory_allocated() / 2**30
+        progress.nimg = tick.nimg
+        progress.history.append({"nimg": tick.nimg, **_reproducible(tick.stats)})
+        yield tick
+        start = time.monotonic()
+
+
+def _reproducible(stats: dict[str, float]) -> dict[str, float]:
+    """What a run on the same machine would repeat bit for bit: all but the speed."""
+    return {name: value for name, value in stats.items() if not name.startswith("speed/")}
+
+
+def _loader(run: Run) -> Callable[[int, int], Batch]:
+    weights = run.dataset.weights
+    uneven = weights if weights.max() > weights.min() else None
+
+    def load(start: int, num: int) -> Batch:
+        indices = draw_indices(len(run.dataset), run.loop.seed, start, num, uneven)
+        batch, device = run.dataset.batch(indices), run.accelerator.device
+        return Batch(batch.image.to(device), batch.c.to(device))
+
+    return load
+
+
+def _report(run: Run, tick: Tick) -> None:
+    run.tracker.log_metrics(tick.stats, tick.nimg)
+    shown = [f"{name.removeprefix('loss/')} {tick.stats[name]:.3f}" for name in _losses(tick.stats)]
+    speed = f"{tick.stats['speed/images_per_second']:.1f} img/s"
+    text = f"{run.stage} {' '.join(shown)} {speed}"
+    run.tracker.progress(tick.nimg / 1000, run.loop.total_nimg / 1000, text)
+
+
+def _losses(stats: dict[str, float]) -> list[str]:
+    shown = ("loss/G", "loss/D", "loss/imitation")
+    return [name for name in shown if name in stats]
+
+
+def _draw(run: Run, folder: Path, nimg: int) -> None:
+    G_ema = run.networks["G_ema"]
+    assert isinstance(G_ema, Generator)
+    picture = run.draw_samples(G_ema)
+    with atomic_file(folder / "samples" / f"nimg-{nimg:09d}.png") as path:
+        picture.save(path)
+    run.tracker.log_image("samples", picture, nimg)
+
+
+def _publish(run: Run, folder: Path, progress: Progress) -> None:
+    with atomic_folder(run.root / "runs" / run.stage) as draft:
+        meta = run.meta.model_copy(update={"nimg": progress.nimg})
+        save_snapshot(draft / "snapshot", meta, run.networks)
+        shutil.copytree(folder / "samples", draft / "samples")
+    with atomic_folder(run.root / "reports" / run.stage) as draft:
+        _write_history(draft / "losses.csv", progress.history)
+        ends = {"first_tick": progress.history[0], "last_tick": progress.history[-1]}
+        (draft / "metrics.json").write_text(json.dumps(ends, indent=2) + "\n")
+    run.tracker.log_snapshot(run.root / "runs" / run.stage / "snapshot", progress.nimg)
+
+
+def _write_history(path: Path, history: list[dict[str, float]]) -> None:
+    """A row per tick; a lazy loss that no step of a tick took has an empty cell."""
+    names = ["nimg", *sorted({name for row in history for name in row} - {"nimg"})]
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, names)
+        writer.writeheader()
+        writer.writerows(history)

@@ -1,0 +1,142 @@
+import pytest
+import torch
+from torch import nn
+
+from mimic3d.cameras import Scene, orbit_cameras
+from mimic3d.data.dataset import Batch
+from mimic3d.losses.adversarial import AdversarialConfig
+from mimic3d.losses.density import DensityConfig
+from mimic3d.losses.imitation import ImitationConfig
+from mimic3d.losses.perceptual import PerceptualConfig, build_perceptual
+from mimic3d.networks.discriminator import (
+    DiscriminatorConfig,
+    DualDiscriminator,
+    PatchDiscriminator,
+)
+from mimic3d.networks.generator import Generator
+from mimic3d.training.phases import Moment, Outcome
+from mimic3d.training.recipes import DualGame, ImitationGame, Table
+from mimic3d.training.schedules import BlurConfig, SwappingConfig
+
+SMALL = DiscriminatorConfig(channel_base=64, channel_max=8)
+
+
+def randomize(network: nn.Module) -> None:
+    """No parameter stays at its initial zero, so that no gradient is zero by accident."""
+    for parameter in network.parameters():
+        if not parameter.any():
+            nn.init.normal_(parameter, std=0.1)
+
+
+@pytest.fixture
+def game(tiny_config) -> ImitationGame:
+    G = Generator(tiny_config.model_copy(update={"detail": True}), Scene())
+    D, D_patch = DualDiscriminator(SMALL, 16), PatchDiscriminator(SMALL, 16)
+    for network in (G, D, D_patch):
+        randomize(network)
+    labels = orbit_cameras(torch.linspace(-0.4, 0.4, 9), torch.zeros(9), Scene()).labels()
+    table = Table(labels, torch.ones(9))
+    dual = DualGame(
+        G, D, table, AdversarialConfig(), DensityConfig(num_points=50), SwappingConfig(),
+        BlurConfig(initial_sigma_px=0),
+    )  # fmt: skip
+    perceptual = build_perceptual(PerceptualConfig(channel_divisor=32))
+    return ImitationGame(dual, D_patch, perceptual, ImitationConfig(), AdversarialConfig(), 16)
+
+
+@pytest.fixture
+def real() -> Batch:
+    labels = orbit_cameras(torch.zeros(4), torch.zeros(4), Scene()).labels()
+    return Batch(torch.rand(4, 3, 16, 16) * 2 - 1, labels)
+
+
+def moment(kimg: float = 0.0) -> Moment:
+    return Moment(kimg, torch.Generator().manual_seed(5))
+
+
+def gradients(network: nn.Module, outcome: Outcome) -> dict[str, float]:
+    """Largest gradient in each part of a network."""
+    parameters = dict(network.named_parameters())
+    grads = torch.autograd.grad(outcome.loss, list(parameters.values()), allow_unused=True)
+    parts: dict[str, float] = {}
+    for name, grad in zip(parameters, grads, strict=True):
+        part = name.split(".")[0]
+        size = 0.0 if grad is None else float(grad.abs().max())
+        parts[part] = max(parts.get(part, 0.0), size)
+    return parts
+
+
+PARTS = {"backbone", "mapping", "pyramid", "decoder", "superresolution", "detail"}
+
+
+def test_the_2d_game_teaches_all_but_the_detail_planes(game, real):
+    outcome = DualGame.generator_loss(game, real, moment())
+    parts = gradients(game.G, outcome)
+    assert {part for part, size in parts.items() if size > 0} == PARTS - {"detail"}
+
+
+def test_imitation_teaches_all_but_the_super_resolution(game, real):
+    fake = game.fake(4, detail=True, moment=moment())
+    windows = game.windows(4, moment())
+    from mimic3d.losses.imitation import imitation_loss
+    from mimic3d.rays import crop
+
+    generated = game.render_2d(fake, moment())
+    loss = imitation_loss(
+        game.render_patch(fake, windows, moment()),
+        crop(generated.image, windows), game.perceptual, game.imitation,
+    )  # fmt: skip
+    parts = gradients(game.G, Outcome(loss))
+    assert {part for part, size in parts.items() if size > 0} == PARTS - {"superresolution"}
+
+
+def test_phase_g_of_imitate_teaches_everything(game, real):
+    parts = gradients(game.G, game.generator_loss(real, moment()))
+    assert {part for part, size in parts.items() if size > 0} == PARTS
+
+
+def test_density_phase_teaches_what_makes_density(game, real):
+    parts = gradients(game.G, game.density_loss(real, moment()))
+    assert {part for part, size in parts.items() if size > 0} == PARTS - {"superresolution"}
+
+
+@pytest.mark.parametrize("phase", ["discriminator_loss", "real_penalty"])
+def test_d_phases_teach_d_alone(game, real, phase):
+    outcome = getattr(game, phase)(real, moment())
+    assert max(gradients(game.D, outcome).values()) > 0
+    assert max(gradients(game.G, outcome).values()) == 0
+
+
+@pytest.mark.parametrize("phase", ["patch_discriminator_loss", "patch_real_penalty"])
+def test_patch_phases_teach_the_patch_discriminator_alone(game, real, phase):
+    outcome = getattr(game, phase)(real, moment())
+    assert max(gradients(game.D_patch, outcome).values()) > 0
+    assert max(gradients(game.G, outcome).values()) == 0
+    assert max(gradients(game.D, outcome).values()) == 0
+
+
+def test_losses_depend_on_the_seed_alone(game, real):
+    first, again = (game.generator_loss(real, moment()).loss for _ in range(2))
+    other = game.generator_loss(real, Moment(0.0, torch.Generator().manual_seed(6))).loss
+    assert first.equal(again)
+    assert not first.equal(other)
+
+
+def test_pose_is_always_swapped_at_first_and_never_without(game):
+    seen = []
+    game.G.map = lambda z, c: seen.append(c) or torch.zeros(4, game.G.backbone.num_ws, 8)
+    game.swapping = SwappingConfig(final_prob=0.0, fade_kimg=1)
+    for kimg in (0.0, 1.0):
+        fake = game.fake(4, detail=False, moment=moment(kimg))
+        expected = fake.c.roll(1, dims=0) if kimg == 0 else fake.c
+        assert seen[-1].equal(expected)
+
+
+def test_blur_changes_what_d_sees_until_it_is_over(game, real):
+    game.blur = BlurConfig(initial_sigma_px=2, fade_kimg=1)
+    logits = [
+        game.judge(real.image, game.shrink(real.image), real.c, moment(kimg)) for kimg in (0.0, 1.0)
+    ]
+    sharp = game.D(real.image, game.shrink(real.image), real.c)
+    assert not logits[0].equal(sharp)
+    assert logits[1].equal(sharp)
