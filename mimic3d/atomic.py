@@ -1,9 +1,8 @@
-"""Files and folders that are old or new after a crash, never half."""
+"""Files and folders that are old or new after a crash, never half; and disks that are full."""
 
 import errno
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,29 +12,29 @@ from pathlib import Path
 def atomic_folder(target: Path) -> Iterator[Path]:
     """An empty folder that takes the place of `target` once the block ends without an error.
 
+    A process that is killed leaves `target` as it was; its remains are cleared by the next call.
+
     Raises:
         ValueError: the disk is full; `target` is as it was.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+    for remains in target.parent.glob(f".{target.name}.part-*"):
+        shutil.rmtree(remains)
+    draft = target.with_name(f".{target.name}.part-{os.getpid()}")
+    draft.mkdir()
     try:
         with _full_disk_explained(target):
-            draft.chmod(0o755)  # mkdtemp makes it private
             yield draft
             for path in draft.rglob("*"):
                 if path.is_file():
                     _flush(path)
+        old = draft.with_name(draft.name + ".old")
         if target.exists():
-            old = draft.with_name(draft.name + "-old")
             target.rename(old)
-            draft.rename(target)
-            shutil.rmtree(old)
-        else:
-            draft.rename(target)
-        _flush(target.parent)
-    except BaseException:
+        draft.rename(target)
+        shutil.rmtree(old, ignore_errors=True)
+    finally:
         shutil.rmtree(draft, ignore_errors=True)
-        raise
 
 
 @contextmanager
@@ -46,7 +45,7 @@ def atomic_file(target: Path) -> Iterator[Path]:
         ValueError: the disk is full; `target` is as it was.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    draft = target.with_name(f".{os.getpid()}-{target.name}")  # keeps the suffix
+    draft = target.with_name(f".part-{os.getpid()}-{target.name}")  # keeps the suffix
     try:
         with _full_disk_explained(target):
             yield draft
@@ -61,7 +60,7 @@ def _full_disk_explained(target: Path) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        full = isinstance(error, OSError) and error.errno == errno.ENOSPC
+        full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
         if full or "No space left" in str(error):  # safetensors raises a class of its own
             raise ValueError(
                 f"writing {target} needs more disk than is free; what was there before is intact: "

@@ -28,7 +28,7 @@ class SamplingConfig(Config):
     """Sample i is drawn with seed + i, whatever the batch."""
     batch: PositiveInt = 8
     """Objects per forward pass; moves memory and time only."""
-    truncation_psi: float = Field(1.0, ge=0)
+    truncation_psi: float = Field(default=1.0, ge=0)
     """Truncation of w; 1 is none."""
     resolution: PositiveInt | None = None
     """Side of the images that are measured, pixels; null is the generator's own."""
@@ -39,7 +39,7 @@ class ConsistencyConfig(Config):
 
     num_identities: PositiveInt = 64
     """Objects."""
-    baselines_rad: tuple[PositiveFloat, ...] = Field((0.05, 0.2, 0.4), min_length=1)
+    baselines_rad: tuple[PositiveFloat, ...] = Field(default=(0.05, 0.2, 0.4), min_length=1)
     """Yaw of the other view of each pair; the first one is frontal."""
     warp: WarpConfig = WarpConfig()
     """Which pixels count."""
@@ -109,8 +109,8 @@ def score_identities(
             seen[yaw] = _observe(G, planes, ws, cameras, resolution)
         for branch in BRANCHES:
             for yaw in cfg.baselines_rad:
-                pair = seen[0.0][branch], seen[yaw][branch]
-                yield _rows(branch, yaw, first, *pair, cfg.warp)
+                a, b = seen[0.0][branch], seen[yaw][branch]
+                yield _rows(branch, yaw, first, a, b, cfg.warp)
 
 
 def _observe(
@@ -142,8 +142,8 @@ def score_multiview(
             continue
         for first in range(0, len(views.images), sampling.batch):
             some = slice(first, first + sampling.batch)
-            pair = (_true_view(views, some, view, resolution) for view in (front, other))
-            yield _rows("ceiling", baseline, first, *pair, cfg.warp)
+            a, b = (_true_view(views, some, view, resolution) for view in (front, other))
+            yield _rows("ceiling", baseline, first, a, b, cfg.warp)
 
 
 def _true_view(views: Multiview, some: slice, view: int, resolution: int) -> PosedView:

@@ -19,6 +19,7 @@ from mimic3d.cameras import Cameras, Scene, orbit_cameras
 from mimic3d.config import Config
 from mimic3d.metrics.features import to_uint8
 from mimic3d.networks.generator import Generator, View
+from mimic3d.rendering.triplane import Planes
 
 # nine colours of matplotlib's viridis (CC0), far to near: lightness rises evenly
 DEPTH_COLORS = (
@@ -35,9 +36,9 @@ class GalleryConfig(Config):
     """Samples in the grid."""
     columns: PositiveInt = 4
     """Samples in a row of the grid."""
-    strip_views: int = Field(7, ge=2)
+    strip_views: int = Field(default=7, ge=2)
     """Views in the orbit strip."""
-    num_frames: int = Field(48, ge=2)
+    num_frames: int = Field(default=48, ge=2)
     """Frames of the orbit video, one closed round."""
     frames_per_second: PositiveInt = 24
     """Speed of the video."""
@@ -89,13 +90,15 @@ def compare_orbit(
     return _compare(parts)
 
 
-def _render_both(G: Generator, planes, ws: Float[Tensor, "n l w_dim"], cameras: Cameras):
+def _render_both(
+    G: Generator, planes: Planes, ws: Float[Tensor, "n l w_dim"], cameras: Cameras
+) -> tuple[Float[Tensor, "n 3 h w"], View]:
     flat = G.render_2d(planes, ws, cameras).image
     view = G.render_3d(planes, cameras, G.config.image_resolution)
     return flat.cpu(), View(view.image.cpu(), view.depth.cpu(), view.opacity.cpu())
 
 
-def _compare(parts: list[tuple[Tensor, View]]) -> Comparison:
+def _compare(parts: list[tuple[Float[Tensor, "_ 3 h w"], View]]) -> Comparison:
     depth = torch.cat([view.depth for _, view in parts])
     near, far = depth_limits(depth, torch.cat([view.opacity for _, view in parts]))
     return Comparison(

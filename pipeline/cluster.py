@@ -28,7 +28,7 @@ class Workers(_Group):
     use_gpu: bool | Literal["auto"] = False
     """One GPU per worker; auto: if there are enough."""
     resources_per_worker: dict[str, float] = Field(default_factory=dict)
-    """As in Ray's ScalingConfig; empty: an equal share of this machine's cores, or Ray's default."""
+    """As in Ray's ScalingConfig; empty: an equal share of this machine, elsewhere Ray's default."""
 
 
 class Settings(_Group):
@@ -101,7 +101,7 @@ def find_address(settings: Settings, environ: Mapping[str, str]) -> Address | No
 
 
 def tracking_uri(settings: Settings, root: Path, environ: Mapping[str, str]) -> str:
-    """MLflow store: that of the environment, else of cluster.yaml, else mlflow.db in the project."""
+    """MLflow store: of the environment, else of cluster.yaml, else mlflow.db in the project."""
     uri = environ.get("MLFLOW_TRACKING_URI") or settings.tracking_uri
     return uri or f"sqlite:///{root / 'mlflow.db'}"
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import os
 import re
 import signal
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 START_SECONDS = 60.0
 LOST_SECONDS = 600.0
+POLL_SECONDS = 0.3
+NOISE = re.compile(r".*\sINFO job_manager\.py|Running entrypoint for job ")
 WORKER_PREFIX = re.compile(r"^\(\w+ pid=\d+(?:, ip=[\w.:]+)?\) ?")
 
 
@@ -32,6 +35,7 @@ def connect(address: Address) -> "JobSubmissionClient":
     from ray.exceptions import AuthenticationError
     from ray.job_submission import JobSubmissionClient
 
+    logging.getLogger("ray.dashboard.modules.job.sdk").setLevel(logging.WARNING)
     deadline = time.monotonic() + (START_SECONDS if address.is_local else 5.0)
     while True:
         try:
@@ -70,8 +74,7 @@ class Follower:
         self._job = job or await self._submit(submission())
         if self._signal:
             self._stop()
-        await self._tail()
-        self._bar.close()
+        await self._watch()
         return await self._exit_code()
 
     async def _submit(self, arguments: dict[str, Any]) -> str:
@@ -85,31 +88,43 @@ class Follower:
                     raise
             await asyncio.sleep(0.3)
 
-    async def _tail(self) -> None:
-        assert self._job
+    async def _watch(self) -> None:
+        """Shows the log until the job has ended; Ray's log stream lags behind by seconds."""
+        job = cast(str, self._job)
+        tail = asyncio.create_task(self._tail(job))
         lost = time.monotonic() + LOST_SECONDS
         while True:
             try:
-                seen = 0
-                async for text in self._client.tail_job_logs(self._job):
-                    seen += len(text)
-                    if seen > self._shown:
-                        self._show(
-                            text[self._shown - seen :] if seen - len(text) < self._shown else text
-                        )
-                        self._shown = seen
-                status = await asyncio.to_thread(self._client.get_job_status, self._job)
+                status = await asyncio.to_thread(self._client.get_job_status, job)
                 if status.is_terminal():
                     break
                 lost = time.monotonic() + LOST_SECONDS
             except (OSError, RuntimeError) as error:
                 if time.monotonic() > lost:
                     raise ConnectionError(
-                        f"Ray does not answer any more; job {self._job} may still run there, the "
-                        f"same command attaches to it again"
+                        f"Ray does not answer any more; job {job} may still run there, the same "
+                        f"command attaches to it again"
                     ) from error
-            await asyncio.sleep(0.3)
+            await asyncio.sleep(POLL_SECONDS)
+        tail.cancel()
+        await asyncio.gather(tail, return_exceptions=True)
+        log = await asyncio.to_thread(self._client.get_job_logs, job)
+        self._show(log[self._shown :])
         self._show("\n" if self._rest else "")
+        self._bar.close()
+
+    async def _tail(self, job: str) -> None:
+        """Shows the log as it grows; a broken stream begins again, what was shown is skipped."""
+        while True:
+            position = 0
+            try:
+                async for text in self._client.tail_job_logs(job):
+                    self._show(text[max(0, self._shown - position) :])
+                    position += len(text)
+                    self._shown = max(self._shown, position)
+            except (OSError, RuntimeError):
+                pass
+            await asyncio.sleep(1.0)
 
     def _show(self, text: str) -> None:
         *lines, self._rest = (self._rest + text).split("\n")
@@ -117,7 +132,7 @@ class Follower:
             plain = WORKER_PREFIX.sub("", line.rstrip("\r"))
             if plain.startswith(PROGRESS):
                 self._bar.show(**json.loads(plain.removeprefix(PROGRESS)))
-            else:
+            elif not NOISE.match(plain):
                 self._bar.write(plain)
 
     async def _exit_code(self) -> int:

@@ -40,7 +40,8 @@ def local_head(min_cpus: int = 1) -> Iterator[Head]:
 
     Its variables are set in this process too, since Ray reads the token at its first import.
     """
-    folder = Path(tempfile.mkdtemp(prefix="ray", dir=_short_temp()))
+    remove_orphans(_short_temp())
+    folder = Path(tempfile.mkdtemp(prefix=f"ray{os.getpid()}-", dir=_short_temp()))
     port, dashboard, agent, client = _free_ports(4)
     url = f"http://127.0.0.1:{dashboard}"
     environ = {
@@ -83,9 +84,23 @@ def local_head(min_cpus: int = 1) -> Iterator[Head]:
             os.environ.pop(name) if value is None else os.environ.update({name: value})
 
 
-def _short_temp() -> str | None:
+def remove_orphans(parent: Path) -> None:
+    """Removes folders of heads whose process was killed before it could do so itself."""
+    for folder in parent.glob("ray*-*"):
+        owner = folder.name.removeprefix("ray").partition("-")[0]
+        if owner.isdigit() and folder.is_dir():
+            try:
+                os.kill(int(owner), 0)
+            except ProcessLookupError:
+                shutil.rmtree(folder, ignore_errors=True)
+            except OSError:  # it lives, and is another user's
+                pass
+
+
+def _short_temp() -> Path:
     """A folder short enough for Ray's sockets (107 characters)."""
-    return "/tmp" if len(tempfile.gettempdir()) > 30 and os.access("/tmp", os.W_OK) else None
+    usual = tempfile.gettempdir()
+    return Path("/tmp" if len(usual) > 30 and os.access("/tmp", os.W_OK) else usual)
 
 
 def _free_ports(count: int) -> list[int]:

@@ -3,14 +3,13 @@
 import argparse
 import hashlib
 import os
-import signal
 import subprocess
 import sys
+import traceback
 from pathlib import Path
-from types import FrameType
 
 from pipeline.cluster import load_settings, tracking_uri
-from pipeline.mlflow_tracking import RunAddress, attempt, close_run, open_run
+from pipeline.keeper import RunKeeper
 from pipeline.workers import run_stage
 
 
@@ -25,38 +24,42 @@ def main() -> int:
     settings = load_settings(root)
     workers = settings.workers_of(args.stage, args.local)
     uri = tracking_uri(settings, root, os.environ)
-    address = _open(uri, root, args.stage, args.fingerprint)
-    _kill_run_on_sigterm(address)
+    keeper = _open_run(uri, root, args.stage, args.fingerprint)
     status = "FAILED"
     try:
-        run_stage(args.stage, root, address, workers, args.local)
+        run_stage(args.stage, root, keeper, workers, args.local)
         status = "FINISHED"
     except ValueError as error:
         print(error, file=sys.stderr)
-        return 1
-    finally:
-        if address:
-            attempt(lambda: close_run(address, status))
-    return 0
+    except Exception:
+        traceback.print_exc()
+    keeper.close(status)
+    return 0 if status == "FINISHED" else 1
 
 
 def describe_code(root: Path) -> dict[str, str]:
     """Commit of the project folder, and whether files differ from it."""
     commit = _git(root, "rev-parse", "HEAD")
-    changed = _git(root, "status", "--porcelain", "--untracked-files=no")
+    results = (":!dvc.lock", ":!reports")  # a reproduction itself changes these
+    changed = _git(root, "status", "--porcelain", "--untracked-files=no", "--", ".", *results)
     return {
         "git.commit": commit or "none",
         "git.dirty": "unknown" if changed is None else str(bool(changed)).lower(),
     }
 
 
-def _open(uri: str, root: Path, stage: str, fingerprint: str) -> RunAddress | None:
+def _open_run(uri: str, root: Path, stage: str, fingerprint: str) -> RunKeeper:
     tags = describe_code(root)
     content = (root / "params.yaml").read_bytes() + tags["git.commit"].encode()
-    reproduction = hashlib.sha256(content).hexdigest()[:12]
-    artifacts = root / "mlartifacts"
-    found = attempt(lambda: open_run(uri, artifacts, stage, reproduction, fingerprint, tags))
-    return found[0] if found else None
+    return RunKeeper(
+        root,
+        uri=uri,
+        artifacts=str(root / "mlartifacts"),
+        stage=stage,
+        reproduction=hashlib.sha256(content).hexdigest()[:12],
+        fingerprint=fingerprint,
+        tags=tags,
+    )
 
 
 def _git(root: Path, *args: str) -> str | None:
@@ -67,16 +70,8 @@ def _git(root: Path, *args: str) -> str | None:
     return done.stdout.strip() if done.returncode == 0 else None
 
 
-def _kill_run_on_sigterm(address: RunAddress | None) -> None:
-    """`ray job stop` gives a job three seconds: mark its run, then leave at once."""
-
-    def leave(signum: int, frame: FrameType | None) -> None:
-        if address:
-            attempt(lambda: close_run(address, "KILLED"))
-        os._exit(128 + signum)
-
-    signal.signal(signal.SIGTERM, leave)
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)  # all is done; Ray's own leave-taking costs seconds

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 EXPERIMENT = "mimic3d"
 MODEL_ALIAS = "current"  # MLflow keeps the word "latest" for itself
+UI_TAGS = {"mlflow.experimentKind": "custom_model_development"}  # else the UI opens its GenAI pages
 PAUSE_SECONDS = 60.0
 MAX_PENDING = 10_000
 BATCH_METRICS = 1000  # the most that one MLflow request takes
@@ -59,7 +60,9 @@ def open_run(
     client = connect(uri)
     found = client.get_experiment_by_name(EXPERIMENT)
     location = None if uri.startswith("http") else artifacts.as_uri()
-    experiment = found.experiment_id if found else client.create_experiment(EXPERIMENT, location)
+    experiment = (
+        found.experiment_id if found else client.create_experiment(EXPERIMENT, location, UI_TAGS)
+    )
     name = os.environ.get("DVC_EXP_NAME") or f"reproduction {reproduction[:7]}"
     common = {**tags, "reproduction": reproduction}
     parent = _find(client, experiment, {"reproduction": reproduction, "level": "reproduction"})

@@ -18,6 +18,7 @@ def main(arguments: list[str]) -> int:
     dvc = [sys.executable, "-m", "dvc"]
     try:
         settings = load_settings(root)
+        allow_no_git(root)
         if find_address(settings, os.environ):
             return _call([*dvc, "repro", *arguments])
         if not arguments and is_up_to_date(root):
@@ -41,9 +42,19 @@ def is_up_to_date(root: Path) -> bool:
     return done.returncode == 0 and json.loads(done.stdout or "null") == {}
 
 
+def allow_no_git(root: Path) -> None:
+    """Lets DVC work in a folder that is no git checkout, such as an unpacked archive."""
+    config = root / ".dvc" / "config.local"
+    if not config.exists() and not any((each / ".git").exists() for each in (root, *root.parents)):
+        print(f"This is no git checkout: telling DVC so in {config.relative_to(root)}.")
+        config.parent.mkdir(exist_ok=True)
+        config.write_text("[core]\n    no_scm = true\n")
+
+
 def _call(command: list[str]) -> int:
     """Runs a command; signals go to it, and this process stays to clean up after it."""
-    process = subprocess.Popen(command)
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    process = subprocess.Popen(command, env={**os.environ, "PATH": path})
 
     def forward(number: int, frame: FrameType | None) -> None:
         if number == signal.SIGTERM:  # the terminal itself sends SIGINT to both

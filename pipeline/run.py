@@ -5,16 +5,28 @@ import asyncio
 import contextlib
 import hashlib
 import importlib
-import importlib.util
 import os
 import shlex
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from pipeline.cluster import LOCAL, Address, Settings, find_address, load_settings, tracking_uri
+from pipeline.cluster import (
+    FILE,
+    LOCAL,
+    Address,
+    Settings,
+    cores,
+    find_address,
+    load_settings,
+    tracking_uri,
+)
 from pipeline.follow import Follower, connect
 from pipeline.head import local_head
+
+if TYPE_CHECKING:
+    from ray.job_submission import JobSubmissionClient
 
 PASSED_ON = ("DVC_EXP_NAME", "HF_HOME", "HF_HUB_OFFLINE", "OMP_NUM_THREADS", "NO_COLOR")
 """Variables a job gets from its submitter. Anyone on a cluster can read them: no secrets."""
@@ -27,11 +39,10 @@ def main(argv: list[str] | None = None) -> int:
     stage = parser.parse_args(argv).stage
     root = Path.cwd()
     try:
-        if not (root / "stages" / f"{stage}.py").is_file():
-            known = sorted(path.stem for path in root.glob("stages/[a-z]*.py"))
-            raise ValueError(f"there is no stage {stage}; stages/ has {', '.join(known) or 'none'}")
-        params = importlib.import_module("stages.params").validate(stage, root).model_dump_json()
         settings = load_settings(root)
+        if stage not in settings.local:
+            raise ValueError(f"there is no stage {stage}; {FILE} has {', '.join(settings.local)}")
+        params = importlib.import_module("stages.params").validate(stage, root).model_dump_json()
         with _reach(stage, settings) as address:
             print(f"{stage}: on Ray at {address.url} ({address.source})", flush=True)
             return _run(stage, root, fingerprint(stage, params, root), settings, address)
@@ -86,6 +97,9 @@ def _submission(
     command = [python, "-m", "pipeline.job", stage, "--fingerprint", key]
     command += ["--local"] if address.is_local else []
     environ = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+    if address.is_local:  # Ray gives a job one thread, and each worker one for every core it asks
+        workers = settings.workers_of(stage, is_local=True).num_workers
+        environ.setdefault("OMP_NUM_THREADS", str(max(1, cores() // max(1, workers))))
     environ |= {
         "PYTHONPATH": str(root),
         "MLFLOW_TRACKING_URI": tracking_uri(settings, root, os.environ),
@@ -105,7 +119,7 @@ def _submission(
     }
 
 
-def _find_running(client, about: dict[str, str]) -> str | None:
+def _find_running(client: "JobSubmissionClient", about: dict[str, str]) -> str | None:
     """A job that computes just this already; another one for the same outputs is an error."""
     for job in client.list_jobs():
         found = job.metadata or {}

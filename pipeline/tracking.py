@@ -13,7 +13,7 @@ from tqdm import tqdm
 PROGRESS = "@progress"
 """First word of a log line that carries the progress of a stage as JSON."""
 
-INTERVAL_SECONDS = 0.5
+RELAY_SECONDS = 1.0
 
 
 class Tracker:
@@ -60,9 +60,9 @@ class RelayTracker(Tracker):
         self._next = 0.0
 
     def progress(self, done: float, total: float, text: str) -> None:
-        """Prints a marked line, at most one in half a second but always the last."""
+        """Prints a marked line, at most one a second but always the last."""
         if time.monotonic() >= self._next or done >= total:
-            self._next = time.monotonic() + INTERVAL_SECONDS
+            self._next = time.monotonic() + RELAY_SECONDS
             record = json.dumps({"done": done, "total": total, "text": text})
             print(f"{PROGRESS} {record}", flush=True)
 

@@ -1,16 +1,20 @@
 """Ray Train workers that call a stage; a worker that dies is replaced and the stage resumes."""
 
 import importlib
+import logging
 import os
 import shutil
+import signal
 import sys
 import sysconfig
 import traceback
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from pipeline.cluster import Workers, cores
+from pipeline.keeper import RunKeeper
 from pipeline.mlflow_tracking import MlflowTracker, RunAddress
 from pipeline.tracking import RelayTracker, SilentTracker, Tracker
 
@@ -18,23 +22,21 @@ MAX_RESTARTS = 3
 COLLECTIVE_SECONDS = 7200
 
 
-def run_stage(
-    stage: str, root: Path, address: RunAddress | None, workers: Workers, is_local: bool
-) -> None:
+def run_stage(stage: str, root: Path, keeper: RunKeeper, workers: Workers, is_local: bool) -> None:
     """Runs a stage to its end, on Ray Train workers or, with 0 of them, in this process.
 
     Raises:
         ValueError: what the stage has to say to its user.
     """
     if workers.num_workers == 0:
-        _call_stage(stage, root, _tracker(address))
+        _call_stage(stage, root, _tracker(keeper.address))
         return
     for restarts in range(MAX_RESTARTS + 1):
         name = f"{stage}-{uuid.uuid4().hex[:8]}"
         try:
-            _fit(name, stage, root, address, workers, is_local)
+            _fit(name, stage, root, keeper, workers, is_local)
             return
-        except _WorkerDied as error:
+        except _WorkerDiedError as error:
             if restarts == MAX_RESTARTS:
                 raise RuntimeError(
                     f"{stage}: {error}, {MAX_RESTARTS} restarts did not help"
@@ -44,7 +46,7 @@ def run_stage(
             shutil.rmtree(_storage(root) / name, ignore_errors=True)
 
 
-class _WorkerDied(Exception):
+class _WorkerDiedError(Exception):
     """A worker process or its machine went away; the stage itself raised nothing."""
 
 
@@ -56,21 +58,25 @@ def _fit(
     name: str,
     stage: str,
     root: Path,
-    address: RunAddress | None,
+    keeper: RunKeeper,
     workers: Workers,
     is_local: bool,
 ) -> None:
     import ray
     from ray.exceptions import RayError
-    from ray.train import FailureConfig, RunConfig, ScalingConfig, WorkerGroupError
+    from ray.train import FailureConfig, LoggingConfig, RunConfig, ScalingConfig, WorkerGroupError
     from ray.train.torch import TorchConfig, TorchTrainer
+    from ray.train.v2._internal.exceptions import RayTrainError
 
     if not ray.is_initialized():
-        ray.init(address="auto", logging_level="warning")
+        ray.init(address="auto", logging_level=logging.WARNING)
+        signal.signal(
+            signal.SIGTERM, lambda number, _: os._exit(128 + number)
+        )  # not Ray's slow way
     use_gpu, resources = _resources(workers, ray.cluster_resources(), is_local)
     trainer = TorchTrainer(
         _train,
-        train_loop_config={"stage": stage, "root": str(root), "address": address},
+        train_loop_config={"stage": stage, "root": str(root), "address": keeper.address},
         torch_config=TorchConfig(timeout_s=COLLECTIVE_SECONDS),
         scaling_config=ScalingConfig(
             num_workers=workers.num_workers, use_gpu=use_gpu, resources_per_worker=resources
@@ -79,17 +85,18 @@ def _fit(
             name=name,
             storage_path=str(_storage(root)),
             failure_config=FailureConfig(max_failures=0),  # Ray would retry mistakes of users too
+            logging_config=LoggingConfig(log_level="WARNING"),
         ),
     )
     try:
         trainer.fit()
     except WorkerGroupError as error:
-        causes = [getattr(each, "_base_exc", each) for each in error.worker_failures.values()]
+        causes = error.worker_failures.values()
         for cause in causes:
             if isinstance(cause, StageError):
                 raise ValueError(str(cause)) from None
-        if any(isinstance(cause, RayError) for cause in causes):
-            raise _WorkerDied("a worker process died") from None
+        if any(isinstance(cause, RayError | RayTrainError) for cause in causes):
+            raise _WorkerDiedError("a worker process died") from None
         raise
 
 
@@ -104,6 +111,7 @@ def _train(config: dict[str, Any]) -> None:
     try:
         _call_stage(config["stage"], root, tracker)
     except ValueError as error:
+        logging.getLogger("ray.train").setLevel(logging.CRITICAL)  # it would show a traceback
         raise StageError(str(error)) from None
 
 
@@ -132,7 +140,7 @@ def _storage(root: Path) -> Path:
 
 
 def _resources(
-    workers: Workers, available: dict[str, float], is_local: bool
+    workers: Workers, available: Mapping[str, float], is_local: bool
 ) -> tuple[bool, dict[str, float] | None]:
     """GPUs or not, and resources of one worker; checked here where nobody can add machines."""
     gpus = available.get("GPU", 0)
@@ -144,7 +152,7 @@ def _resources(
         )
     resources = dict(workers.resources_per_worker)
     if is_local and not resources:
-        resources = {"CPU": max(1, cores() // workers.num_workers)}
+        resources = {"CPU": float(max(1, cores() // workers.num_workers))}
         if use_gpu:
-            resources["GPU"] = 1
+            resources["GPU"] = 1.0
     return use_gpu, resources or None

@@ -1,20 +1,15 @@
-"""Snapshot and dataset -> reports/evaluate/ (metrics, protocol), runs/evaluate/ (scores, gallery)."""
+"""Snapshot and dataset -> reports/evaluate/ (metrics, protocol), runs/evaluate/ (gallery)."""
 
-import json
-import math
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 import torch
 from jaxtyping import Float
-from PIL import Image
 from pydantic import PositiveInt
 from torch import Tensor
 
 from mimic3d import gallery
-from mimic3d.atomic import atomic_file, atomic_folder
 from mimic3d.cameras import Cameras, Scene, cameras_from_labels
 from mimic3d.config import Config
 from mimic3d.data.dataset import Multiview, load_multiview
@@ -36,6 +31,7 @@ from mimic3d.metrics.protocol import Branch, ConsistencyProtocol, Protocol, prot
 from mimic3d.networks.generator import Generator, GeneratorConfig
 from mimic3d.networks.snapshot import SnapshotMeta, load_meta, load_snapshot
 from pipeline.tracking import Tracker
+from stages.findings import Findings, Pictures, summary_table, track_findings, write_findings
 from stages.params import dataset_folder, main
 
 SNAPSHOT = "runs/imitate/snapshot"
@@ -93,17 +89,17 @@ def run(cfg: EvaluateConfig, root: Path, tracker: Tracker) -> None:
     resolution = cfg.sampling.resolution or G.config.image_resolution
     progress = Progress(cfg, tracker)
 
-    metrics = measure_distances(G, data, resolution, cfg, progress)
     pitch_rad = data.manifest.poses["pitch_mean_rad"]
     label = torch.tensor([snapshot.meta.average_label], device=device)
-    scores = measure_consistency(G, label, pitch_rad, multiview, resolution, cfg, progress)
-    metrics |= consistency_metrics(scores)
-    protocol = record_protocol(snapshot.meta, data.manifest, multiview, resolution, cfg)
-    pictures = draw(G, data.train.labels.to(device), label, pitch_rad, cfg)
-
-    write(root, cfg, metrics, protocol, scores, pictures)
-    report(root, tracker, metrics, protocol, pictures, snapshot.meta.nimg)
-    print(summary_table(metrics))
+    findings = Findings(
+        measure_distances(G, data, resolution, cfg, progress),
+        measure_consistency(G, label, pitch_rad, multiview, resolution, cfg, progress),
+        record_protocol(snapshot.meta, data.manifest, multiview, resolution, cfg),
+        draw(G, data.train.labels.to(device), label, pitch_rad, cfg),
+    )
+    write_findings(root, findings)
+    track_findings(root, findings, tracker, snapshot.meta.nimg)
+    print(summary_table(findings))
 
 
 class Progress:
@@ -128,7 +124,7 @@ def measure_distances(
     network = RandomConvFeatures().to(device)
     patches, num = cfg.distribution.patches, cfg.distribution.num_images
 
-    def summarize_reals(which: str) -> ImageSummary:
+    def summarize_reals(which: Literal["reference", "floor"]) -> ImageSummary:
         summary, first = ImageSummary(network, patches), 0
         for image in data.batches(which, cfg.sampling.batch):
             summary.append(resize(image.to(device), resolution), first)
@@ -137,7 +133,9 @@ def measure_distances(
         return summary
 
     def summarize_branches(generator: Generator, text: str) -> dict[Branch, ImageSummary]:
-        summaries = {branch: ImageSummary(network, patches) for branch in BRANCHES}
+        summaries: dict[Branch, ImageSummary] = {
+            branch: ImageSummary(network, patches) for branch in BRANCHES
+        }
         labels = data.train.labels.to(device)
         for some in sample_branches(generator, labels, num, resolution, cfg.sampling):
             for branch, image in some.images.items():
@@ -146,8 +144,10 @@ def measure_distances(
         return summaries
 
     reference = summarize_reals("reference")
-    compared = {"floor": summarize_reals("floor")}
-    compared |= summarize_branches(G, "sampling both branches")
+    compared: dict[str, ImageSummary] = {
+        "floor": summarize_reals("floor"),
+        **summarize_branches(G, "sampling both branches"),
+    }
     untrained = build_untrained(G.config, G.scene, cfg.sampling.seed).to(device)
     for branch, summary in summarize_branches(untrained, "sampling untrained branches").items():
         compared[f"untrained/{branch}"] = summary
@@ -181,27 +181,12 @@ def measure_consistency(
     return pd.concat(rows, ignore_index=True)
 
 
-def mean_scores(scores: pd.DataFrame) -> pd.DataFrame:
-    """Means over the objects that could be compared, a row per branch and baseline."""
-    return scores.drop(columns="identity").groupby(["branch", "baseline"], as_index=False).mean()
-
-
-def consistency_metrics(scores: pd.DataFrame) -> dict[str, float]:
-    """The means by name; none where no object could be compared (its `warp_cov` is 0)."""
-    return {
-        f"{row['branch']}/{name}_at_{row['baseline']:g}": float(value)
-        for row in mean_scores(scores).to_dict("records")
-        for name, value in row.items()
-        if name not in ("branch", "baseline") and math.isfinite(value)
-    }
-
-
 def record_protocol(
     meta: SnapshotMeta, manifest: Manifest, multiview: Multiview | None, resolution: int,
     cfg: EvaluateConfig,
 ) -> dict[str, Any]:  # fmt: skip
     """How everything was measured, with a hash per part: only equal hashes compare."""
-    rendering = meta.generator.rendering
+    rendering, psi = meta.generator.rendering, cfg.sampling.truncation_psi
     samples = rendering.depth_resolution + rendering.depth_resolution_importance
     sizes = {manifest.resolution, meta.generator.image_resolution, resolution}
     distribution = [
@@ -209,8 +194,8 @@ def record_protocol(
             branch=branch, dataset_fingerprint=manifest.fingerprint,
             reference="train with mirrored copies" if manifest.mirror else "train",
             num_real=cfg.distribution.num_images, num_fake=cfg.distribution.num_images,
-            cameras="conditioned", truncation_psi=cfg.sampling.truncation_psi,
-            resolution=resolution, resize="none" if len(sizes) == 1 else "bilinear antialiased",
+            cameras="conditioned", truncation_psi=psi, resolution=resolution,
+            resize="none" if len(sizes) == 1 else "bilinear antialiased",
             feature_network=RandomConvFeatures.name, samples_per_ray=samples,
             patches=cfg.distribution.patches,
         )
@@ -219,8 +204,8 @@ def record_protocol(
     views = ConsistencyProtocol(
         num_identities=cfg.consistency.num_identities,
         baselines_rad=cfg.consistency.baselines_rad, cameras="average",
-        truncation_psi=cfg.sampling.truncation_psi, resolution=resolution, kernel="bilinear",
-        samples_per_ray=samples, warp=cfg.consistency.warp,
+        truncation_psi=psi, resolution=resolution, kernel="bilinear", samples_per_ray=samples,
+        warp=cfg.consistency.warp,
     )  # fmt: skip
     ceiling = "none: the dataset has no split eval_multiview, as photos have no true depth"
     if multiview is not None:
@@ -235,15 +220,6 @@ def record_protocol(
 def describe(record: Protocol | ConsistencyProtocol) -> dict[str, Any]:
     """A protocol and its hash."""
     return record.model_dump(mode="json") | {"hash": protocol_hash(record)}
-
-
-@dataclass(frozen=True)
-class Pictures:
-    """What the gallery drew."""
-
-    grid: Image.Image
-    strip: Image.Image
-    orbit: Float[Tensor, "n 3 h w3"] | None
 
 
 def draw(
@@ -266,54 +242,8 @@ def draw(
         gallery.image_grid(samples.side_by_side(), look.columns),
         gallery.image_grid(strip, look.strip_views),
         orbit(gallery.orbit_path(look, pitch_rad, G.scene)).side_by_side() if cfg.video else None,
+        look.frames_per_second,
     )
-
-
-def write(
-    root: Path, cfg: EvaluateConfig, metrics: dict[str, float], protocol: dict[str, Any],
-    scores: pd.DataFrame, pictures: Pictures,
-) -> None:  # fmt: skip
-    """All files of the stage: runs/evaluate/ as a whole, then the reports."""
-    with atomic_folder(root / "runs" / "evaluate") as draft:
-        gallery.save_png(pictures.grid, draft / "grid.png")
-        gallery.save_png(pictures.strip, draft / "orbit.png")
-        if pictures.orbit is not None:
-            speed = cfg.gallery.frames_per_second
-            gallery.save_video(pictures.orbit, draft / "orbit.mp4", speed)
-        scores.to_parquet(draft / "samples.parquet", index=False)
-    reports = root / "reports" / "evaluate"
-    for name, content in (("metrics", metrics), ("protocol", protocol)):
-        with atomic_file(reports / f"{name}.json") as draft:
-            draft.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
-    with atomic_file(reports / "consistency.csv") as draft:
-        mean_scores(scores).to_csv(draft, index=False, float_format="%.6g")
-
-
-def report(
-    root: Path, tracker: Tracker, metrics: dict[str, float], protocol: dict[str, Any],
-    pictures: Pictures, nimg: int,
-) -> None:  # fmt: skip
-    """Tell the tracker: metrics and pictures at the snapshot's nimg, and the files."""
-    parts = (*BRANCHES, "consistency")
-    tracker.set_tags({f"protocol.{part}": protocol[part]["hash"] for part in parts})
-    tracker.log_metrics(metrics, nimg)
-    tracker.log_image("grid", pictures.grid, nimg)
-    tracker.log_image("orbit", pictures.strip, nimg)
-    for folder in ("reports", "runs"):
-        tracker.log_artifact(root / folder / "evaluate", "evaluate")
-
-
-def summary_table(metrics: dict[str, float]) -> str:
-    """Distances of the trained and the untrained branches beside the floor; small is good."""
-    lines = [f"{'branch':8}{'distance':16}{'trained':>10}{'untrained':>11}{'floor':>10}"]
-    for branch in BRANCHES:
-        for name in ("fd_random_conv", "swd"):
-            keys = (f"{branch}/{name}", f"untrained/{branch}/{name}", f"floor/{name}")
-            values = "".join(
-                f"{metrics[key]:>{width}.4g}" for key, width in zip(keys, (10, 11, 10), strict=True)
-            )
-            lines.append(f"{branch:8}{name:16}{values}")
-    return "\n".join(lines)
 
 
 if __name__ == "__main__":

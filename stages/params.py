@@ -3,6 +3,7 @@
 import difflib
 import importlib
 import json
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -38,7 +39,7 @@ def load_params(stage: str, kind: type[C], root: Path) -> C:
 def dataset_folder(root: Path) -> Path:
     """Folder of the prepared dataset: data/<prepare.name>."""
     name = _load_section("prepare", root).get("name")
-    if not isinstance(name, str) or not name or Path(name).name != name or name == "raw":
+    if not isinstance(name, str) or not re.fullmatch(r"\w[\w.-]*", name) or name == "raw":
         raise ValueError(
             f"prepare.name must be one plain folder name other than raw, is {name!r}; "
             f"the dataset is written to data/<prepare.name>"
@@ -107,7 +108,9 @@ def _explain(stage: str, kind: type[Config], detail: Any) -> str:
     if detail["type"] == "missing":
         return f"{key} must be given, it has no default; add it to {FILE}"
     if detail["type"] == "value_error":
-        return f"{key}: {detail['ctx']['error']}"
+        message = str(detail["ctx"]["error"])  # of a validator, which knows its own fields only
+        about_field = re.split(r"\W", message)[0] in _known_fields(kind, loc)
+        return f"{key}{'.' if about_field else ': '}{message}"
     rule = detail["msg"].removeprefix("Input should ")
     found = json.dumps(detail["input"], default=str)
     field = fields.get(name)

@@ -10,9 +10,9 @@ import numpy as np
 from PIL import Image
 from pydantic import Field, NonNegativeInt
 
+from mimic3d.atomic import atomic_folder
 from mimic3d.config import Config
-from mimic3d.data.folder import explain_full_disk, replace_folder
-from mimic3d.data.parallel import count_cores, ordered_map
+from mimic3d.data.parallel import count_workers, ordered_map
 from mimic3d.data.poses.synthetic import SyntheticConfig
 from mimic3d.data.sample import Rejected, decode_png
 from mimic3d.data.schema import Manifest
@@ -54,28 +54,22 @@ def check(cfg: PrepareConfig, root: Path) -> None:
     Raises:
         ValueError: A parameter is out of its range, or there is nothing to read.
     """
-    if cfg.name == "raw":
-        raise ValueError("prepare.name must not be raw, that folder is the input; choose another")
-    if cfg.resolution & (cfg.resolution - 1):
-        raise ValueError(
-            f"prepare.resolution must be a power of two, is {cfg.resolution}; "
-            f"{1 << cfg.resolution.bit_length()} is the next one"
-        )
+    _check_values(cfg)
     if cfg.source == "given":
         _plan(cfg, root)
 
 
 def run(cfg: PrepareConfig, root: Path, tracker: Tracker) -> None:
     """Writes the dataset and its reports; a run that fails leaves the old ones."""
-    check(cfg, root)
+    _check_values(cfg)
     plan = _plan(cfg, root)
     folder = root / "data" / cfg.name
     images_per_shard = shard_images(cfg.resolution)
     sheet: list[np.ndarray] = []
-    with explain_full_disk(folder), replace_folder(folder) as part:
+    with atomic_folder(folder) as part:
         writer = DatasetWriter(part, plan.scene, cfg.mirror, images_per_shard)
         tasks = [task for _, task in plan.tasks]
-        results = ordered_map(plan.make, tasks, count_cores())
+        results = ordered_map(plan.make, tasks, count_workers(len(tasks)))
         for done, ((split, _), result) in enumerate(zip(plan.tasks, results, strict=True), 1):
             if isinstance(result, Rejected):
                 writer.add_reject(result)
@@ -94,6 +88,16 @@ def run(cfg: PrepareConfig, root: Path, tracker: Tracker) -> None:
             cfg.name, cfg.source, cfg.resolution, plan.resize_filter, plan.licence
         )
         _report(root, manifest, writer, sheet, tracker)
+
+
+def _check_values(cfg: PrepareConfig) -> None:
+    if cfg.name == "raw":
+        raise ValueError("prepare.name must not be raw, that folder is the input; choose another")
+    if cfg.resolution & (cfg.resolution - 1):
+        raise ValueError(
+            f"prepare.resolution must be a power of two, is {cfg.resolution}; "
+            f"{1 << cfg.resolution.bit_length()} is the next one"
+        )
 
 
 def _plan(cfg: PrepareConfig, root: Path) -> Plan[Any]:

@@ -1,4 +1,5 @@
 import os
+import shutil
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -47,3 +48,27 @@ def tiny_config():
         superresolution={"channels": 4},
         rendering={"depth_resolution": 6, "depth_resolution_importance": 6},
     )
+
+
+TINY_PARAMS = Path(__file__).parent / "tiny_params.yaml"
+
+
+@pytest.fixture(scope="session")
+def prepared_project(tmp_path_factory) -> Path:
+    """A project folder with the tiny parameters and their dataset; copy it, do not change it."""
+    from pipeline.tracking import SilentTracker
+    from stages.params import run_stage
+
+    root = tmp_path_factory.mktemp("project")
+    shutil.copy(TINY_PARAMS, root / "params.yaml")
+    (root / "data" / "raw").mkdir(parents=True)
+    run_stage("prepare", root, SilentTracker())
+    return root
+
+
+@pytest.fixture
+def project(prepared_project, tmp_path) -> Path:
+    """A project of one's own, with the tiny dataset prepared."""
+    root = tmp_path / "project"
+    shutil.copytree(prepared_project, root)
+    return root

@@ -27,6 +27,7 @@ from mimic3d.data.schema import (
 )
 
 ROW_GROUP = 256  # images; the unit of random access in a shard
+WEIGHT = 1.0  # of every image: no source rebalances poses
 SHARD_BYTES = 2**28  # raw pixels per shard; shards of this size suit DVC and object stores
 
 FEATURES = Features(
@@ -137,10 +138,10 @@ class DatasetWriter:
         if split == "train":
             self.labels.append(cameras.labels())
         rows = _rows(samples, cameras, self.scene, self.mirror)
-        for row, sample in zip(rows, samples, strict=True):
+        for sample in samples:
             camera = _camera_bytes(sample)
-            record = (split, sample.image_id, sample.pixels_sha256, camera, row["weight"])
-            self.records.append(content_record(*record))
+            record = content_record(split, sample.image_id, sample.pixels_sha256, camera, WEIGHT)
+            self.records.append(record)
         if split not in self.files:
             index = (self.counts[split] - 1) // self.images_per_shard
             path = self.folder / f"{split}-{index:05d}.parquet"
@@ -185,7 +186,7 @@ def _rows(
             "identity": sample.identity,
             "mirror_ok": mirror,
             **{name: values[index] for name, values in columns.items()},
-            "weight": 1.0,
+            "weight": WEIGHT,
             "source": sample.source,
             "source_sha256": sample.source_sha256,
             "estimator": sample.estimator,

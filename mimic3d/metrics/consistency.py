@@ -28,7 +28,7 @@ class WarpConfig(Config):
 
     occlusion: PositiveFloat = 0.02
     """Largest difference of depth, world units, at which both views see the same point."""
-    opacity: float = Field(0.99, gt=0, lt=1)
+    opacity: float = Field(default=0.99, gt=0, lt=1)
     """Opacity above which a pixel is foreground."""
     depth_edge: PositiveFloat = 0.05
     """Step of depth per pixel, world units at 128 pixels, that is an edge and left out with its

@@ -43,7 +43,7 @@ class PatchConfig(Config):
     """Patches from each level of each image; 128 in progressive GAN."""
     num_projections: PositiveInt = 128
     """Random directions; 512 in progressive GAN."""
-    smallest: int = Field(16, ge=8)
+    smallest: int = Field(default=16, ge=8)
     """Side of the coarsest level in pixels."""
     seed: NonNegativeInt = 0
     """Of places and directions."""

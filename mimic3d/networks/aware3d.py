@@ -62,13 +62,13 @@ class AwareLayer(StyledConv):
         """The planes after the layer."""
         styles = rearrange(self.affine(w), "n (p q c) -> n p q c", p=3, q=3)
         scale = demodulation(self.weight, rearrange(styles, "n p q c -> (n p) (q c)")) * LRELU_GAIN
-        scale = rearrange(scale, "(n p) o -> n p o 1 1", p=3).to(x.dtype)
         own, row, column = (s[..., None].to(x.dtype) for s in split_styles(styles))
         along_rows = x.mean(dim=-2)[..., None] * row[..., None]
         along_columns = x.mean(dim=-1)[..., None, :] * column[..., None]
         y = self._convolve(x * own[..., None])
         rows = self._convolve(along_rows.expand(-1, -1, -1, -1, 3)).roll(-1, dims=1)
         columns = self._convolve(along_columns.expand(-1, -1, -1, 3, -1)).roll(1, dims=1)
+        scale = rearrange(scale, "(n p) o -> n p o 1 1", p=3).to(y.dtype)
         bias = (self.bias * LRELU_GAIN)[:, None, None].to(y.dtype)
         profiles = spread_strip(torch.addcmul(bias, rows, scale), -1, y.shape[-1])
         profiles = profiles + spread_strip(columns * scale, -2, y.shape[-2])
@@ -106,7 +106,7 @@ class AwareToRGB(nn.Module):
         styles = rearrange(self.affine(w) * self.gain, "n (p q c) -> n p q c", p=3, q=3)
         weight = rearrange(self.weight, "o (q c) 1 1 -> q o c", q=3)
         own, row, column = (weight * s[:, :, None] for s in split_styles(styles))  # n q o c
-        rows = (row @ x.mean(dim=-2)).roll(-1, dims=1) + self.bias[:, None]
-        columns = (column @ x.mean(dim=-1)).roll(1, dims=1)
         y = (own @ x.flatten(3)).unflatten(3, x.shape[3:])
+        rows = (row @ x.mean(dim=-2)).roll(-1, dims=1) + self.bias[:, None].to(y.dtype)
+        columns = (column @ x.mean(dim=-1)).roll(1, dims=1)
         return y + rows[..., None] + columns[..., None, :]

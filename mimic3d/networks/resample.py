@@ -64,6 +64,6 @@ def resize(
     """Square image at any resolution, bilinear, antialiased when it shrinks."""
     if x.shape[-2:] == (resolution, resolution):
         return x
-    return F.interpolate(
-        x, size=(resolution, resolution), mode="bilinear", align_corners=False, antialias=True
-    )
+    size = (resolution, resolution)
+    shrinks = resolution < max(x.shape[-2:])  # elsewhere antialiasing only costs time
+    return F.interpolate(x, size, mode="bilinear", align_corners=False, antialias=shrinks)

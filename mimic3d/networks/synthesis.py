@@ -22,7 +22,8 @@ class BackboneConfig(Config):
 
 def level_resolutions(resolution: int) -> list[int]:
     """The powers of two from 4 to this resolution."""
-    assert resolution in {2**k for k in range(3, 16)}, "a power of two from 8 on"
+    assert resolution >= 8, "the smallest synthesis network has two levels"
+    assert resolution.bit_count() == 1, "resolutions are powers of two"
     return [2**k for k in range(2, resolution.bit_length())]
 
 

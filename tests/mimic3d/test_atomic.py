@@ -1,4 +1,5 @@
 import errno
+from pathlib import Path
 
 import pytest
 
@@ -35,7 +36,7 @@ def test_a_full_disk_is_one_sentence_and_harms_nothing(tmp_path, open_draft, err
                 draft.write_text("half")
             raise error
 
-    with pytest.raises(ValueError, match="needs more disk than is free.*free some space"):
+    with pytest.raises(ValueError, match=r"needs more disk than is free.*free some space"):
         fill()
     assert list(tmp_path.iterdir()) == []
 
@@ -47,3 +48,31 @@ def test_a_file_appears_whole(tmp_path):
         assert not target.exists()
     assert target.read_text() == "text"
     assert [path.name for path in target.parent.iterdir()] == ["file.txt"]
+
+
+def test_remains_of_a_killed_process_are_cleared(tmp_path):
+    killed = tmp_path / ".toy.part-123456"
+    killed.mkdir()
+    (killed / "file").write_text("half")
+    with atomic_folder(tmp_path / "toy") as draft:
+        (draft / "file").write_text("whole")
+    assert [path.name for path in tmp_path.iterdir()] == ["toy"]
+
+
+def test_the_full_device_itself(tmp_path):
+    def fill():
+        with atomic_folder(tmp_path / "out"), open("/dev/full", "w") as full:
+            full.write("x")
+
+    if Path("/dev/full").exists():
+        with pytest.raises(ValueError, match="needs more disk than is free"):
+            fill()
+
+
+def test_other_errors_stay_as_they_are(tmp_path):
+    def fail():
+        with atomic_folder(tmp_path / "out"):
+            (tmp_path / "missing").read_text()
+
+    with pytest.raises(FileNotFoundError):
+        fail()

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from jaxtyping import Float64
 from PIL import Image
-from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt
 
 from mimic3d.cameras import Scene, orbit_cameras
 from mimic3d.config import Config
@@ -15,7 +15,7 @@ from mimic3d.data.schema import EVAL_YAWS_RAD, SPLITS
 
 # The heads stand in a room of the box (mimic3d/data/synthetic/render.py); these limits contain
 # heads and walls, seen from every camera within the limits of the config.
-SYNTHETIC_SCENE = Scene(near=2.4, far=3.6, box_warp=1.0)
+SYNTHETIC_SCENE = Scene(near=2.5, far=3.6, box_warp=1.0)
 
 
 class SyntheticConfig(Config):
@@ -34,9 +34,9 @@ class SyntheticConfig(Config):
     """Standard deviation of the yaw, rad; of FFHQ (GMPI)."""
     pitch_sigma_rad: NonNegativeFloat = 0.127
     """Standard deviation of the pitch, rad; of FFHQ (GMPI)."""
-    yaw_limit_rad: PositiveFloat = 0.8
+    yaw_limit_rad: float = Field(default=0.8, gt=0, le=0.8)
     """Larger yaws are drawn again, rad; beyond 0.8 a camera would look past the room."""
-    pitch_limit_rad: PositiveFloat = 0.35
+    pitch_limit_rad: float = Field(default=0.35, gt=0, le=0.35)
     """Larger pitches are drawn again, rad; beyond 0.35 a camera would look past the room."""
 
 
@@ -87,7 +87,7 @@ class SyntheticPoses:
         pairs = zip(cameras.cam2world.numpy(), cameras.intrinsics.numpy(), strict=True)
         return [PoseResult(c, k, self._crop, 1.0, 0.0) for c, k in pairs]
 
-    def _draw_angles(self, split: str, index: int) -> Float64[np.ndarray, "2"]:
+    def _draw_angles(self, split: str, index: int) -> Float64[np.ndarray, " 2"]:
         rng = np.random.default_rng([self._seed, SPLITS.index(split), index, 1])
         sigma = self._cfg.yaw_sigma_rad, self._cfg.pitch_sigma_rad
         limit = self._cfg.yaw_limit_rad, self._cfg.pitch_limit_rad

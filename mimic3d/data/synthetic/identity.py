@@ -15,9 +15,9 @@ HEAD_SCALE = 0.9  # the whole hair and the collar are in view of the frontal cam
 Color = tuple[float, float, float]
 T = TypeVar("T")
 
-SKIN_TONES = ((0.93, 0.76, 0.66), (0.78, 0.56, 0.42), (0.36, 0.22, 0.16))
+SKIN_TONES = ((0.93, 0.76, 0.66), (0.78, 0.56, 0.42), (0.40, 0.26, 0.19))
 HAIR_TONES = {
-    (0.06, 0.045, 0.04): 0.28,
+    (0.09, 0.07, 0.06): 0.28,
     (0.20, 0.11, 0.06): 0.27,
     (0.42, 0.25, 0.12): 0.17,
     (0.78, 0.60, 0.32): 0.14,
@@ -210,7 +210,7 @@ def _sample_paint(rng: np.random.Generator) -> Paint:
             float(np.sin(elevation)),
             float(np.cos(azimuth) * np.cos(elevation)),
         ),
-        ambient=rng.uniform(0.46, 0.62),
+        ambient=rng.uniform(0.58, 0.74),
         warmth=rng.uniform(-0.06, 0.06),
         freckles=float(rng.random() < 0.25) * rng.uniform(0.3, 1),
         mole=(float(rng.choice([-1, 1]) * rng.uniform(0.04, 0.11)), rng.uniform(-0.17, -0.02)),

@@ -81,8 +81,8 @@ def _blend(colors: Colors, color: Color, share: Axis) -> Colors:
 def paint_skin(identity: Identity, x: Axis, y: Axis, z: Axis, texture: Texture) -> Colors:
     """Grain, blush, freckles, beard, brows, lips, lashes and a mole."""
     s, p, ax = identity.shape, identity.paint, np.abs(x)
-    grain = texture.grain(x, y, z, 140) + texture.grain(y, z, x, 310)
-    colors = _fill(p.skin, len(x)) * (1 + 0.035 * grain)[:, None]
+    grain = 0.035 * texture.grain(x, y, z, 140) + 0.075 * texture.grain(y, z, x, 270)
+    colors = _fill(p.skin, len(x)) * (1 + grain)[:, None]
     cheeks = np.exp(((ax - 0.095) ** 2 + (y + 0.045) ** 2) * (-1 / 0.0022)) * ramp(z, 0.05, 0.12)
     tip = np.exp((x**2 + (y + 0.04) ** 2) * (-1 / 0.0006)) * ramp(z, 0.19, 0.22)
     colors *= 1 - (cheeks + 0.6 * tip)[:, None] * np.asarray([0, 0.10, 0.10], dtype=np.float32)
@@ -157,12 +157,12 @@ def paint_hair(identity: Identity, x: Axis, y: Axis, z: Axis, texture: Texture) 
     """Locks, strands and single hairs, brighter where they catch the light."""
     w, p = identity.wear, identity.paint
     if w.style == "afro":
-        tone = 0.16 * texture.grain(x, y, z, 150) + 0.14 * texture.grain(y, z, x, 300)
+        tone = 0.18 * texture.grain(x, y, z, 150) + 0.25 * texture.grain(y, z, x, 270)
     else:
         phase, density = strand_phase(w, x, y, z), w.strands / 0.3
         tone = 0.12 * texture.wave(0.41 * phase + y * 11, 0.41 * density)
-        tone += 0.14 * texture.wave(phase * 1.13 + y * 17, density)
-        tone += 0.18 * texture.wave(phase * 2.3 - y * 9 + np.sin(phase * 0.31), 2.0 * density)
+        tone += 0.16 * texture.wave(phase * 1.13 + y * 17, density)
+        tone += 0.24 * texture.wave(phase * 2.3 - y * 9 + np.sin(phase * 0.31), 2.0 * density)
     return _fill(p.hair, len(x)) * (1 + tone)[:, None] + np.maximum(tone, 0)[:, None] * 0.08
 
 
@@ -178,7 +178,7 @@ def paint_clothes(identity: Identity, x: Axis, y: Axis, z: Axis, texture: Textur
         "dots": ramp(waves[0] * (waves[1] + waves[2]), 0.3, 0.5),
     }[w.pattern]
     colors = _blend(_fill(p.cloth, len(x)), p.cloth2, share)
-    weave = texture.wave(x * 380, 380) * texture.wave((y - z) * 380, 380)
-    colors *= (1 + 0.10 * weave + 0.05 * texture.grain(x, y, z, 160))[:, None]
+    weave = texture.wave(x * 340, 340) * texture.wave((y - z) * 340, 340)
+    colors *= (1 + 0.22 * weave + 0.05 * texture.grain(x, y, z, 160))[:, None]
     badge = length(x - 0.16, y + 0.40, np.zeros_like(z))
     return _blend(colors, PEARL, ramp(-badge, -0.03, -0.024) * (z > 0))

@@ -15,11 +15,12 @@ from mimic3d.data.synthetic.head import distance, materials
 from mimic3d.data.synthetic.identity import HEAD_SCALE, Identity
 from mimic3d.data.synthetic.paint import Colors, albedo
 from mimic3d.data.synthetic.primitives import Axis, length
-from mimic3d.data.synthetic.trace import Bundle, bounding_interval, march_cones, trace
+from mimic3d.data.synthetic.trace import Bundle, march_cones, trace
 
 ROOM = ((-0.49, -0.49, -0.38), (0.49, 0.49, 0.49))  # corners, world units; the front is open
 
 BLOCK = 4  # pixels; rays of a block share a start
+MAX_GAP = 0.002  # head units between a ray's end and the surface; less than 0.3 pixels
 CONTRAST = 0.07  # neighbouring pixels that differ by more are sampled again
 SUBPIXELS = ((-0.25, -0.25), (0.25, -0.25), (-0.25, 0.25), (0.25, 0.25))
 OCCLUSION = ((0.022, 1.1), (0.075, 0.6))  # reach (head units) and weight
@@ -103,13 +104,15 @@ class Photographer:
     ) -> tuple[Colors, Axis, Bool[np.ndarray, " m"]]:
         """Colour, depth and whether anything is hit, at positions in pixels."""
         rays, pixel = self._cast(row, column), self._pixel()
-        t, hit = trace(self.identity, rays, start, end, 0.3 * pixel)
-        wall = _wall(rays) if self.background == "room" else np.full_like(t, np.inf)
-        hit &= t < wall
+        t, hit = trace(self.identity, rays, start, end, min(0.3 * pixel, MAX_GAP))
+        wall = _wall(rays)
+        hit &= t < wall  # shoulders end where the box ends
         colors = np.tile(np.asarray(self.identity.paint.background, np.float32), (len(t), 1))
         index = np.flatnonzero(hit)
         if len(index):
             colors[index] = shade(self.identity, *rays.take(index).at(t[index]), pixel)
+        if self.background == "constant":
+            wall[:] = np.inf
         depth = np.where(hit, t, wall) * np.float32(HEAD_SCALE)
         return colors, depth, hit | np.isfinite(wall)
 
@@ -152,7 +155,7 @@ def shade(identity: Identity, x: Axis, y: Axis, z: Axis, pixel: float) -> Colors
     open_sky = np.clip(1 - 0.55 * blocked, 0.15, 1)
     lamp = np.clip((nx * p.light[0] + ny * p.light[1] + nz * p.light[2]) * 0.8 + 0.2, 0, 1)
     sky = p.ambient * (0.62 + 0.38 * ny) * open_sky
-    light = sky + 0.72 * lamp * (0.45 + 0.55 * open_sky)
+    light = sky + 0.70 * lamp * (0.45 + 0.55 * open_sky)
     tint = np.asarray([1 + p.warmth, 1, 1 - p.warmth], dtype=np.float32)
     colors = albedo(identity, materials(identity, x, y, z), x, y, z, pixel)
     return colors * light[:, None] * tint

@@ -39,7 +39,7 @@ class Bundle:
 
 
 def bounding_interval(identity: Identity, rays: Bundle) -> tuple[Axis, Axis]:
-    """Where each ray enters and leaves the hull of the head; enters after it leaves if it misses."""
+    """Where each ray enters and leaves the hull of the head; in reverse order if it misses."""
     start = np.full(len(rays), np.inf, dtype=np.float32)
     end = np.full(len(rays), -np.inf, dtype=np.float32)
     for center, radii in bounds(identity):
@@ -106,7 +106,7 @@ def _trace_chunk(
         gap = distance(identity, *rays.take(active).at(along))
         arrived = gap < tolerance * max(1, step / PATIENCE)
         hit[active[arrived]] = True
-        along = along + STEP_SHARE * np.where(arrived, 0, gap)
+        along = along + STEP_SHARE * gap  # the last step refines the depth
         t[active] = along
         going = ~arrived & (along < end[active])
         active, gap = active[going], gap[going]

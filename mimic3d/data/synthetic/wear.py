@@ -15,7 +15,7 @@ from mimic3d.data.synthetic.primitives import (
 
 HAIR_CENTER = (0.0, 0.125, -0.045)
 HAIR_SIZE = {"short": 1.0, "long": 1.05, "bob": 1.07, "bun": 0.985, "afro": 1.22}
-SHOULDERS: tuple[Triple, Triple] = ((0.0, -0.605, -0.055), (0.46, 0.24, 0.20))
+SHOULDERS: tuple[Triple, Triple] = ((0.0, -0.575, -0.055), (0.46, 0.24, 0.20))
 
 
 def hair_radii(s: Shape, w: Wear) -> Triple:
@@ -87,7 +87,7 @@ def clothes(s: Shape, x: Axis, y: Axis, z: Axis) -> Axis:
     """Shoulders and a collar around the neck."""
     d = ellipsoid(x, y, z, *SHOULDERS)
     collar = capsule(
-        x, y, z, (0, -0.34, -0.068), (0, -0.46, -0.085), 0.122 * s.width, 0.15 * s.width
+        x, y, z, (0, -0.32, -0.066), (0, -0.44, -0.08), 0.122 * s.width, 0.155 * s.width
     )
-    cut = y + 0.325 - 0.25 * (z + 0.07)  # open towards the chin, higher at the nape
+    cut = y + 0.305 - 0.25 * (z + 0.07)  # open towards the chin, higher at the nape
     return smooth_min(d, smooth_max(collar, cut + 0.5 * np.clip(z, 0, 0.1), 0.01), 0.03)

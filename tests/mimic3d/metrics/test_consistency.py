@@ -26,12 +26,12 @@ def texture(points):
 FREQUENCIES = torch.tensor([[40.0, 9, 14], [7.0, 45, -20], [11.0, -12, 38]])
 
 
-def render(yaw, resolution=96):
+def render(yaw, resolution=96, balls=BALLS):
     """Two balls by ray intersection; black and far where nothing is."""
     cameras = orbit_cameras(torch.full((NUM,), yaw), torch.zeros(NUM), SCENE)
     rays = cast_rays(cameras, resolution)
     depth = torch.full(rays.origins.shape[:2], torch.inf)
-    for center, radius in BALLS:
+    for center, radius in balls:
         offset = rays.origins - torch.tensor(center)
         along = (offset * rays.directions).sum(dim=-1)
         inner = along**2 - (offset**2).sum(dim=-1) + radius**2
@@ -166,6 +166,36 @@ def test_looking_through_a_surface_is_told_from_occlusion():
     contradicted = pair_scores(front, hollow, CFG).depth_contra.mean()
     assert contradicted > 0.3  # one of the two directions: the other one sees occlusion
     assert pair_scores(front, side, CFG).depth_contra.mean() < 0.01
+
+
+def test_what_the_other_view_cannot_see_is_neither_error_nor_contradiction():
+    apart = [((0.0, 0.0, 0.0), 0.25), ((0.0, 0.0, 0.45), 0.08)]  # hides other parts in each view
+    free = pair_scores(render(0.0, balls=apart[:1]), render(0.3, balls=apart[:1]), CFG)
+    hidden = pair_scores(render(0.0, balls=apart), render(0.3, balls=apart), CFG)
+    assert (hidden.warp_cov < free.warp_cov - 0.1).all()
+    assert (hidden.warp_psnr > free.warp_psnr - 3).all()
+    assert hidden.depth_contra.max() < 0.01
+
+
+def wall(step, resolution):
+    """A view that is full of a surface; depth grows by `step` from column to column."""
+    cameras = orbit_cameras(torch.zeros(1), torch.zeros(1), SCENE)
+    depth = 2.5 + step * torch.arange(resolution).expand(1, 1, resolution, resolution)
+    return PosedView(torch.zeros(1, 3, *depth.shape[2:]), depth, torch.ones_like(depth), cameras)
+
+
+def test_the_outermost_pixels_are_left_out():
+    view = wall(0.0, 32)
+    assert pair_scores(view, view, CFG).warp_cov.item() == pytest.approx((30 / 32) ** 2)
+
+
+@pytest.mark.parametrize("resolution", [32, 64, 256])
+def test_an_edge_is_a_slope_whatever_the_resolution(resolution):
+    """0.05 per pixel at 128 pixels, in proportion elsewhere."""
+    per_pixel = 0.05 * 128 / resolution
+    slanted, edge = wall(0.9 * per_pixel, resolution), wall(1.1 * per_pixel, resolution)
+    assert warp(slanted, slanted, CFG).candidates.float().mean() > 0.8
+    assert not warp(edge, edge, CFG).candidates[..., 1:-1, 1:-1].any()
 
 
 def test_a_view_agrees_with_itself():

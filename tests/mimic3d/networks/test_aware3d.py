@@ -138,3 +138,19 @@ def test_gain_keeps_the_amplitude_of_coherent_profiles_bounded():
     ours.load_state_dict(legacy.state_dict())
     x, w = torch.randn(1, 3, 4, 8, 8), torch.randn(1, 4)
     assert_close(legacy(x, w), ours(x, w) * math.sqrt(3))
+
+
+@pytest.mark.parametrize("up", [False, True])
+def test_renaming_the_axes_commutes_with_the_layer(up):
+    """Planes, slots of the weight and styles rolled together: the same planes, rolled."""
+    layer, renamed = build_layer(8, up), build_layer(8, up)
+    renamed.load_state_dict(layer.state_dict())
+    with torch.no_grad():
+        slots = rearrange(layer.weight, "o (q c) kh kw -> o q c kh kw", q=3)
+        renamed.weight.copy_(slots.roll(1, dims=1).flatten(1, 2))
+        for name in ("weight", "bias"):
+            old = getattr(layer.affine, name).unflatten(0, (3, 3, 3))  # plane, slot, channel
+            getattr(renamed.affine, name).copy_(old.roll((1, 1), dims=(0, 1)).flatten(0, 2))
+    x, w = torch.randn(2, 3, 3, 8, 8).double(), torch.randn(2, 6).double()
+    expected = layer(x, w, "const").roll(1, dims=1)
+    assert_close(renamed(x.roll(1, dims=1), w, "const"), expected)

@@ -99,11 +99,13 @@ def test_second_derivatives_are_right():
     assert torch.autograd.gradcheck(penalty, weight)
 
 
-def test_penalty_on_the_gradient_is_finite_for_every_parameter():
+@pytest.mark.parametrize("mixed", [False, True])
+def test_penalty_on_the_gradient_is_finite_for_every_parameter(mixed):
     D = DualDiscriminator(TINY, 16)
     image, image_raw, c = draw()
     leaves = [image.requires_grad_(), image_raw.requires_grad_()]
-    grads = torch.autograd.grad(D(*leaves, c).sum(), leaves, create_graph=True)
+    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=mixed):
+        grads = torch.autograd.grad(D(*leaves, c).sum(), leaves, create_graph=True)
     sum(g.square().sum() for g in grads).backward()
     for name, parameter in D.named_parameters():
         if parameter.grad is not None:  # the last bias is not part of the gradient

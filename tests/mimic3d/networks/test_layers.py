@@ -188,3 +188,14 @@ def test_gradients_are_right():
     x = torch.randn(2, 2, 4, 4, dtype=torch.float64, requires_grad=True)
     w = torch.randn(2, 4, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(lambda x, w: layer(x, w, "const"), (x, w))
+
+
+@pytest.mark.parametrize("up", [False, True])
+def test_demodulation_undoes_the_size_of_a_style(up):
+    layer, side = build_layer(up), 8 if up else 16
+    x, w = torch.randn(2, 4, side, side), torch.randn(2, 8)
+    before = layer(x, w, "none")
+    with torch.no_grad():
+        layer.affine.weight *= 7
+        layer.affine.bias *= 7
+    assert_close(layer(x, w, "none"), before, rtol=1e-4, atol=1e-4)

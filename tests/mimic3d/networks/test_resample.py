@@ -86,3 +86,10 @@ def test_second_derivatives_exist(function):
     fir = build_fir(1).double()
     assert torch.autograd.gradgradcheck(lambda x: function(x, fir).square(), x)
     assert torch.autograd.gradgradcheck(lambda x: resize(x, 4).square(), x)
+
+
+@pytest.mark.parametrize("function", [upsample_2d, downsample_2d])
+def test_mirroring_commutes_with_resampling(function):
+    x, fir = torch.randn(1, 2, 8, 8), build_fir(1)
+    assert_close(function(x.flip(-1), fir), function(x, fir).flip(-1))
+    assert_close(function(x.mT, fir), function(x, fir).mT)

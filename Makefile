@@ -1,0 +1,49 @@
+# All a person needs to type. GNU make 3.81 and later, Linux and macOS.
+PYTHON ?= python3
+PORT ?= 5000
+VENV := .venv
+BIN := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help repro test lint ui clean
+
+help:  ## Show this list
+	@sed -n 's/^\([a-z]*\):.*##\(.*\)/make \1\	\2/p' Makefile
+
+repro: $(VENV)/installed  ## Prepare, pretrain, imitate, evaluate: whatever is not up to date
+	@$(BIN)/python -m pipeline.repro
+
+test: $(VENV)/installed-dev  ## All tests that need no GPU
+	@$(BIN)/python -m pytest
+
+lint: $(VENV)/installed-dev  ## Format, style, types, import rules
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/pyright --pythonpath $(BIN)/python
+	@$(BIN)/lint-imports
+
+ui: $(VENV)/installed  ## Runs, losses, pictures and models in the browser (PORT=5000)
+	@echo "Open http://127.0.0.1:$(PORT) (Ctrl-C ends it)"
+	@MLFLOW_DISABLE_TELEMETRY=true MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false $(BIN)/python -m mlflow server \
+	  --host 127.0.0.1 --port $(PORT) --workers 1 --backend-store-uri "sqlite:///$(CURDIR)/mlflow.db"
+
+clean:  ## Remove what can be computed again without much ado: caches, not results
+	rm -rf .pytest_cache .ruff_cache .hypothesis .import_linter_cache .pipeline cache
+	find . -name __pycache__ -type d -not -path "./$(VENV)/*" -prune -exec rm -rf {} +
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
+	  { echo "Python 3.11, 3.12 or 3.13 is needed, $(PYTHON) is another or missing; choose one: make PYTHON=python3.12" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/uv: $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet uv
+	@touch $@
+
+$(VENV)/installed: pyproject.toml $(VENV)/uv
+	VIRTUAL_ENV="$(CURDIR)/$(VENV)" UV_FIND_LINKS="$$PIP_FIND_LINKS" $(BIN)/uv pip install --compile-bytecode -e '.[export]'
+	@touch $@
+
+$(VENV)/installed-dev: pyproject.toml $(VENV)/uv
+	VIRTUAL_ENV="$(CURDIR)/$(VENV)" UV_FIND_LINKS="$$PIP_FIND_LINKS" $(BIN)/uv pip install --compile-bytecode -e '.[dev,export]'
+	@touch $@ $(VENV)/installed

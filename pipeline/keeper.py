@@ -1,0 +1,64 @@
+"""The MLflow run of a job, opened and closed by a process of its own.
+
+It works while the job imports Ray, and it outlives the job by a moment: whatever ends the job, even
+`kill -9`, the run gets its status.
+"""
+
+import json
+import signal
+import subprocess
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from pipeline.mlflow_tracking import RunAddress, attempt, close_run, open_run
+
+
+class RunKeeper:
+    """Opens the run of a stage at once, in the background; to be told how the stage ended."""
+
+    def __init__(self, root: Path, **arguments: Any) -> None:
+        self._address: RunAddress | None = None
+        self._has_address = False
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "pipeline.keeper", json.dumps(arguments)],
+            cwd=root,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,  # a signal to the group of the job is not for it
+        )
+
+    @property
+    def address(self) -> RunAddress | None:
+        """The run; waits until it is open. None if MLflow is in trouble."""
+        if not self._has_address:
+            assert self._process.stdout
+            found = json.loads(self._process.stdout.readline() or "null")
+            self._address = RunAddress(**found) if found else None
+            self._has_address = True
+        return self._address
+
+    def close(self, status: str) -> None:
+        """Ends the run: FINISHED or FAILED. A job that ends without this was KILLED."""
+        assert self._process.stdin
+        try:
+            self._process.communicate(status, timeout=60)
+        except (OSError, subprocess.TimeoutExpired):
+            print("MLflow does not answer; its run stays open", file=sys.stderr)
+
+
+def main(arguments: dict[str, Any]) -> None:
+    """Opens a run, tells its address, waits for the status or for the end of the job."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # Ray sends it to all descendants of a job
+    artifacts = Path(arguments.pop("artifacts"))
+    found = attempt(lambda: open_run(artifacts=artifacts, **arguments))
+    print(json.dumps(asdict(found[0]) if found else None), flush=True)
+    status = sys.stdin.readline().strip() or "KILLED"
+    if found:
+        attempt(lambda: close_run(found[0], status))
+
+
+if __name__ == "__main__":
+    main(json.loads(sys.argv[1]))

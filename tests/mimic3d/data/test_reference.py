@@ -1,0 +1,49 @@
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mimic3d.cameras import Scene
+from mimic3d.data.reference import split_reals
+from mimic3d.data.schema import Manifest
+
+
+def manifest(train, val, mirror):
+    return Manifest(
+        name="toy", source="given", counts={"train": train, "val": val}, resolution=16,
+        resize_filter="none", scene=Scene(), mirror=mirror, average_label=(0.0,) * 25,
+        label_std=(0.0,) * 25, poses={}, fingerprint="ab", licence="CC0",
+    )  # fmt: skip
+
+
+@given(
+    train=st.integers(2, 40), val=st.integers(0, 40), mirror=st.booleans(),
+    share=st.floats(0.01, 1), seed=st.integers(0, 99),
+)  # fmt: skip
+def test_both_sets_have_the_size_and_share_no_photo(train, val, mirror, share, seed):
+    most = (2 if mirror else 1) * min(train, (train + val) // 2)
+    num = max(1, int(share * most))
+    split = split_reals(manifest(train, val, mirror), num, seed)
+    assert len(split.reference) == num
+    assert len(split.floor_val) + len(split.floor_train) == num
+    for indices in vars(split).values():
+        assert len(indices.unique()) == len(indices)
+    photos = [set((indices % train).tolist()) for indices in (split.reference, split.floor_train)]
+    assert not photos[0] & photos[1]
+
+
+def test_val_makes_the_floor_when_it_is_large_enough():
+    split = split_reals(manifest(8, 8, True), 10, seed=0)
+    assert len(split.floor_train) == 0
+    assert set((split.floor_val % 8).tolist()) == set(range(5))
+
+
+def test_too_few_real_images_are_refused():
+    split_reals(manifest(6, 3, True), 8, seed=0)
+    with pytest.raises(ValueError, match=r"num_images must be at most 8, is 9"):
+        split_reals(manifest(6, 3, True), 9, seed=0)
+
+
+def test_the_reference_is_another_one_for_another_seed():
+    one, other = (split_reals(manifest(100, 100, False), 20, seed) for seed in (0, 1))
+    assert not torch.equal(one.reference, other.reference)

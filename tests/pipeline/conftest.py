@@ -1,0 +1,120 @@
+import contextlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+ROOT = Path(__file__).parents[2]
+
+TOY = """
+import os, signal, time
+from pathlib import Path
+from typing import Literal
+
+import torch
+import torch.distributed as dist
+
+from mimic3d.config import Config
+
+class ToyConfig(Config):
+    act: Literal["work", "mistake", "bug", "die_once", "sleep"] = "work"
+
+CONFIG = ToyConfig
+
+def run(cfg, root, tracker):
+    world = dist.get_world_size() if dist.is_initialized() else 1
+    total = torch.ones(1)
+    if dist.is_initialized():
+        dist.all_reduce(total)
+    print(f"toy {cfg.act} world {world} sum {total.item():g}", flush=True)
+    tracker.log_metrics({"loss/G": 0.5}, 100)
+    tracker.progress(1, 2, "halfway")
+    if cfg.act == "mistake":
+        raise ValueError("toy.act must be work, is mistake; change it")
+    if cfg.act == "bug":
+        torch.ones(2).reshape(3)
+    if cfg.act == "die_once" and not (root / "state").exists():
+        (root / "state").write_text("100")
+        os.kill(os.getpid(), signal.SIGKILL)
+    if cfg.act == "sleep":
+        (root / f"pid-{os.getpid()}").touch()
+        (root / "asleep").touch()
+        time.sleep(300)
+    tracker.log_metrics({"loss/G": 0.25}, 200)
+    tracker.progress(2, 2, "done")
+    (root / "out").write_text("done")
+"""
+
+
+@pytest.fixture(scope="session")
+def quiet_environ(tmp_path_factory):
+    """What keeps Ray, MLflow and DVC out of the real home, and quiet."""
+    environ = {
+        "HOME": str(tmp_path_factory.mktemp("home")),
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "HF_HUB_OFFLINE": "1",
+        "OMP_NUM_THREADS": "1",
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+    }
+    dropped = ("MLFLOW_TRACKING_URI", "RAY_API_SERVER_ADDRESS", "RAY_ADDRESS")
+    before = dict(os.environ)
+    os.environ.update(environ)
+    for name in dropped:
+        os.environ.pop(name, None)
+    yield
+    os.environ.clear()
+    os.environ.update(before)
+
+
+class Project:
+    """A project folder with one stage of its own, `toy`, and the real pipeline."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        (root / "stages").mkdir()
+        (root / "stages" / "__init__.py").touch()
+        (root / "stages" / "params.py").write_text((ROOT / "stages" / "params.py").read_text())
+        (root / "stages" / "toy.py").write_text(TOY)
+        self.set_up("work")
+
+    def set_up(self, act: str, num_workers: int = 1, address: str | None = None) -> None:
+        yaml = YAML()
+        content = yaml.load(ROOT / "cluster.yaml")
+        content["metadata"]["pipeline"]["local"] = {"toy": {"num_workers": num_workers}}
+        content["metadata"]["pipeline"]["address"] = address
+        yaml.dump(content, self.root / "cluster.yaml")
+        (self.root / "params.yaml").write_text(f"toy:\n  act: {act}\n")
+
+    def start(self) -> "subprocess.Popen[str]":
+        command = [sys.executable, "-m", "pipeline.run", "toy"]
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        return subprocess.Popen(command, cwd=self.root, text=True, **pipes)
+
+    def run(self) -> tuple[int, str, str]:
+        """Exit code, stdout, stderr."""
+        process = self.start()
+        out, err = process.communicate(timeout=240)
+        return process.returncode, out, err
+
+    def processes_of_stage(self) -> list[int]:
+        """Processes whose log says that they ran the stage."""
+        return [each for each in self.processes() if (self.root / f"pid-{each}").exists()]
+
+    def processes(self) -> list[int]:
+        """Processes that were told of this folder, or started by one that was."""
+        found = []
+        for folder in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                carried = (folder / "environ").read_bytes() + (folder / "cmdline").read_bytes()
+                if str(self.root).encode() in carried:
+                    found.append(int(folder.name))
+        return found
+
+
+@pytest.fixture
+def project(tmp_path, quiet_environ):
+    return Project(tmp_path)

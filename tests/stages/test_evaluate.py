@@ -1,0 +1,204 @@
+import json
+from dataclasses import dataclass, field
+
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+
+from mimic3d.data.schema import load_manifest
+from mimic3d.networks.discriminator import DiscriminatorConfig
+from mimic3d.networks.generator import Generator, GeneratorConfig
+from mimic3d.networks.mapping import MappingConfig
+from mimic3d.networks.snapshot import SnapshotMeta, save_snapshot
+from mimic3d.networks.superresolution import SuperResolutionConfig
+from mimic3d.networks.synthesis import BackboneConfig
+from mimic3d.rendering.renderer import RenderingConfig
+from pipeline.tracking import SilentTracker
+from stages import evaluate, prepare
+from stages.evaluate import EvaluateConfig, build_untrained
+from stages.params import validate
+
+PREPARE = {
+    "name": "toy",
+    "resolution": 16,
+    "synthetic": {"num_train": 6, "num_val": 4, "num_eval": 2},
+}
+EVALUATE = {
+    "sampling": {"batch": 4},
+    "distribution": {"num_images": 8},
+    "consistency": {"num_identities": 2, "baselines_rad": [0.05, 0.3]},
+    "gallery": {"num_samples": 4, "columns": 2, "strip_views": 3, "num_frames": 2},
+}
+GENERATOR = GeneratorConfig(
+    image_resolution=16, neural_rendering_resolution=8, plane_resolution=8, plane_channels=4,
+    feature_channels=4, z_dim=8, w_dim=8, detail=True,
+    mapping=MappingConfig(num_layers=1), backbone=BackboneConfig(channel_max=8),
+    superresolution=SuperResolutionConfig(channels=4),
+    rendering=RenderingConfig(depth_resolution=6, depth_resolution_importance=6),
+)  # fmt: skip
+
+
+@dataclass
+class Ledger(SilentTracker):
+    """A tracker that remembers."""
+
+    metrics: dict = field(default_factory=dict)
+    images: dict = field(default_factory=dict)
+    tags: dict = field(default_factory=dict)
+    steps: list = field(default_factory=list)
+
+    def log_metrics(self, metrics, nimg):
+        self.metrics |= {(key, nimg): value for key, value in metrics.items()}
+
+    def log_image(self, key, image, nimg):
+        self.images[key, nimg] = image
+
+    def set_tags(self, tags):
+        self.tags |= tags
+
+    def progress(self, done, total, text):
+        self.steps.append((done, total))
+
+
+def write_params(root, changes):
+    sections = {"prepare": PREPARE, "evaluate": EVALUATE | changes}
+    (root / "params.yaml").write_text(json.dumps(sections))
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    """A project folder with procedural heads and the snapshot of a generator."""
+    root = tmp_path_factory.mktemp("project")
+    write_params(root, {})
+    prepare.run(prepare.PrepareConfig(**PREPARE), root, SilentTracker())
+    manifest = load_manifest(root / "data" / "toy")
+    meta = SnapshotMeta(
+        stage="imitate", nimg=4000, dataset_fingerprint=manifest.fingerprint,
+        average_label=manifest.average_label, scene=manifest.scene, generator=GENERATOR,
+        discriminator=DiscriminatorConfig(),
+    )  # fmt: skip
+    torch.manual_seed(3)
+    generator = Generator(GENERATOR, manifest.scene)
+    save_snapshot(root / "runs" / "imitate" / "snapshot", meta, {"G_ema": generator})
+    return root
+
+
+@pytest.fixture(scope="module")
+def evaluated(project):
+    torch.set_num_threads(1)
+    tracker = Ledger()
+    evaluate.run(EvaluateConfig(**EVALUATE), project, tracker)
+    metrics = json.loads((project / "reports" / "evaluate" / "metrics.json").read_text())
+    return project, tracker, metrics
+
+
+def test_distances_of_all_that_is_compared_are_reported(evaluated):
+    _, _, metrics = evaluated
+    for who in ("2d", "3d", "untrained/2d", "untrained/3d", "floor"):
+        for name in ("fd_random_conv", "swd", "swd_16"):
+            assert metrics[f"{who}/{name}"] > 0
+    assert metrics["3d/fd_random_conv"] > metrics["floor/fd_random_conv"]
+    assert metrics["untrained/3d/fd_random_conv"] != metrics["3d/fd_random_conv"]
+
+
+def test_consistency_and_its_ceiling_are_reported(evaluated):
+    root, _, metrics = evaluated
+    assert {"2d/warp_cov_at_0.05", "3d/warp_cov_at_0.3", "ceiling/warp_psnr_at_0.05"} <= set(
+        metrics
+    )
+    assert "ceiling/warp_psnr_at_0.3" not in metrics  # the dataset has no such view
+    table = pd.read_csv(root / "reports" / "evaluate" / "consistency.csv")
+    assert len(table) == 2 * 2 + 1
+    assert {"branch", "baseline", "warp_psnr", "warp_ssim", "warp_hf", "warp_cov"} <= set(table)
+    rows = pd.read_parquet(root / "runs" / "evaluate" / "samples.parquet")
+    assert len(rows) == 2 * 2 * 2 + 2
+    found = table.set_index(["branch", "baseline"])["warp_cov"]
+    means = rows.groupby(["branch", "baseline"])["warp_cov"].mean()
+    pd.testing.assert_series_equal(found, means, rtol=1e-4)
+
+
+def test_the_protocol_says_how_it_was_measured(evaluated):
+    root, tracker, _ = evaluated
+    protocol = json.loads((root / "reports" / "evaluate" / "protocol.json").read_text())
+    manifest = load_manifest(root / "data" / "toy")
+    assert protocol["3d"]["dataset_fingerprint"] == manifest.fingerprint
+    assert protocol["3d"]["num_fake"] == 8
+    assert protocol["3d"]["samples_per_ray"] == 12
+    assert protocol["3d"]["resize"] == "none"
+    assert protocol["snapshot"]["nimg"] == 4000
+    assert "2 identities" in protocol["consistency"]["ceiling"]
+    assert tracker.tags["protocol.3d"] == protocol["3d"]["hash"] != protocol["2d"]["hash"]
+
+
+def test_pictures_are_drawn(evaluated):
+    root, tracker, _ = evaluated
+    folder = root / "runs" / "evaluate"
+    assert {path.name for path in folder.iterdir()} == {
+        "grid.png", "orbit.png", "orbit.mp4", "samples.parquet"
+    }  # fmt: skip
+    with Image.open(folder / "grid.png") as grid, Image.open(folder / "orbit.png") as strip:
+        assert grid.size == (2 * 3 * 16, 2 * 16)
+        assert strip.size == (3 * 16, 3 * 16)
+    assert set(tracker.images) == {("grid", 4000), ("orbit", 4000)}
+
+
+def test_the_tracker_hears_everything(evaluated):
+    _, tracker, metrics = evaluated
+    assert tracker.metrics == {(key, 4000): value for key, value in metrics.items()}
+    done = [step for step, _ in tracker.steps]
+    assert done == sorted(done)
+    assert tracker.steps[-1] == (8 * 4 + 2 * 2 * 2, 8 * 4 + 2 * 2 * 2)
+
+
+def test_metric_names_suit_mlflow(evaluated):
+    """It takes no @, and refuses the whole request."""
+    _, _, metrics = evaluated
+    assert all(set(key) <= set(LETTERS) for key in metrics)
+
+
+LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789_-./"
+
+
+def test_evaluating_again_gives_the_same_numbers(evaluated, project, capsys):
+    _, _, metrics = evaluated
+    cfg = EvaluateConfig(**EVALUATE | {"sampling": {"batch": 3}, "video": False})
+    evaluate.run(cfg, project, SilentTracker())
+    again = json.loads((project / "reports" / "evaluate" / "metrics.json").read_text())
+    assert again.keys() == metrics.keys()
+    for key, value in metrics.items():
+        assert again[key] == pytest.approx(value, rel=1e-2, abs=1e-4), key
+    assert "untrained" in capsys.readouterr().out
+    assert not (project / "runs" / "evaluate" / "orbit.mp4").exists()
+
+
+def test_an_untrained_generator_is_always_the_same(project):
+    scene = load_manifest(project / "data" / "toy").scene
+    one = build_untrained(GENERATOR, scene, seed=0).state_dict()
+    state = torch.random.get_rng_state()
+    other = build_untrained(GENERATOR, scene, seed=0).state_dict()
+    assert torch.equal(state, torch.random.get_rng_state())  # the caller's stream is left alone
+    assert all(torch.equal(one[key], other[key]) for key in one)
+
+
+def test_impossible_parameters_are_refused_before_any_compute(project):
+    write_params(project, {})
+    validate("evaluate", project)
+    write_params(project, {"distribution": {"num_images": 11}})
+    with pytest.raises(ValueError, match=r"evaluate.distribution.num_images must be at most 10"):
+        validate("evaluate", project)
+    write_params(project, {"consistency": {"baselines_rad": []}})
+    with pytest.raises(ValueError, match=r"evaluate.consistency.baselines_rad"):
+        validate("evaluate", project)
+
+
+def test_a_snapshot_without_detail_planes_is_refused(project, tmp_path):
+    (tmp_path / "data").symlink_to(project / "data")
+    write_params(tmp_path, {})
+    meta = json.loads((project / "runs" / "imitate" / "snapshot" / "snapshot.json").read_text())
+    meta["generator"]["detail"] = False
+    folder = tmp_path / "runs" / "imitate" / "snapshot"
+    folder.mkdir(parents=True)
+    (folder / "snapshot.json").write_text(json.dumps(meta))
+    with pytest.raises(ValueError, match="detail planes"):
+        validate("evaluate", tmp_path)

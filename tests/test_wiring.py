@@ -1,0 +1,104 @@
+import re
+from pathlib import Path
+
+import grimp
+import pytest
+import torch
+from jaxtyping import TypeCheckError
+from ruamel.yaml import YAML
+
+ROOT = Path(__file__).parents[1]
+STAGES = ("prepare", "pretrain", "imitate", "evaluate")
+LOOKS_ONLY = ("mimic3d.metrics", "mimic3d.gallery")
+"""Code that only looks at a run: no dependency of the training stages."""
+
+
+def load(name: str):
+    return YAML(typ="safe").load(ROOT / name)
+
+
+@pytest.fixture(scope="module")
+def imports():
+    return grimp.build_graph("mimic3d", "stages", "pipeline")
+
+
+def test_a_stage_word_is_in_all_its_places():
+    pipeline = load("cluster.yaml")["metadata"]["pipeline"]
+    assert tuple(load("dvc.yaml")["stages"]) == STAGES
+    assert tuple(load("params.yaml")) == STAGES
+    assert tuple(pipeline["stages"]) == STAGES
+    assert tuple(pipeline["local"]) == STAGES
+    for stage in STAGES:
+        assert (ROOT / "stages" / f"{stage}.py").is_file()
+        entry = load("dvc.yaml")["stages"][stage]
+        assert entry["cmd"] == f"python -m pipeline.run {stage}"
+        assert stage in entry["params"]
+
+
+def dependencies(stage: str) -> list[Path]:
+    deps = load("dvc.yaml")["stages"][stage]["deps"]
+    return [Path(dep) for dep in deps if dep.startswith(("mimic3d", "stages"))]
+
+
+def covers(dependency: Path, module: str) -> bool:
+    path = Path(*module.split("."))
+    return dependency == path.with_suffix(".py") or dependency in (path, *path.parents)
+
+
+def needed(imports, stage: str) -> set[str]:
+    found = imports.find_upstream_modules(f"stages.{stage}") | {f"stages.{stage}"}
+    exempt = ("pipeline", *(LOOKS_ONLY if stage in ("pretrain", "imitate") else ()))
+    files = {
+        module for module in found if Path(ROOT, *module.split(".")).with_suffix(".py").exists()
+    }
+    return {module for module in files if not module.startswith(exempt)}
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_dependencies_cover_what_a_stage_imports(imports, stage):
+    deps = dependencies(stage)
+    missing = {m for m in needed(imports, stage) if not any(covers(dep, m) for dep in deps)}
+    assert not missing
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_no_dependency_is_superfluous(imports, stage):
+    modules = needed(imports, stage)
+    extra = [dep for dep in dependencies(stage) if not any(covers(dep, m) for m in modules)]
+    assert not extra
+
+
+def test_no_stage_imports_another(imports):
+    for stage in STAGES:
+        others = {f"stages.{other}" for other in STAGES} - {f"stages.{stage}"}
+        assert not others & imports.find_upstream_modules(f"stages.{stage}")
+
+
+def test_commands_of_the_readme_exist():
+    text = (ROOT / "README.md").read_text()
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    for target in re.findall(r"^\s*(?:[A-Z]+=\S+ )*make ([a-z]+)", text, re.MULTILINE):
+        assert target in targets
+    for module in re.findall(r"python -m ((?:pipeline|stages|benchmarks)[\w.]*)", text):
+        path = ROOT / Path(*module.split("."))
+        assert path.with_suffix(".py").exists() or (path / "__main__.py").exists()
+
+
+def test_overrides_of_the_readme_name_real_parameters():
+    from importlib import import_module
+
+    from stages.params import _known_fields
+
+    text = (ROOT / "README.md").read_text()
+    for key in re.findall(r"-S \+{0,2}([\w.]+)=", text):
+        stage, *path = key.split(".")
+        config = import_module(f"stages.{stage}").CONFIG
+        assert path[-1] in _known_fields(config, path[:-1])
+
+
+def test_shapes_are_checked_in_tests():
+    from mimic3d.cameras import Cameras, project
+
+    cameras = Cameras(torch.eye(4)[None], torch.eye(3)[None])
+    with pytest.raises(TypeCheckError):
+        project(torch.zeros(1, 5, 2), cameras)
