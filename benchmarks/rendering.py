@@ -33,14 +33,14 @@ def textbook_render(G: Generator, planes, cameras, resolution: int) -> torch.Ten
 
     first = stratified_depths(G.scene.near, G.scene.far, cfg.depth_resolution, rays.origins, None)
     logits, colors = look(first)
-    weights = interval_weights(logits, first)
+    weights = interval_weights(logits, first, cfg.density_gain)
     second = importance_depths(first, weights, cfg.depth_resolution_importance, None)
     more_logits, more_colors = look(second)
     depths, order = torch.cat([first, second], dim=-1).sort(dim=-1)
     logits = torch.cat([logits, more_logits], dim=-1).gather(-1, order)
     colors = torch.cat([colors, more_colors], dim=-2)
     colors = colors.gather(-2, repeat(order, "n r s -> n r s c", c=colors.shape[-1]))
-    weights = interval_weights(logits, depths)
+    weights = interval_weights(logits, depths, cfg.density_gain)
     middle = (colors[..., 1:, :] + colors[..., :-1, :]) / 2
     return ((weights[..., None] * middle).sum(dim=-2) * 2 - 1)[..., :3]
 
@@ -73,9 +73,8 @@ def main() -> None:
         ours = G.render_3d(planes, cameras, side).image
         theirs = rearrange(textbook_render(G, planes, cameras, side), "n r c -> n c r")
         assert torch.allclose(ours.flatten(2), theirs, atol=1e-4)
-        print(
-            f"3D branch, textbook renderer  {textbook * 1e3:8.1f} ms, {textbook / direct:.2f} x ours"
-        )
+        ratio = textbook / direct
+        print(f"3D branch, textbook renderer  {textbook * 1e3:8.1f} ms, {ratio:.2f} x ours")
     print(f"peak memory                   {peak_memory_gib():8.2f} GiB")
 
 

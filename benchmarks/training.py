@@ -1,6 +1,7 @@
-"""`python -m benchmarks.training`: seconds per 1000 images of both stages, with params.yaml's sizes.
+"""`python -m benchmarks.training`: seconds per 1000 images of both stages.
 
-Runs the first images of both stages in a scratch folder; run it after `prepare`.
+Takes the sizes of params.yaml, runs the first images of both stages in a scratch folder;
+run it after `prepare`.
 """
 
 import argparse

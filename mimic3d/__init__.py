@@ -9,13 +9,13 @@ Sources that docstrings cite by these keys:
     LPIPS      Zhang et al.: The Unreasonable Effectiveness of Deep Features, CVPR 2018.
 
 Axis letters in shapes:
-    n images, c channels, h w rows and columns, r rays, s samples on a ray, m points, l layers of ws,
-    3 planes or xyz or rgb; rare axes are words (z_dim).
+    n images, c channels, h w rows and columns, r rays, s samples on a ray, m points, l layers of
+    ws, 3 planes or xyz or rgb; rare axes are words (z_dim).
 
 Conventions:
-    Cameras are OpenCV (x right, y down, z forward), stored camera to world; the world has y up and z
-    out of a face towards a frontal camera. Intrinsics are normalised by the image width. Images are
-    in [-1, 1]. Depth is distance along the unit ray. Tri-planes are ordered xy, yz, zx.
+    Cameras are OpenCV (x right, y down, z forward), stored camera to world; the world has y up and
+    z out of a face towards a frontal camera. Intrinsics are normalised by the image width. Images
+    are in [-1, 1]. Depth is distance along the unit ray. Tri-planes are ordered xy, yz, zx.
 
 Read in this order:
     cameras, rays, rendering (light along rays), networks (tensors to tensors), losses, training,

@@ -4,7 +4,7 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Config(BaseModel):
-    """A frozen group of parameters that rejects unknown keys; the line under a field documents it."""
+    """A frozen group of parameters, unknown keys refused; the line under a field documents it."""
 
     model_config = ConfigDict(
         frozen=True,

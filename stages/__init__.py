@@ -1,1 +1,5 @@
 """Entry points of the DVC stages; `python -m stages.<stage>` needs neither Ray nor MLflow."""
+
+import os
+
+os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # before torch; see pipeline/run.py

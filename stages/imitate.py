@@ -1,4 +1,4 @@
-"""Stage 2: pretrain's snapshot and the dataset -> runs/imitate/: the 3D branch imitates the 2D one."""
+"""Stage 2: pretrain's snapshot and dataset -> runs/imitate/: the 3D branch imitates the 2D one."""
 
 import copy
 from pathlib import Path

@@ -35,7 +35,7 @@ def r1_penalty(
     inputs: tuple[Float[Tensor, "n _ _ _"], ...],
     cfg: AdversarialConfig,
 ) -> Float[Tensor, ""]:
-    """gamma / 2 times the squared gradient of D(real) by its inputs (StyleGAN2 Eq. 2).
+    """Half of gamma times the squared gradient of D(real) by its inputs (StyleGAN2 Eq. 2).
 
     Of several inputs (image and image_raw, EG3D Sec. 4.3) the squares are added. The inputs must
     require gradients; the result can be differentiated again.

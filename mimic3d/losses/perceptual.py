@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Literal
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from pydantic import PositiveInt, model_validator
 from safetensors.torch import load_file
@@ -59,25 +58,26 @@ class Perceptual(nn.Module):
         self.blocks = nn.ModuleList()
         previous = 3
         for width, (_, depth) in zip(widths, BLOCKS, strict=True):
-            block = nn.ModuleList()
+            layers: list[nn.Module] = [nn.MaxPool2d(2)] if len(self.blocks) else []
             for _ in range(depth):
-                block.append(nn.Conv2d(previous, width, 3, padding=1))
+                layers += [nn.Conv2d(previous, width, 3, padding=1), nn.ReLU()]
                 previous = width
-            self.blocks.append(block)
+            self.blocks.append(nn.Sequential(*layers))
         self.linear = nn.ParameterList([nn.Parameter(torch.ones(w) / w) for w in widths])
         self.register_buffer("shift", torch.tensor(SHIFT).reshape(1, 3, 1, 1), persistent=False)
         self.register_buffer("scale", torch.tensor(SCALE).reshape(1, 3, 1, 1), persistent=False)
         self.eval().requires_grad_(False)
 
+    def convolutions(self) -> list[nn.Conv2d]:
+        """The 13 convolutions in order."""
+        return [module for module in self.blocks.modules() if isinstance(module, nn.Conv2d)]
+
     def features(self, image: Float[Tensor, "n 3 h w"]) -> list[Tensor]:
         """Activations after each of the five blocks, unit length over channels."""
         x = (image - self.shift) / self.scale
         taps = []
-        for i, block in enumerate(self.blocks):
-            if i:
-                x = F.max_pool2d(x, 2)
-            for conv in block:
-                x = F.relu(conv(x))
+        for block in self.blocks:
+            x = block(x)
             taps.append(x / (x.square().sum(dim=1, keepdim=True) + 1e-10).sqrt())
         return taps
 
@@ -104,20 +104,20 @@ def build_perceptual(cfg: PerceptualConfig) -> Perceptual:
         ValueError: a weight file is missing or does not hold the expected tensors.
     """
     network = Perceptual(cfg.channel_divisor)
-    convolutions = [conv for block in network.blocks for conv in block]  # pyright: ignore[reportGeneralTypeIssues]
+    convolutions = network.convolutions()
     if cfg.network == "random_vgg":
         rng = torch.Generator().manual_seed(0)
         for conv in convolutions:
             fan_in = conv.weight[0].numel()
             conv.weight.copy_(torch.randn(conv.weight.shape, generator=rng) * (2 / fan_in) ** 0.5)
-            conv.bias.copy_(torch.randn(conv.bias.shape, generator=rng) * 0.05)
+            _bias(conv).copy_(torch.randn(len(conv.weight), generator=rng) * 0.05)
         return network
     vgg = _read("imitation.perceptual.vgg16_weights", cfg.vgg16_weights)
     linear = _read("imitation.perceptual.lpips_weights", cfg.lpips_weights)
     try:
         for index, conv in zip(LAYERS, convolutions, strict=True):
             conv.weight.copy_(vgg[f"features.{index}.weight"])
-            conv.bias.copy_(vgg[f"features.{index}.bias"])
+            _bias(conv).copy_(vgg[f"features.{index}.bias"])
         for i, weight in enumerate(network.linear):
             weight.copy_(linear[f"lin{i}.model.1.weight"].flatten())
     except (KeyError, RuntimeError) as error:
@@ -134,3 +134,8 @@ def _read(key: str, path: str | None) -> dict[str, Tensor]:
     if path.endswith(".safetensors"):
         return load_file(path)
     return torch.load(path, map_location="cpu", weights_only=True)
+
+
+def _bias(conv: nn.Conv2d) -> Tensor:
+    assert conv.bias is not None  # VGG16's convolutions have one
+    return conv.bias

@@ -26,15 +26,15 @@ LABEL_DIM = 25  # of a camera label
 class GeneratorConfig(Config):
     """Sizes of the generator; the defaults are the authors' FFHQ-512 model."""
 
-    image_resolution: int = Field(512, ge=16)
+    image_resolution: int = Field(default=512, ge=16)
     """Side of the final image in pixels, a power of two."""
-    neural_rendering_resolution: int = Field(64, ge=8)
+    neural_rendering_resolution: int = Field(default=64, ge=8)
     """Side of the volume rendering that the 2D branch super-resolves, in pixels."""
-    plane_resolution: int = Field(256, ge=8)
+    plane_resolution: int = Field(default=256, ge=8)
     """Side of the coarse planes; detail planes have twice as much. A power of two."""
     plane_channels: PositiveInt = 32
     """Channels of one plane."""
-    feature_channels: int = Field(32, ge=3)
+    feature_channels: int = Field(default=32, ge=3)
     """Channels of a rendered pixel; the first three are its colour."""
     z_dim: PositiveInt = 512
     """Length of a latent."""

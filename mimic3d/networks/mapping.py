@@ -17,7 +17,7 @@ class MappingConfig(Config):
     """Fully connected layers after the embedding of the label (EG3D)."""
     lr_multiplier: PositiveFloat = 0.01
     """Learning rate of these layers relative to the optimiser's (StyleGAN2)."""
-    w_avg_beta: float = Field(0.998, ge=0, lt=1)
+    w_avg_beta: float = Field(default=0.998, ge=0, lt=1)
     """Momentum of the average w that truncation leads to (StyleGAN2)."""
 
 

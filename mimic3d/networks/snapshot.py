@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pydantic
+from pydantic import Field
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -41,7 +42,7 @@ class SnapshotMeta(Config):
     """Rebuilds G and G_ema."""
     discriminator: DiscriminatorConfig
     """Rebuilds D."""
-    sha256: dict[str, str] = {}
+    sha256: dict[str, str] = Field(default_factory=dict)
     """Checksum of each weight file by name; filled in by `save_snapshot`."""
 
 
@@ -131,8 +132,8 @@ def load_weights(path: Path, sha256: dict[str, str]) -> Weights:
     found = checksum(path)
     if found != sha256[path.name]:
         raise ValueError(
-            f"{path} is damaged: its SHA-256 must be {sha256[path.name][:12]}..., is {found[:12]}...; "
-            f"restore it or delete {path.parent} and run its stage again"
+            f"{path} is damaged: its SHA-256 must be {sha256[path.name][:12]}..., is "
+            f"{found[:12]}...; restore it or delete {path.parent} and run its stage again"
         )
     try:
         return load_file(path)

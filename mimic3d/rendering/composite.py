@@ -9,15 +9,16 @@ DENSITY_BIAS = -1.0  # the scene starts thin, which trains better (EG3D's ray ma
 
 
 def interval_weights(
-    logits: Float[Tensor, "n r s"], depths: Float[Tensor, "n r s"]
+    logits: Float[Tensor, "n r s"], depths: Float[Tensor, "n r s"], density_gain: float
 ) -> Float[Tensor, "n r s-1"]:
     """Share of each interval between neighbouring depths in the pixel (NeRF Eq. 3).
 
     The density of an interval is softplus of the mean raw density of its ends (the mid-point rule
-    of EG3D's ray marcher). Depths ascend. What is missing to 1 passes through.
+    of EG3D's ray marcher), times `density_gain`. Depths ascend. What is missing to 1 passes
+    through.
     """
     middle = (logits[..., 1:] + logits[..., :-1]) / 2
-    density = F.softplus(middle + DENSITY_BIAS)
+    density = F.softplus(middle + DENSITY_BIAS) * density_gain
     optical = density * depths.diff(dim=-1)
     before = F.pad(optical.cumsum(dim=-1)[..., :-1], (1, 0))
     return torch.exp(-before) * -torch.expm1(-optical)

@@ -77,7 +77,7 @@ def blur_weights(weights: Float[Tensor, "n r s"]) -> Float[Tensor, "n r s"]:
 def invert_cdf(
     cdf: Float[Tensor, "n r b"], edges: Float[Tensor, "n r b2"], u: Float[Tensor, "n r s"]
 ) -> Float[Tensor, "n r s"]:
-    """Depths at which a piecewise linear distribution, given at the edges of its bins, reaches u."""
+    """Depths where a piecewise linear distribution, given at the edges of its bins, reaches u."""
     last = cdf.shape[-1] - 1
     above = torch.searchsorted(cdf, u.contiguous(), right=True).clamp(max=last)
     below = (above - 1).clamp(min=0)

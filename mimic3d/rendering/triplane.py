@@ -20,9 +20,9 @@ def sample_planes(planes: Planes, points: Float[Tensor, "n m 3"]) -> Float[Tenso
     is how detail planes refine coarse ones (Mimic3D).
     """
     grid = rearrange(points[..., PLANE_AXES], "n m p xy -> (n p) 1 m xy")
-    total = 0
+    levels = []
     for level in planes:
         maps = rearrange(level, "n p c h w -> (n p) c h w")
         features = F.grid_sample(maps, grid, align_corners=False)  # zeros outside
-        total = total + rearrange(features, "(n p) c 1 m -> n p c m", p=3).mean(dim=1)
-    return rearrange(total, "n c m -> n m c")
+        levels.append(rearrange(features, "(n p) c 1 m -> n p c m", p=3).mean(dim=1))
+    return rearrange(sum(levels[1:], start=levels[0]), "n c m -> n m c")

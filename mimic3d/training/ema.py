@@ -3,6 +3,7 @@
 import torch
 from pydantic import NonNegativeFloat, PositiveFloat
 from torch import nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from mimic3d.config import Config
 
@@ -28,7 +29,7 @@ def ema_beta(nimg: int, batch: int, cfg: EmaConfig) -> float:
 @torch.no_grad()
 def update_ema(G_ema: nn.Module, G: nn.Module, beta: float) -> None:
     """Move the averaged parameters towards G's and copy its buffers."""
-    averages, values = list(G_ema.parameters()), list(G.parameters())
-    torch._foreach_lerp_(averages, values, 1 - beta)
+    average_all = get_ema_multi_avg_fn(beta)  # all parameters at once
+    average_all(list(G_ema.parameters()), list(G.parameters()), 0)
     for average, value in zip(G_ema.buffers(), G.buffers(), strict=True):
         average.copy_(value)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from accelerate import Accelerator
 from jaxtyping import Float
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
 from mimic3d.config import Config
@@ -32,7 +32,7 @@ class LoopConfig(Config):
     """Images between two reports."""
     snapshot_ticks: PositiveInt = 50
     """Ticks between two saved states and sample grids."""
-    seed: NonNegativeInt = Field(0)
+    seed: NonNegativeInt = 0
     """Of the initial weights and of every random draw."""
 
     @property

@@ -18,9 +18,9 @@ class OptimizerConfig(Config):
 
     lr: PositiveFloat = 0.0025
     """Learning rate before the correction for lazy regularisation; 0.0025 for G, 0.002 for D."""
-    beta1: float = Field(0.0, ge=0, lt=1)
+    beta1: float = Field(default=0.0, ge=0, lt=1)
     """Decay of the mean of gradients."""
-    beta2: float = Field(0.99, ge=0, lt=1)
+    beta2: float = Field(default=0.99, ge=0, lt=1)
     """Decay of the mean of squared gradients, before the same correction."""
 
 

@@ -8,7 +8,7 @@ from mimic3d.config import Config
 class SwappingConfig(Config):
     """How often G is conditioned on another sample's camera (EG3D Sec. 4.4)."""
 
-    final_prob: float = Field(0.5, ge=0, le=1)
+    final_prob: float = Field(default=0.5, ge=0, le=1)
     """Probability of swapping at the end of the fade."""
     fade_kimg: NonNegativeFloat = 1000.0
     """The probability falls from 1 to `final_prob` over this time; 0 starts at `final_prob`."""

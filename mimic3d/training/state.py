@@ -1,4 +1,4 @@
-"""All that a resumed run needs, on disk: networks, optimisers, counters. Randomness has no state."""
+"""All that a resumed run needs, on disk: networks, optimisers, counters; no random state."""
 
 import json
 import shutil

@@ -8,6 +8,7 @@ from safetensors.torch import save_file
 from torch.testing import assert_close
 
 from mimic3d.losses.perceptual import (
+    BLOCKS,
     LAYERS,
     Perceptual,
     PerceptualConfig,
@@ -23,18 +24,16 @@ def reference_weights() -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor
         return torch.from_numpy(np.random.RandomState(seed).standard_normal(shape)).float()
 
     vgg, linear = {}, {}
-    convolutions = iter(LAYERS)
     network = Perceptual()
-    for b, block in enumerate(network.blocks):
-        for conv in block:
-            index = next(convolutions)
-            shape = tuple(conv.weight.shape)
-            name = f"net.slice{b + 1}.{index}"
-            scale = (2 / (shape[1] * 9)) ** 0.5
-            vgg[f"features.{index}.weight"] = draw(name + ".weight", shape) * scale
-            vgg[f"features.{index}.bias"] = draw(name + ".bias", shape[:1]) * 0.05
+    block_of = [b for b, (_, depth) in enumerate(BLOCKS) for _ in range(depth)]
+    for b, index, conv in zip(block_of, LAYERS, network.convolutions(), strict=True):
+        shape, name = tuple(conv.weight.shape), f"net.slice{b + 1}.{index}"
+        scale = (2 / (shape[1] * 9)) ** 0.5
+        vgg[f"features.{index}.weight"] = draw(name + ".weight", shape) * scale
+        vgg[f"features.{index}.bias"] = draw(name + ".bias", shape[:1]) * 0.05
+    for b, (channels, _) in enumerate(BLOCKS):
         name = f"lin{b}.model.1.weight"
-        linear[name] = draw(name, (1, shape[0], 1, 1)).abs() / shape[0]
+        linear[name] = draw(name, (1, channels, 1, 1)).abs() / channels
     return vgg, linear
 
 
