@@ -1,5 +1,7 @@
 """The side pyramid: skip images of the backbone -> coarse planes -> detail planes (Mimic3D)."""
 
+import math
+
 from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -50,11 +52,15 @@ class SidePyramid(nn.Module):
 
     The block of level l gets the skip image plus the planes of the level before, and the style of
     that level's image, ws[2 l + 1]. Only the last block keeps the resolution.
+
+    The sum of both is divided by sqrt(2), which keeps its variance from level to level. The
+    reference (`legacy`) does not, and its planes are so large that colours start saturated.
     """
 
     def __init__(self, plane_channels: int, w_dim: int, resolution: int, legacy: bool):
         super().__init__()
         sizes = level_resolutions(resolution)
+        self.sum_gain = 1.0 if legacy else math.sqrt(0.5)
         self.blocks = nn.ModuleList(
             AwareBlock(plane_channels, w_dim, min(2 * r, resolution), r < resolution, legacy)
             for r in sizes
@@ -67,10 +73,10 @@ class SidePyramid(nn.Module):
         noise: Noise,
     ) -> Float[Tensor, "n 3 c h w"]:
         """The coarse planes, as large as the last level."""
-        planes = ws.new_zeros(())  # nothing is added to the first level
-        for k, (block, level) in enumerate(zip(self.blocks, levels, strict=True)):
-            planes = rearrange(level, "n (p c) h w -> n p c h w", p=3) + planes
-            planes = block(planes, ws[:, 2 * k + 1], noise)
+        split = [rearrange(level, "n (p c) h w -> n p c h w", p=3) for level in levels]
+        planes = self.blocks[0](split[0], ws[:, 1], noise)
+        for k, (block, level) in enumerate(zip(self.blocks[1:], split[1:], strict=True), 1):
+            planes = block((level + planes) * self.sum_gain, ws[:, 2 * k + 1], noise)
         return planes
 
 
