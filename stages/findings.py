@@ -92,7 +92,7 @@ def track_findings(root: Path, findings: Findings, tracker: Tracker, nimg: int) 
 
 
 def summary_table(findings: Findings) -> str:
-    """Distances of the trained and the untrained branches beside the floor; small is good."""
+    """Distances of trained and untrained branches beside the floor (small is good); agreement."""
     lines = [f"{'branch':8}{'distance':16}{'trained':>10}{'untrained':>11}{'floor':>10}"]
     for branch in BRANCHES:
         for name in ("fd_random_conv", "swd"):
@@ -102,4 +102,11 @@ def summary_table(findings: Findings) -> str:
                 for key, width in zip(keys, (10, 11, 10), strict=True)
             )
             lines.append(f"{branch:8}{name:16}{values}")
+    lines += ["", "agreement of two views, one warped into the other by depth (share compared)"]
+    for row in mean_scores(findings.scores).to_dict("records"):
+        label = f"{row['branch']:8}yaw {row['baseline']:<4g} rad"
+        compared = "nothing is opaque enough to compare"
+        if row["warp_cov"] > 0:
+            compared = f"{row['warp_psnr']:.1f} dB ({row['warp_cov']:.0%})"
+        lines.append(f"{label:24}{compared}")
     return "\n".join(lines)

@@ -12,15 +12,6 @@ ROOT = Path(__file__).parents[2]
 COPIED = ("mimic3d", "stages", "pipeline", ".dvc/config", ".dvc/.gitignore", ".dvcignore",
           ".gitignore", "dvc.yaml", "cluster.yaml", "data/raw/.gitkeep")  # fmt: skip
 
-FASTER = {
-    "evaluate.distribution.num_images": 8,
-    "evaluate.consistency.num_identities": 2,
-    "evaluate.gallery.num_samples": 4,
-    "evaluate.gallery.num_frames": 4,
-    "evaluate.video": False,
-}
-
-
 def git(root: Path, *arguments: str) -> None:
     who = ("-c", "user.name=test", "-c", "user.email=test@localhost")
     subprocess.run(["git", *who, *arguments], cwd=root, check=True, capture_output=True)
@@ -30,7 +21,7 @@ def set_params(root: Path, changes: dict[str, Any]) -> None:
     """The tiny parameters with some of them changed, by dotted key."""
     yaml = YAML()
     params = yaml.load(ROOT / "tests" / "tiny_params.yaml")
-    for key, value in {**FASTER, **changes}.items():
+    for key, value in changes.items():
         *groups, name = key.split(".")
         place = params
         for group in groups:
