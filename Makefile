@@ -23,7 +23,7 @@ lint: $(VENV)/installed-dev  ## Format, style, types, import rules
 	@$(BIN)/lint-imports
 
 ui: $(VENV)/installed  ## Runs, losses, pictures and models in the browser (PORT=5000)
-	@echo "Open http://127.0.0.1:$(PORT) (Ctrl-C ends it)"
+	@echo "Open http://127.0.0.1:$(PORT)/?workflowType=machine_learning#/experiments/1/runs (Ctrl-C ends it)"
 	@MLFLOW_DISABLE_TELEMETRY=true MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false $(BIN)/python -m mlflow server \
 	  --host 127.0.0.1 --port $(PORT) --workers 1 --backend-store-uri "sqlite:///$(CURDIR)/mlflow.db"
 

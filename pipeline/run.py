@@ -101,7 +101,7 @@ def _submission(
         workers = settings.workers_of(stage, is_local=True).num_workers
         environ.setdefault("OMP_NUM_THREADS", str(max(1, cores() // max(1, workers))))
     environ |= {
-        "GOMP_SPINCOUNT": "1000",  # threads that wait spinning cost a busy machine a factor of ten
+        "GOMP_SPINCOUNT": "20000",  # threads that wait spinning cost a busy machine a factor of ten
         "PYTHONPATH": str(root),
         "MLFLOW_TRACKING_URI": tracking_uri(settings, root, os.environ),
         LOCAL: "1" if address.is_local else "0",

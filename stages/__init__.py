@@ -2,4 +2,4 @@
 
 import os
 
-os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # before torch; see pipeline/run.py
+os.environ.setdefault("GOMP_SPINCOUNT", "20000")  # before torch; see pipeline/run.py

@@ -83,7 +83,9 @@ def write_findings(root: Path, findings: Findings) -> None:
 def track_findings(root: Path, findings: Findings, tracker: Tracker, nimg: int) -> None:
     """Metrics and pictures at the snapshot's nimg, and the files."""
     parts = (*BRANCHES, "consistency")
-    tracker.set_tags({f"protocol.{part}": findings.protocol[part]["hash"] for part in parts})
+    tags = {f"protocol.{part}": findings.protocol[part]["hash"] for part in parts}
+    fingerprint = findings.protocol["snapshot"]["dataset_fingerprint"]
+    tracker.set_tags({**tags, "dataset_fingerprint": fingerprint})
     tracker.log_metrics(findings.metrics, nimg)
     tracker.log_image("grid", findings.pictures.grid, nimg)
     tracker.log_image("orbit", findings.pictures.strip, nimg)

@@ -110,7 +110,9 @@ def run_training(run: Run, key: str) -> None:
         prepare_state(folder, run.loop.total_nimg)
     run.accelerator.wait_for_everyone()
     progress = load_state(folder, run.networks, run.optimizers)
-    run.tracker.set_tags({"state": str(folder), "dataset": run.dataset.manifest.fingerprint[:12]})
+    run.tracker.set_tags(
+        {"state": str(folder), "dataset_fingerprint": run.dataset.manifest.fingerprint}
+    )
     if is_main and progress.nimg == 0:
         _draw(run, folder, 0)
     for tick in _timed_ticks(run, progress):

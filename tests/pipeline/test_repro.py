@@ -12,6 +12,7 @@ ROOT = Path(__file__).parents[2]
 COPIED = ("mimic3d", "stages", "pipeline", ".dvc/config", ".dvc/.gitignore", ".dvcignore",
           ".gitignore", "dvc.yaml", "cluster.yaml", "data/raw/.gitkeep")  # fmt: skip
 
+
 def git(root: Path, *arguments: str) -> None:
     who = ("-c", "user.name=test", "-c", "user.email=test@localhost")
     subprocess.run(["git", *who, *arguments], cwd=root, check=True, capture_output=True)
