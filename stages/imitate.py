@@ -75,9 +75,10 @@ def check(cfg: ImitateConfig, root: Path) -> None:
     Raises:
         ValueError: no dataset, no snapshot, snapshot of another dataset, or an impossible patch.
     """
-    check_batch(cfg.loop, 1, "imitate.loop")
     manifest = load_manifest(dataset_folder(root))
     meta = load_meta(_parent(root))
+    for discriminator in (meta.discriminator, cfg.patch_discriminator):
+        check_batch(cfg.loop, 1, discriminator.mbstd_group_size, "imitate.loop")
     patch_size(cfg, meta.generator.image_resolution)
     if meta.dataset_fingerprint != manifest.fingerprint:
         raise ValueError(
@@ -105,7 +106,8 @@ def run(cfg: ImitateConfig, root: Path, tracker: Tracker) -> None:
     """Train stage 2, resuming what an interrupted run left."""
     accelerator = build_accelerator()
     check(cfg, root)
-    check_batch(cfg.loop, accelerator.num_processes, "imitate.loop")
+    group = cfg.patch_discriminator.mbstd_group_size
+    check_batch(cfg.loop, accelerator.num_processes, group, "imitate.loop")
     dataset = ImageDataset(dataset_folder(root), "train", root / "cache")
     device = accelerator.device
     parent = load_snapshot(_parent(root), ("G", "G_ema", "D"))

@@ -71,7 +71,7 @@ def check(cfg: PretrainConfig, root: Path) -> None:
     Raises:
         ValueError: no dataset, or another image resolution than the generator's.
     """
-    check_batch(cfg.loop, 1, "pretrain.loop")
+    check_batch(cfg.loop, 1, cfg.discriminator.mbstd_group_size, "pretrain.loop")
     manifest = load_manifest(dataset_folder(root))
     if cfg.generator.image_resolution != manifest.resolution:
         raise ValueError(
@@ -84,7 +84,8 @@ def run(cfg: PretrainConfig, root: Path, tracker: Tracker) -> None:
     """Train stage 1, resuming what an interrupted run left."""
     accelerator = build_accelerator()
     check(cfg, root)
-    check_batch(cfg.loop, accelerator.num_processes, "pretrain.loop")
+    group = cfg.discriminator.mbstd_group_size
+    check_batch(cfg.loop, accelerator.num_processes, group, "pretrain.loop")
     dataset = ImageDataset(dataset_folder(root), "train", root / "cache")
     manifest, device = dataset.manifest, accelerator.device
 

@@ -51,12 +51,18 @@ class Tick:
     is_last: bool
 
 
-def check_batch(cfg: LoopConfig, processes: int, key: str) -> None:
+def check_batch(cfg: LoopConfig, processes: int, mbstd_group_size: int, key: str) -> None:
     """Reject a batch that cannot be shared out evenly.
 
     Raises:
-        ValueError: batch is no multiple of microbatch x processes.
+        ValueError: batch is no multiple of microbatch x processes, or microbatch none of the
+            groups of the minibatch standard deviation.
     """
+    if cfg.microbatch % min(mbstd_group_size, cfg.microbatch):
+        raise ValueError(
+            f"{key}.microbatch must be a multiple of the discriminator's mbstd_group_size = "
+            f"{mbstd_group_size} or smaller, is {cfg.microbatch}; change one of them"
+        )
     if cfg.batch % (cfg.microbatch * processes):
         raise ValueError(
             f"{key}.batch must be a multiple of microbatch x processes = {cfg.microbatch} x "

@@ -1,4 +1,4 @@
-"""pretrain and imitate as stages: whole runs of the tiny experiment in this process."""
+"""The stages as a user runs them: whole runs of the tiny experiment, without Ray."""
 
 import hashlib
 import json
@@ -55,11 +55,12 @@ def digests(folder: Path) -> dict[str, str]:
     }
 
 
-def test_both_stages_without_ray_and_mlflow(project):
-    for stage in ("pretrain", "imitate"):
+def test_all_stages_without_ray_and_mlflow(project):
+    for stage in ("prepare", "pretrain", "imitate", "evaluate"):
         process = run_alone(stage, project)
         output, _ = process.communicate(timeout=120)
         assert process.returncode == 0, output
+    for stage in ("pretrain", "imitate"):
         assert sorted(p.name for p in (project / "runs" / stage).iterdir()) == [
             "samples", "snapshot",
         ]  # fmt: skip

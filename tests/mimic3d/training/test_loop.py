@@ -134,7 +134,11 @@ def test_uneven_batch_is_explained():
     with pytest.raises(
         ValueError, match=r"pretrain\.loop\.batch must be a multiple .* 4 x 3, is 8"
     ):
-        check_batch(CFG, 3, "pretrain.loop")
+        check_batch(CFG, 3, 4, "pretrain.loop")
+    with pytest.raises(ValueError, match=r"pretrain\.loop\.microbatch must be a multiple .* 3 or"):
+        check_batch(CFG, 1, 3, "pretrain.loop")
+    check_batch(CFG, 2, 4, "pretrain.loop")
+    check_batch(CFG, 1, 32, "pretrain.loop")  # a small microbatch is one group
 
 
 def test_a_finished_run_starts_anew_and_a_larger_budget_continues_it(tmp_path):
