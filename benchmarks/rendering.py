@@ -59,7 +59,7 @@ def main() -> None:
     torch.manual_seed(0)
     G = Generator(cfg, Scene()).to(device).eval()
     cameras = orbit_cameras(torch.zeros(1), torch.zeros(1), G.scene).to(device)
-    ws = G.map(torch.randn(1, cfg.z_dim, device=device), cameras.labels())
+    ws = G.mapping(torch.randn(1, cfg.z_dim, device=device), cameras.labels())
     planes = G.synthesize_planes(ws, detail=True, noise="const")
     side = cfg.image_resolution
     made = seconds(lambda: G.synthesize_planes(ws, detail=True, noise="const"))

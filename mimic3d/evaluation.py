@@ -79,7 +79,7 @@ def sample_branches(
         z, rows = draw_latents(first, size, G.config.z_dim, len(labels), cfg.seed)
         c = labels[rows.to(device)]
         cameras = cameras_from_labels(c)
-        ws = G.map(z.to(device), c, cfg.truncation_psi)
+        ws = G.mapping(z.to(device), c, cfg.truncation_psi)
         planes = G.synthesize_planes(ws, detail=True, noise="const")
         flat = G.render_2d(planes, ws, cameras).image
         direct = G.render_3d(planes, cameras, resolution).image
@@ -99,7 +99,7 @@ def score_identities(
     for first in range(0, cfg.num_identities, sampling.batch):
         size = min(sampling.batch, cfg.num_identities - first)
         z, _ = draw_latents(first, size, G.config.z_dim, 1, sampling.seed)
-        ws = G.map(z.to(device), average_label.expand(size, -1), sampling.truncation_psi)
+        ws = G.mapping(z.to(device), average_label.expand(size, -1), sampling.truncation_psi)
         planes = G.synthesize_planes(ws, detail=True, noise="const")
         seen = {}
         for yaw in (0.0, *cfg.baselines_rad):
@@ -121,9 +121,9 @@ def _observe(
     return {
         "2d": PosedView(
             resize(flat.image, resolution), resize(flat.depth, resolution),
-            resize(flat.opacity, resolution), cameras,
+            resize(flat.alpha, resolution), cameras,
         ),
-        "3d": PosedView(view.image, view.depth, view.opacity, cameras),
+        "3d": PosedView(view.image, view.depth, view.alpha, cameras),
     }  # fmt: skip
 
 
@@ -150,7 +150,7 @@ def _true_view(views: Multiview, some: slice, view: int, resolution: int) -> Pos
     return PosedView(
         resize(views.images[some, view], resolution),
         resize(views.depth[some, view][:, None], resolution),
-        resize(views.opacity[some, view][:, None], resolution),
+        resize(views.alpha[some, view][:, None], resolution),
         cameras_from_labels(views.labels[some, view]),
     )
 

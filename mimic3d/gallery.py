@@ -95,12 +95,12 @@ def _render_both(
 ) -> tuple[Float[Tensor, "n 3 h w"], View]:
     flat = G.render_2d(planes, ws, cameras).image
     view = G.render_3d(planes, cameras, G.config.image_resolution)
-    return flat.cpu(), View(view.image.cpu(), view.depth.cpu(), view.opacity.cpu())
+    return flat.cpu(), View(view.image.cpu(), view.depth.cpu(), view.alpha.cpu())
 
 
 def _compare(parts: list[tuple[Float[Tensor, "_ 3 h w"], View]]) -> Comparison:
     depth = torch.cat([view.depth for _, view in parts])
-    near, far = depth_limits(depth, torch.cat([view.opacity for _, view in parts]))
+    near, far = depth_limits(depth, torch.cat([view.alpha for _, view in parts]))
     return Comparison(
         torch.cat([flat for flat, _ in parts]),
         torch.cat([view.image for _, view in parts]),
@@ -109,10 +109,10 @@ def _compare(parts: list[tuple[Float[Tensor, "_ 3 h w"], View]]) -> Comparison:
 
 
 def depth_limits(
-    depth: Float[Tensor, "n 1 h w"], opacity: Float[Tensor, "n 1 h w"]
+    depth: Float[Tensor, "n 1 h w"], alpha: Float[Tensor, "n 1 h w"]
 ) -> tuple[float, float]:
     """The range that most of what is visible lies in: 1st and 99th percentile, world units."""
-    visible = depth[opacity > 0.5]
+    visible = depth[alpha > 0.5]
     if len(visible) == 0:
         visible = depth.flatten()
     near, far = np.percentile(visible.numpy(), [1, 99])

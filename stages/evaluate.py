@@ -29,7 +29,7 @@ from mimic3d.metrics.distribution import ImageSummary, PatchConfig, distances
 from mimic3d.metrics.features import RandomConvFeatures, resize
 from mimic3d.metrics.protocol import Branch, ConsistencyProtocol, Protocol, protocol_hash
 from mimic3d.networks.generator import Generator, GeneratorConfig
-from mimic3d.networks.snapshot import SnapshotMeta, load_meta, load_snapshot
+from mimic3d.networks.snapshot import SnapshotMeta, load_meta, read_snapshot
 from pipeline.tracking import Tracker
 from stages.findings import Findings, Pictures, summary_table, track_findings, write_findings
 from stages.params import dataset_folder, main
@@ -81,7 +81,7 @@ def check(cfg: EvaluateConfig, root: Path) -> None:
 def run(cfg: EvaluateConfig, root: Path, tracker: Tracker) -> None:
     """Measure both branches of the snapshot and of an untrained generator, and draw the former."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    snapshot = load_snapshot(root / SNAPSHOT)
+    snapshot = read_snapshot(root / SNAPSHOT)
     G = snapshot.build_generator().to(device)
     folder, cache = dataset_folder(root), root / "cache"
     data = Reals(folder, cache, cfg.distribution.num_images, cfg.sampling.seed)
@@ -230,11 +230,11 @@ def draw(
     look, sampling = cfg.gallery, cfg.sampling
     z, rows = draw_latents(0, look.num_samples, G.config.z_dim, len(labels), sampling.seed)
     z, c = z.to(labels.device), labels[rows.to(labels.device)]
-    ws = G.map(z, c, sampling.truncation_psi)
+    ws = G.mapping(z, c, sampling.truncation_psi)
     samples = gallery.compare_branches(G, ws, cameras_from_labels(c), sampling.batch)
 
     def orbit(path: Cameras) -> gallery.Comparison:
-        one = G.map(z[:1], average_label, sampling.truncation_psi)
+        one = G.mapping(z[:1], average_label, sampling.truncation_psi)
         return gallery.compare_orbit(G, one, path.to(labels.device), sampling.batch)
 
     strip = orbit(gallery.strip_path(look, pitch_rad, G.scene)).stacked()

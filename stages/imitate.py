@@ -19,17 +19,23 @@ from mimic3d.networks.discriminator import (
     PatchDiscriminator,
 )
 from mimic3d.networks.generator import Generator
-from mimic3d.networks.snapshot import Snapshot, checksum, load_meta, load_snapshot
+from mimic3d.networks.precision import choose_dtype, set_precision
+from mimic3d.networks.snapshot import load_meta
+from mimic3d.training.augment import AugmentConfig
+from mimic3d.training.dual_game import DualGame
 from mimic3d.training.ema import EmaConfig
 from mimic3d.training.loop import LoopConfig, check_batch
 from mimic3d.training.phases import OptimizerConfig, build_optimizer
-from mimic3d.training.recipes import DualGame, ImitationGame, imitate_phases
+from mimic3d.training.imitation_game import ImitationGame
+from mimic3d.training.recipes import imitate_phases
 from mimic3d.training.schedules import BlurConfig, SwappingConfig
 from pipeline.tracking import Tracker
+from stages.ancestor import inherit
 from stages.params import dataset_folder, main
 from stages.training import (
     Run,
     build_accelerator,
+    build_augment,
     camera_table,
     draw_orbits,
     fingerprint,
@@ -62,6 +68,8 @@ class ImitateConfig(Config):
     """Density regularisation, of coarse and detail planes together."""
     swapping: SwappingConfig = SwappingConfig(fade_kimg=0)
     """Pose swapping; the fade is over since stage 1."""
+    augment: AugmentConfig = AugmentConfig(speed_kimg=100)
+    """Adaptive augmentation of what both discriminators see; its strength goes on from stage 1."""
     ema: EmaConfig = EmaConfig(rampup=None)
     """The running average of the generator; it starts from that of stage 1."""
 
@@ -110,51 +118,56 @@ def run(cfg: ImitateConfig, root: Path, tracker: Tracker) -> None:
     check_batch(cfg.loop, accelerator.num_processes, group, "imitate.loop")
     dataset = ImageDataset(dataset_folder(root), "train", root / "cache")
     device = accelerator.device
-    parent = load_snapshot(_parent(root), ("G", "G_ema", "D"))
-    generator = parent.meta.generator.model_copy(update={"detail": True})
-    meta = parent.meta.model_copy(update={"stage": "imitate", "nimg": 0, "generator": generator})
+    parent = load_meta(_parent(root))
+    generator = parent.generator.model_copy(update={"detail": True})
     size = patch_size(cfg, generator.image_resolution)
+    meta = parent.model_copy(
+        update={
+            "stage": "imitate",
+            "nimg": 0,
+            "generator": generator,
+            "patch_discriminator": cfg.patch_discriminator,
+            "patch_size": size,
+        }
+    )
 
     torch.manual_seed(cfg.loop.seed)
+    legacy = generator.legacy
     G = Generator(generator, meta.scene)
+    D = DualDiscriminator(meta.discriminator, generator.image_resolution, legacy=legacy)
+    D_patch = PatchDiscriminator(cfg.patch_discriminator, size, legacy=legacy)
     G_ema = copy.deepcopy(G)
-    for network, name in ((G, "G"), (G_ema, "G_ema")):
-        _inherit(network, parent, name)
-    G, G_ema = G.to(device), G_ema.to(device).eval().requires_grad_(False)
-    D = DualDiscriminator(meta.discriminator, generator.image_resolution)
-    D.load_state_dict(parent.weights["D"])
-    D = D.to(device)
-    D_patch = PatchDiscriminator(cfg.patch_discriminator, size).to(device)
-    perceptual = build_perceptual(cfg.imitation.perceptual).to(device)
+    augment = build_augment(cfg.augment)
+    networks = {"G": G, "D": D, "D_patch": D_patch, "G_ema": G_ema, **augment}
+    source = inherit(networks, _parent(root))
+    for network in networks.values():
+        network.to(device)
+    G_ema.eval().requires_grad_(False)
+    for network in (G, D, D_patch):
+        set_precision(network, choose_dtype(cfg.loop.precision, device))
+    perceptual = build_perceptual(cfg.imitation.perceptual, root / "cache" / "weights").to(device)
     g_optimizer = build_optimizer(G, cfg.g_optimizer, cfg.density.interval)
     d_optimizer = build_optimizer(D, cfg.d_optimizer, cfg.adversarial.r1_interval)
     d_patch_optimizer = build_optimizer(D_patch, cfg.d_optimizer, cfg.patch_adversarial.r1_interval)
     no_blur = BlurConfig(initial_sigma_px=0)  # it is over since stage 1
     dual = DualGame(
-        G, D, camera_table(dataset, device), cfg.adversarial, cfg.density, cfg.swapping, no_blur
-    )
+        G, D, camera_table(dataset, device), cfg.adversarial, cfg.density, cfg.swapping, no_blur,
+        augment.get("augment"),
+    )  # fmt: skip
     game = ImitationGame(dual, D_patch, perceptual, cfg.imitation, cfg.patch_adversarial, size)
     training = Run(
         "imitate", root, tracker, accelerator, dataset, cfg.loop, cfg.ema,
         phases=imitate_phases(game, g_optimizer, d_optimizer, d_patch_optimizer),
-        networks={"G": G, "D": D, "D_patch": D_patch, "G_ema": G_ema},
+        networks=networks,
         optimizers={"G": g_optimizer, "D": d_optimizer, "D_patch": d_patch_optimizer},
         meta=meta,
         draw_samples=lambda network: draw_orbits(network, meta),
     )  # fmt: skip
-    source = checksum(_parent(root) / "snapshot.json")
     run_training(training, fingerprint(cfg, dataset.manifest.fingerprint, source))
 
 
 def _parent(root: Path) -> Path:
     return root / "runs" / "pretrain" / "snapshot"
-
-
-def _inherit(network: Generator, parent: Snapshot, name: str) -> None:
-    """Everything from stage 1 but the detail planes, which stage 1 does not have."""
-    missing, unexpected = network.load_state_dict(parent.weights[name], strict=False)
-    strange = [key for key in missing if not key.startswith("detail.")] + unexpected
-    assert not strange, strange
 
 
 if __name__ == "__main__":

@@ -13,17 +13,22 @@ from mimic3d.losses.adversarial import AdversarialConfig
 from mimic3d.losses.density import DensityConfig
 from mimic3d.networks.discriminator import DiscriminatorConfig, DualDiscriminator
 from mimic3d.networks.generator import Generator, GeneratorConfig
+from mimic3d.networks.precision import choose_dtype, set_precision
 from mimic3d.networks.snapshot import SnapshotMeta
+from mimic3d.training.augment import AugmentConfig
+from mimic3d.training.dual_game import DualGame
 from mimic3d.training.ema import EmaConfig
 from mimic3d.training.loop import LoopConfig, check_batch
 from mimic3d.training.phases import OptimizerConfig, build_optimizer
-from mimic3d.training.recipes import DualGame, pretrain_phases
+from mimic3d.training.recipes import pretrain_phases
 from mimic3d.training.schedules import BlurConfig, SwappingConfig
 from pipeline.tracking import Tracker
+from stages.ancestor import check_ancestor, inherit
 from stages.params import dataset_folder, main
 from stages.training import (
     Run,
     build_accelerator,
+    build_augment,
     camera_table,
     draw_orbits,
     fingerprint,
@@ -36,6 +41,9 @@ class PretrainConfig(Config):
 
     loop: LoopConfig = LoopConfig()
     """Length and rhythm."""
+    init_from: str | None = None
+    """Folder of a snapshot below data/init/ whose G, G_ema and D training starts from, such as a
+    converted checkpoint; null starts from random weights."""
     generator: GeneratorConfig = GeneratorConfig()
     """Sizes of the generator; every later stage takes them from the snapshot."""
     discriminator: DiscriminatorConfig = DiscriminatorConfig()
@@ -52,6 +60,8 @@ class PretrainConfig(Config):
     """Pose swapping."""
     blur: BlurConfig = BlurConfig()
     """Blur on what the discriminator sees."""
+    augment: AugmentConfig = AugmentConfig()
+    """Adaptive augmentation of what the discriminator sees."""
     ema: EmaConfig = EmaConfig()
     """The running average of the generator."""
 
@@ -78,6 +88,8 @@ def check(cfg: PretrainConfig, root: Path) -> None:
             f"pretrain.generator.image_resolution must be the dataset's = {manifest.resolution}, "
             f"is {cfg.generator.image_resolution}; change it or prepare.resolution"
         )
+    if cfg.init_from is not None:
+        check_ancestor(root, cfg.init_from, cfg.generator, cfg.discriminator)
 
 
 def run(cfg: PretrainConfig, root: Path, tracker: Tracker) -> None:
@@ -90,14 +102,27 @@ def run(cfg: PretrainConfig, root: Path, tracker: Tracker) -> None:
     manifest, device = dataset.manifest, accelerator.device
 
     torch.manual_seed(cfg.loop.seed)
-    G = Generator(cfg.generator, manifest.scene).to(device)
-    D = DualDiscriminator(cfg.discriminator, cfg.generator.image_resolution).to(device)
-    G_ema = copy.deepcopy(G).eval().requires_grad_(False)
+    G = Generator(cfg.generator, manifest.scene)
+    D = DualDiscriminator(
+        cfg.discriminator, cfg.generator.image_resolution, legacy=cfg.generator.legacy
+    )
+    G_ema = copy.deepcopy(G)
+    augment = build_augment(cfg.augment)
+    networks = {"G": G, "D": D, "G_ema": G_ema, **augment}
+    inputs = [manifest.fingerprint]
+    if cfg.init_from is not None:
+        inputs.append(inherit(networks, root / cfg.init_from))
+    for network in networks.values():
+        network.to(device)
+    G_ema.eval().requires_grad_(False)
+    for network in (G, D):
+        set_precision(network, choose_dtype(cfg.loop.precision, device))
     g_optimizer = build_optimizer(G, cfg.g_optimizer, cfg.density.interval)
     d_optimizer = build_optimizer(D, cfg.d_optimizer, cfg.adversarial.r1_interval)
     game = DualGame(
-        G, D, camera_table(dataset, device), cfg.adversarial, cfg.density, cfg.swapping, cfg.blur
-    )
+        G, D, camera_table(dataset, device), cfg.adversarial, cfg.density, cfg.swapping, cfg.blur,
+        augment.get("augment"),
+    )  # fmt: skip
     meta = SnapshotMeta(
         stage="pretrain",
         nimg=0,
@@ -110,12 +135,12 @@ def run(cfg: PretrainConfig, root: Path, tracker: Tracker) -> None:
     training = Run(
         "pretrain", root, tracker, accelerator, dataset, cfg.loop, cfg.ema,
         phases=pretrain_phases(game, g_optimizer, d_optimizer),
-        networks={"G": G, "D": D, "G_ema": G_ema},
+        networks=networks,
         optimizers={"G": g_optimizer, "D": d_optimizer},
         meta=meta,
         draw_samples=lambda generator: draw_orbits(generator, meta),
     )  # fmt: skip
-    run_training(training, fingerprint(cfg, manifest.fingerprint))
+    run_training(training, fingerprint(cfg, *inputs))
 
 
 if __name__ == "__main__":

@@ -22,10 +22,11 @@ from mimic3d.data.sampler import draw_indices
 from mimic3d.gallery import image_grid
 from mimic3d.networks.generator import Generator
 from mimic3d.networks.snapshot import SnapshotMeta, save_snapshot
+from mimic3d.training.augment import Augment, AugmentConfig
+from mimic3d.training.dual_game import Table
 from mimic3d.training.ema import EmaConfig
 from mimic3d.training.loop import LoopConfig, Tick, train
 from mimic3d.training.phases import Phase
-from mimic3d.training.recipes import Table
 from mimic3d.training.state import (
     Progress,
     load_state,
@@ -53,7 +54,7 @@ class Run:
     ema: EmaConfig
     phases: list[Phase]
     networks: dict[str, nn.Module]
-    """By the names of their files: G, G_ema, D and, in `imitate`, D_patch."""
+    """By the names of their files: G, G_ema, D, in `imitate` D_patch, with ADA augment."""
     optimizers: dict[str, torch.optim.Optimizer]
     meta: SnapshotMeta
     draw_samples: Callable[[Generator], Image.Image]
@@ -63,6 +64,11 @@ class Run:
 def build_accelerator() -> Accelerator:
     """The device and process group this process was given; a GPU if there is one."""
     return Accelerator(cpu=not torch.cuda.is_available())
+
+
+def build_augment(cfg: AugmentConfig) -> dict[str, Augment]:
+    """The augmentation under the name of its file; nothing if it is off."""
+    return {"augment": Augment(cfg)} if cfg.enabled else {}
 
 
 def camera_table(dataset: ImageDataset, device: torch.device) -> Table:
@@ -89,7 +95,7 @@ def draw_orbits(G_ema: Generator, meta: SnapshotMeta) -> Image.Image:
     ).to(device)
     c = torch.tensor(meta.average_label, device=device).expand(SAMPLE_OBJECTS, -1)
     views = []
-    for ws in G_ema.map(z, c).split(1):
+    for ws in G_ema.mapping(z, c).split(1):
         planes = G_ema.synthesize_planes(ws, detail=G_ema.detail is not None, noise="const")
         planes = tuple(level.expand(len(yaw), -1, -1, -1, -1) for level in planes)
         views.append(G_ema.render_2d(planes, ws.expand(len(yaw), -1, -1), cameras).image)

@@ -24,18 +24,24 @@ class DensityConfig(Config):
     `imitate`)."""
 
 
-def density_loss(
-    density: Callable[[Tensor], Tensor], num: int, box_warp: float, cfg: DensityConfig,
-    rng: torch.Generator,
-) -> Float[Tensor, ""]:  # fmt: skip
-    """Mean absolute difference of raw density between random points and their neighbours.
+def draw_points(
+    num: int, box_warp: float, cfg: DensityConfig, rng: torch.Generator, legacy: bool = False
+) -> tuple[Float[Tensor, "n m 3"], Float[Tensor, "n m 3"]]:
+    """Random points in the box and a neighbour of each, world units.
 
-    The points are uniform in the box. (The reference draws them from [-1, 1]^3 whatever the box,
-    so that seven of eight lie outside a unit box and half see no plane at all.)
+    The `legacy` points of the reference are uniform in [-1, 1]^3 whatever the box, so that seven of
+    eight lie outside a unit box and half see no plane at all.
     """
     unit = torch.rand((num, cfg.num_points, 3), generator=rng, device=rng.device)
-    points = (unit - 0.5) * box_warp
+    points = (unit - 0.5) * (2.0 if legacy else box_warp)
     steps = torch.randn(points.shape, generator=rng, device=rng.device) * cfg.distance
-    raw = density(torch.cat([points, points + steps], dim=1))
-    here, there = raw.chunk(2, dim=1)
+    return points, points + steps
+
+
+def density_loss(
+    density: Callable[[Tensor], Tensor], points: Float[Tensor, "n m 3"],
+    neighbours: Float[Tensor, "n m 3"], cfg: DensityConfig,
+) -> Float[Tensor, ""]:  # fmt: skip
+    """Mean absolute difference of raw density between points and their neighbours."""
+    here, there = density(torch.cat([points, neighbours], dim=1)).chunk(2, dim=1)
     return cfg.weight * (here - there).abs().mean()

@@ -1,47 +1,51 @@
 """LPIPS: distance of images in the features of a VGG16."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
 import torch
 from jaxtyping import Float
 from pydantic import PositiveInt, model_validator
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from mimic3d.config import Config
+from mimic3d.weights import Digest, fetch, load_state_dict_file
 
 BLOCKS = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))  # channels, convolutions (VGG16)
 # Index of each convolution inside torchvision's `vgg16().features`, whose weight files are read.
 LAYERS = (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28)
 SHIFT = (-0.030, -0.088, -0.188)  # ImageNet statistics for images in [-1, 1] (LPIPS v0.1)
 SCALE = (0.458, 0.448, 0.450)
+KEY = "imitate.imitation.perceptual"
 
 
 class PerceptualConfig(Config):
     """Which features measure the distance."""
 
-    network: Literal["random_vgg", "lpips_vgg16"] = "random_vgg"
-    """`lpips_vgg16` is LPIPS v0.1 and needs both weight files; `random_vgg`, the offline stand-in,
+    network: Literal["random_vgg", "lpips_vgg"] = "random_vgg"
+    """`lpips_vgg` is LPIPS v0.1 and needs both weight files; `random_vgg`, the offline stand-in,
     has the same layers with seeded random weights and reports under its own name."""
-    vgg16_weights: str | None = None
-    """File with torchvision's VGG16 state dict (.pth or .safetensors)."""
-    lpips_weights: str | None = None
-    """File with the linear weights of LPIPS v0.1 for VGG (.pth or .safetensors)."""
+    vgg16_weights: str = "https://download.pytorch.org/models/vgg16-397923af.pth"
+    """URL or path of a state dict of torchvision's VGG16 (.pth, .safetensors); 528 MiB."""
+    vgg16_sha256: Digest | None = "397923af"
+    """SHA-256 of that file or its beginning, which torch.hub writes into file names; null: not
+    known."""
+    lpips_weights: str = (
+        "https://raw.githubusercontent.com/richzhang/PerceptualSimilarity/master/lpips/weights/"
+        "v0.1/vgg.pth"
+    )
+    """URL or path of the linear weights of LPIPS v0.1 for VGG (.pth, .safetensors); a few KiB."""
+    lpips_sha256: Digest | None = None
+    """SHA-256 of that file or its beginning; its authors publish none."""
     channel_divisor: PositiveInt = 1
     """Divides the channels of `random_vgg`, which makes it cheaper."""
 
     @model_validator(mode="after")
-    def _weights_named(self) -> "PerceptualConfig":
-        missing = [k for k in ("vgg16_weights", "lpips_weights") if not getattr(self, k)]
-        if self.network == "lpips_vgg16" and missing:
+    def _full_width(self) -> "PerceptualConfig":
+        if self.network == "lpips_vgg" and self.channel_divisor != 1:
             raise ValueError(
-                f"network lpips_vgg16 needs {' and '.join(missing)}; give the path of the file, "
-                f"or choose network random_vgg"
-            )
-        if self.network == "lpips_vgg16" and self.channel_divisor != 1:
-            raise ValueError(
-                f"channel_divisor must be 1 with network lpips_vgg16, is {self.channel_divisor}"
+                f"channel_divisor must be 1 with network lpips_vgg, is {self.channel_divisor}"
             )
         return self
 
@@ -72,14 +76,26 @@ class Perceptual(nn.Module):
         """The 13 convolutions in order."""
         return [module for module in self.blocks.modules() if isinstance(module, nn.Conv2d)]
 
-    def features(self, image: Float[Tensor, "n 3 h w"]) -> list[Tensor]:
-        """Activations after each of the five blocks, unit length over channels."""
+    def activations(self, image: Float[Tensor, "n 3 h w"]) -> list[Tensor]:
+        """Activations after each of the five blocks."""
         x = (image - self.shift) / self.scale
         taps = []
         for block in self.blocks:
             x = block(x)
-            taps.append(x / (x.square().sum(dim=1, keepdim=True) + 1e-10).sqrt())
+            taps.append(x)
         return taps
+
+    def layer_distances(
+        self, image: Float[Tensor, "n 3 h w"], target: Float[Tensor, "n 3 h w"]
+    ) -> Float[Tensor, "n 5"]:
+        """Weighted squared differences of unit-length features, after each block (LPIPS Eq. 1)."""
+        with torch.no_grad():
+            wanted = self.activations(target)
+        distances = []
+        for ours, theirs, weight in zip(self.activations(image), wanted, self.linear, strict=True):
+            squared = (_unit_length(ours) - _unit_length(theirs)).square()
+            distances.append(torch.einsum("nchw,c->nhw", squared, weight).mean(dim=[1, 2]))
+        return torch.stack(distances, dim=1)
 
     def forward(
         self, image: Float[Tensor, "n 3 h w"], target: Float[Tensor, "n 3 h w"]
@@ -88,52 +104,60 @@ class Perceptual(nn.Module):
 
         The target's features are computed without a graph: no gradient reaches it.
         """
-        with torch.no_grad():
-            wanted = self.features(target)
-        distance = image.new_zeros(image.shape[0])
-        for ours, theirs, weight in zip(self.features(image), wanted, self.linear, strict=True):
-            squared = torch.einsum("nchw,c->nhw", (ours - theirs).square(), weight)
-            distance = distance + squared.mean(dim=[1, 2])
-        return distance
+        return self.layer_distances(image, target).sum(dim=1)
 
 
-def build_perceptual(cfg: PerceptualConfig) -> Perceptual:
-    """The configured network.
+def build_perceptual(cfg: PerceptualConfig, cache: Path) -> Perceptual:
+    """The configured network; weight files are downloaded into `cache` once.
 
     Raises:
-        ValueError: a weight file is missing or does not hold the expected tensors.
+        ValueError: a weight file cannot be had or does not hold the expected tensors.
     """
     network = Perceptual(cfg.channel_divisor)
-    convolutions = network.convolutions()
     if cfg.network == "random_vgg":
-        rng = torch.Generator().manual_seed(0)
-        for conv in convolutions:
-            fan_in = conv.weight[0].numel()
-            conv.weight.copy_(torch.randn(conv.weight.shape, generator=rng) * (2 / fan_in) ** 0.5)
-            _bias(conv).copy_(torch.randn(len(conv.weight), generator=rng) * 0.05)
-        return network
-    vgg = _read("imitation.perceptual.vgg16_weights", cfg.vgg16_weights)
-    linear = _read("imitation.perceptual.lpips_weights", cfg.lpips_weights)
-    try:
-        for index, conv in zip(LAYERS, convolutions, strict=True):
-            conv.weight.copy_(vgg[f"features.{index}.weight"])
-            _bias(conv).copy_(vgg[f"features.{index}.bias"])
-        for i, weight in enumerate(network.linear):
-            weight.copy_(linear[f"lin{i}.model.1.weight"].flatten())
-    except (KeyError, RuntimeError) as error:
-        raise ValueError(
-            f"imitation.perceptual needs torchvision's VGG16 and LPIPS v0.1 weights; the files "
-            f"given lack {error}"
-        ) from error
+        _draw_weights(network)
+    else:
+        _read_weights(network, cfg, cache)
     return network
 
 
-def _read(key: str, path: str | None) -> dict[str, Tensor]:
-    if path is None or not Path(path).exists():
-        raise ValueError(f"{key} must be the path of a weight file, is {path}; download it first")
-    if path.endswith(".safetensors"):
-        return load_file(path)
-    return torch.load(path, map_location="cpu", weights_only=True)
+def _draw_weights(network: Perceptual) -> None:
+    rng = torch.Generator().manual_seed(0)
+    for conv in network.convolutions():
+        fan_in = conv.weight[0].numel()
+        conv.weight.copy_(torch.randn(conv.weight.shape, generator=rng) * (2 / fan_in) ** 0.5)
+        _bias(conv).copy_(torch.randn(len(conv.weight), generator=rng) * 0.05)
+
+
+def _read_weights(network: Perceptual, cfg: PerceptualConfig, cache: Path) -> None:
+    key = f"{KEY}.vgg16_weights"
+    path = fetch(cfg.vgg16_weights, cfg.vgg16_sha256, cache, key)
+    weights = load_state_dict_file(path)
+    for index, conv in zip(LAYERS, network.convolutions(), strict=True):
+        _copy(conv.weight, weights, f"features.{index}.weight", f"{key} ({path})")
+        _copy(_bias(conv), weights, f"features.{index}.bias", f"{key} ({path})")
+    key = f"{KEY}.lpips_weights"
+    path = fetch(cfg.lpips_weights, cfg.lpips_sha256, cache, key)
+    weights = load_state_dict_file(path)
+    for i, weight in enumerate(network.linear):
+        _copy(weight[None, :, None, None], weights, f"lin{i}.model.1.weight", f"{key} ({path})")
+
+
+def _copy(target: Tensor, weights: Mapping[str, Tensor], name: str, where: str) -> None:
+    """Fill a view of a parameter with a tensor that must have its very shape."""
+    found = weights.get(name)
+    if found is None or found.shape != target.shape:
+        shape = "none" if found is None else list(found.shape)
+        raise ValueError(
+            f"{where} must hold {name} of shape {list(target.shape)}, has {shape}; give another "
+            f"file, or none for the default"
+        )
+    target.copy_(found)
+
+
+def _unit_length(x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
+    """Features divided by their length over channels; the gradient is finite where all are 0."""
+    return x / (x.square().sum(dim=1, keepdim=True) + 1e-10).sqrt()
 
 
 def _bias(conv: nn.Conv2d) -> Tensor:

@@ -28,7 +28,7 @@ class WarpConfig(Config):
 
     occlusion: PositiveFloat = 0.02
     """Largest difference of depth, world units, at which both views see the same point."""
-    opacity: float = Field(default=0.99, gt=0, lt=1)
+    alpha: float = Field(default=0.99, gt=0, lt=1)
     """Opacity above which a pixel is foreground."""
     depth_edge: PositiveFloat = 0.05
     """Step of depth per pixel, world units at 128 pixels, that is an edge and left out with its
@@ -37,11 +37,11 @@ class WarpConfig(Config):
 
 @dataclass(frozen=True)
 class PosedView:
-    """What a camera sees: an image in [-1, 1], distances along its rays, opacity."""
+    """What a camera sees: an image in [-1, 1], distances along its rays, alpha."""
 
     image: Float[Tensor, "n 3 h w"]
     depth: Float[Tensor, "n 1 h w"]
-    opacity: Float[Tensor, "n 1 h w"]
+    alpha: Float[Tensor, "n 1 h w"]
     cameras: Cameras
 
 
@@ -119,7 +119,7 @@ def _usable(view: PosedView, cfg: WarpConfig) -> Bool[Tensor, "n 1 h w"]:
     threshold = cfg.depth_edge * EDGE_RESOLUTION / depth.shape[-1]
     edge = (torch.hypot(down, across) > threshold).float()
     near_edge = F.max_pool2d(edge, kernel_size=3, stride=1, padding=1) > 0
-    return (view.opacity > cfg.opacity) & ~near_edge
+    return (view.alpha > cfg.alpha) & ~near_edge
 
 
 def _one_way(target: PosedView, source: PosedView, cfg: WarpConfig) -> PairScores:
@@ -127,7 +127,7 @@ def _one_way(target: PosedView, source: PosedView, cfg: WarpConfig) -> PairScore
     mask = (warped.candidates & (warped.excess.abs() < cfg.occlusion)).float()
     image = target.image / 2 + 0.5
     error = _mean(((warped.image - image) ** 2).mean(dim=1, keepdim=True), mask)
-    foreground = (target.opacity > cfg.opacity).float()
+    foreground = (target.alpha > cfg.alpha).float()
     candidates = warped.candidates.float()
     seen_through = (warped.excess > cfg.occlusion).float()
     return PairScores(

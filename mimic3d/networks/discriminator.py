@@ -9,10 +9,21 @@ from pydantic import PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
 from mimic3d.config import Config
-from mimic3d.networks.layers import Conv, DownConv, DownSkip, FullyConnected, minibatch_std
+from mimic3d.networks.layers import (
+    FP16_CLAMP,
+    Conv,
+    DownConv,
+    DownSkip,
+    FullyConnected,
+    minibatch_std,
+)
 from mimic3d.networks.mapping import CameraEmbedding
+from mimic3d.networks.precision import MixedPrecision
 from mimic3d.networks.resample import resize
 from mimic3d.networks.synthesis import level_resolutions
+
+
+MIXED_LEVELS = 4  # highest resolutions that compute in the shorter format (EG3D)
 
 
 class DiscriminatorConfig(Config):
@@ -33,10 +44,10 @@ class DiscriminatorConfig(Config):
 class ResidualBlock(nn.Module):
     """Two layers to half the resolution, plus a shortcut; both weigh sqrt(1/2)."""
 
-    def __init__(self, in_channels: int, out_channels: int):
+    def __init__(self, in_channels: int, out_channels: int, clamp: float | None = None):
         super().__init__()
-        self.conv0 = Conv(in_channels, in_channels, kernel=3)
-        self.conv1 = DownConv(in_channels, out_channels, gain=math.sqrt(0.5))
+        self.conv0 = Conv(in_channels, in_channels, kernel=3, clamp=clamp)
+        self.conv1 = DownConv(in_channels, out_channels, gain=math.sqrt(0.5), clamp=clamp)
         self.skip = DownSkip(in_channels, out_channels, gain=math.sqrt(0.5))
 
     def forward(self, x: Float[Tensor, "n i h w"]) -> Float[Tensor, "n o h//2 w//2"]:
@@ -60,32 +71,43 @@ class Epilogue(nn.Module):
         return self.out(self.fc(x.flatten(1)))
 
 
-class Trunk(nn.Module):
+class Trunk(MixedPrecision):
     """Image -> one vector: residual blocks down to 4 x 4, then the epilogue (StyleGAN2)."""
 
     def __init__(
-        self, cfg: DiscriminatorConfig, img_channels: int, resolution: int, out_features: int
-    ):
+        self, cfg: DiscriminatorConfig, img_channels: int, resolution: int, out_features: int,
+        legacy: bool,
+    ):  # fmt: skip
         super().__init__()
         sizes = level_resolutions(resolution)[::-1]
         widths = [min(cfg.channel_base // r, cfg.channel_max) for r in sizes]
-        self.fromrgb = Conv(img_channels, widths[0], kernel=1)
-        self.blocks = nn.Sequential(*(ResidualBlock(i, o) for i, o in pairwise(widths)))
+        clamps = [FP16_CLAMP if legacy and k < MIXED_LEVELS else None for k in range(len(sizes))]
+        self.fromrgb = Conv(img_channels, widths[0], kernel=1, clamp=clamps[0])
+        self.blocks = nn.Sequential(
+            *(
+                ResidualBlock(*io, clamp)
+                for io, clamp in zip(pairwise(widths), clamps, strict=False)
+            )
+        )
         self.epilogue = Epilogue(widths[-1], out_features, cfg.mbstd_group_size)
 
     def forward(self, image: Float[Tensor, "n c h w"]) -> Float[Tensor, "n out"]:
         """The vector."""
-        return self.epilogue(self.blocks(self.fromrgb(image)))
+        x = self.fromrgb(image.to(self.compute_dtype))
+        x = self.blocks[:MIXED_LEVELS](x)
+        return self.epilogue(self.blocks[MIXED_LEVELS:](x.to(image.dtype)))
 
 
 class DualDiscriminator(nn.Module):
     """Logit of image and image_raw together, given the camera they show (EG3D Sec. 4.3)."""
 
-    def __init__(self, cfg: DiscriminatorConfig, image_resolution: int, c_dim: int = 25):
+    def __init__(
+        self, cfg: DiscriminatorConfig, image_resolution: int, c_dim: int = 25, legacy: bool = False
+    ):
         super().__init__()
         width = min(cfg.channel_base // 4, cfg.channel_max)
         self.image_resolution = image_resolution
-        self.trunk = Trunk(cfg, 6, image_resolution, width)
+        self.trunk = Trunk(cfg, 6, image_resolution, width, legacy)
         self.mapping = CameraEmbedding(cfg.mapping_layers, cfg.mapping_lr_multiplier, c_dim, width)
 
     def forward(
@@ -103,9 +125,9 @@ class DualDiscriminator(nn.Module):
 class PatchDiscriminator(nn.Module):
     """Logit of a patch, whatever it shows and wherever it was cut (Mimic3D)."""
 
-    def __init__(self, cfg: DiscriminatorConfig, resolution: int):
+    def __init__(self, cfg: DiscriminatorConfig, resolution: int, legacy: bool = False):
         super().__init__()
-        self.trunk = Trunk(cfg, 3, resolution, 1)
+        self.trunk = Trunk(cfg, 3, resolution, 1, legacy)
 
     def forward(self, patch: Float[Tensor, "n 3 h w"]) -> Float[Tensor, " n"]:
         """Positive means real."""

@@ -1,6 +1,7 @@
 """z and cameras to images: both branches of Mimic3D's generator."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from einops import rearrange
@@ -17,8 +18,9 @@ from mimic3d.networks.pyramid import DetailBranch, SidePyramid
 from mimic3d.networks.superresolution import SuperResolution, SuperResolutionConfig
 from mimic3d.networks.synthesis import BackboneConfig, SynthesisBackbone
 from mimic3d.rays import Windows, cast_rays
+from mimic3d.rendering.depths import Sampling
 from mimic3d.rendering.renderer import Render, RenderingConfig, query, render
-from mimic3d.rendering.triplane import Planes
+from mimic3d.rendering.triplane import PLANE_AXES, Planes
 
 LABEL_DIM = 25  # of a camera label
 
@@ -52,9 +54,14 @@ class GeneratorConfig(Config):
     """Samples along a ray."""
     detail: bool = False
     """Has detail planes: false in `pretrain`, which does not use them, true from `imitate` on."""
+    aware3d: bool = True
+    """Side pyramid of 3D-aware convolutions (Mimic3D); without it the last image of the backbone is
+    the coarse planes, as in EG3D."""
     legacy: bool = False
-    """Gains of the reference, for converted checkpoints: 1/sqrt(c) in the 3D-aware toRGB, whose
-    fan-in is 3c, so that amplitudes grow from level to level. Also set rendering.legacy."""
+    """Reproduce the reference to the last digit, for converted checkpoints: its gains
+    (`AwareToRGB`, `SidePyramid`), its random detail planes (`DetailBranch`), its clamps (`layers`),
+    its sampling (`depths`) and, in training, its density points (`density_loss`), blur and R1
+    (`DualGame`). Each place says what differs and why."""
 
     @model_validator(mode="after")
     def _powers_of_two(self) -> "GeneratorConfig":
@@ -67,16 +74,22 @@ class GeneratorConfig(Config):
                 f"neural_rendering_resolution must not exceed image_resolution = "
                 f"{self.image_resolution}, is {self.neural_rendering_resolution}"
             )
+        if self.aware3d and self.rendering.plane_axes != PLANE_AXES:
+            raise ValueError(
+                f"rendering.plane_axes must be {', '.join(PLANE_AXES)} with 3D-aware convolutions, "
+                f"is {', '.join(self.rendering.plane_axes)}; set aware3d to false to use other planes"
+            )
         return self
 
 
 @dataclass(frozen=True)
 class View:
-    """A direct rendering; depth is the distance along the ray, far where nothing is."""
+    """A rendering: image nominally in [-1, 1], distance along the ray in world units (far where
+    nothing is), and the share of light that stayed on the way, 0..1."""
 
     image: Float[Tensor, "n 3 h w"]
-    depth: Float[Tensor, "n 1 h w"]
-    opacity: Float[Tensor, "n 1 h w"]
+    depth: Float[Tensor, "n 1 h2 w2"]
+    alpha: Float[Tensor, "n 1 h2 w2"]
 
 
 @dataclass(frozen=True)
@@ -86,7 +99,7 @@ class Generated:
     image: Float[Tensor, "n 3 h w"]
     image_raw: Float[Tensor, "n 3 h2 w2"]
     depth: Float[Tensor, "n 1 h2 w2"]
-    opacity: Float[Tensor, "n 1 h2 w2"]
+    alpha: Float[Tensor, "n 1 h2 w2"]
 
 
 class Generator(nn.Module):
@@ -107,12 +120,14 @@ class Generator(nn.Module):
         self.mapping = MappingNetwork(
             cfg.mapping, cfg.z_dim, LABEL_DIM, cfg.w_dim, self.backbone.num_ws
         )
-        self.pyramid = SidePyramid(
-            cfg.plane_channels, cfg.w_dim, cfg.plane_resolution, legacy=cfg.legacy
-        )
+        self.pyramid = None
+        if cfg.aware3d:
+            self.pyramid = SidePyramid(
+                cfg.plane_channels, cfg.w_dim, cfg.plane_resolution, legacy=cfg.legacy
+            )
         self.decoder = Decoder(cfg.decoder, cfg.plane_channels, cfg.feature_channels)
         self.superresolution = SuperResolution(
-            cfg.superresolution, cfg.feature_channels, cfg.w_dim, cfg.image_resolution
+            cfg.superresolution, cfg.feature_channels, cfg.w_dim, cfg.image_resolution, cfg.legacy
         )
         self.detail = None
         if cfg.detail:
@@ -120,17 +135,44 @@ class Generator(nn.Module):
                 cfg.plane_channels, cfg.w_dim, cfg.plane_resolution, legacy=cfg.legacy
             )
 
-    def map(
-        self, z: Float[Tensor, "n z_dim"], c: Float[Tensor, "n 25"], truncation_psi: float = 1.0
-    ) -> Float[Tensor, "n l w_dim"]:
-        """Style vectors of latents, conditioned on a camera (EG3D Sec. 4.4)."""
-        return self.mapping(z, c, truncation_psi)
+    def render(
+        self, ws: Float[Tensor, "n l w_dim"], cameras: Cameras,
+        branch: Literal["2d", "3d"] = "3d", resolution: int | None = None,
+        noise: Noise = "const", sampling: Sampling | None = None,
+    ) -> View:  # fmt: skip
+        """Images of styles from cameras, with depth and alpha; `G.mapping(z, c)` makes styles.
+
+        The 3D branch renders all planes there are, at any `resolution` (pixels; None is
+        image_resolution). The 2D branch makes images of image_resolution only; its depth and alpha
+        have neural_rendering_resolution. The same styles and cameras always give the same pixels,
+        whatever else is in the batch, unless `noise` or `sampling` draw random numbers. For many
+        views of one object, `synthesize_planes` once and call `render_2d` or `render_3d`.
+
+        Raises:
+            ValueError: another resolution of the 2D branch than its own.
+        """
+        own = self.config.image_resolution
+        if branch == "3d":
+            planes = self.synthesize_planes(ws, self.detail is not None, noise)
+            return self.render_3d(planes, cameras, resolution or own, sampling)
+        if resolution not in (None, own):
+            raise ValueError(
+                f"the 2D branch makes images of image_resolution = {own} pixels only, asked were "
+                f"{resolution}; resize its image, or render the 3D branch"
+            )
+        planes = self.synthesize_planes(ws, detail=False, noise=noise)
+        seen = self.render_2d(planes, ws, cameras, sampling)
+        return View(seen.image, seen.depth, seen.alpha)
 
     def synthesize_planes(
         self, ws: Float[Tensor, "n l w_dim"], detail: bool, noise: Noise
     ) -> Planes:
         """Coarse planes, and with `detail` also the detail planes, which cost about as much."""
-        coarse = self.pyramid(self.backbone(ws, noise), ws, noise)
+        levels = self.backbone(ws, noise)
+        if self.pyramid is None:
+            coarse = rearrange(levels[-1], "n (p c) h w -> n p c h w", p=3)
+        else:
+            coarse = self.pyramid(levels, ws, noise)
         if not detail:
             return (coarse,)
         if self.detail is None:
@@ -142,28 +184,26 @@ class Generator(nn.Module):
 
     def density(self, planes: Planes, points: Float[Tensor, "n m 3"]) -> Float[Tensor, "n m 1"]:
         """Raw densities (before softplus) at points in world units."""
-        return query(planes, self.decoder, points, self.scene, channels=0)[0]
+        return query(planes, self.decoder, points, self.scene, self.config.rendering, 0)[0]
 
     def render_2d(
         self, planes: Planes, ws: Float[Tensor, "n l w_dim"], cameras: Cameras,
-        sampling: torch.Generator | None = None,
+        sampling: Sampling | None = None, neural_rendering_resolution: int | None = None,
     ) -> Generated:  # fmt: skip
         """The 2D branch: coarse planes at neural_rendering_resolution, then super-resolution.
 
         Deterministic unless `sampling` draws the depths.
         """
-        side = self.config.neural_rendering_resolution
+        side = neural_rendering_resolution or self.config.neural_rendering_resolution
         seen = self._render(planes[:1], cameras, side, None, sampling, self.config.feature_channels)
         features = _to_image(seen.features, side)
         image_raw = features[:, :3]
         image = self.superresolution(features, image_raw, ws)
-        return Generated(
-            image, image_raw, _to_image(seen.depth, side), _to_image(seen.opacity, side)
-        )
+        return Generated(image, image_raw, _to_image(seen.depth, side), _to_image(seen.alpha, side))
 
     def render_3d(
         self, planes: Planes, cameras: Cameras, resolution: int,
-        sampling: torch.Generator | None = None, windows: Windows | None = None,
+        sampling: Sampling | None = None, windows: Windows | None = None,
     ) -> View:  # fmt: skip
         """The 3D branch: all planes, directly at `resolution`, whole or one window per sample."""
         side = resolution if windows is None else windows.size
@@ -171,16 +211,16 @@ class Generator(nn.Module):
         return View(
             _to_image(seen.features, side),
             _to_image(seen.depth, side),
-            _to_image(seen.opacity, side),
+            _to_image(seen.alpha, side),
         )
 
     def _render(
         self, planes: Planes, cameras: Cameras, resolution: int, windows: Windows | None,
-        sampling: torch.Generator | None, channels: int,
+        sampling: Sampling | None, channels: int,
     ) -> Render:  # fmt: skip
         rays = cast_rays(cameras, resolution, windows)
-        cfg = self.config.rendering
-        return render(planes, self.decoder, rays, self.scene, cfg, channels, sampling)
+        cfg, legacy = self.config.rendering, self.config.legacy
+        return render(planes, self.decoder, rays, self.scene, cfg, channels, sampling, legacy)
 
 
 def _to_image(pixels: Float[Tensor, "n r c"], side: int) -> Float[Tensor, "n c h w"]:

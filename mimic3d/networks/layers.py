@@ -2,8 +2,10 @@
 
 Stored weights are N(0, 1); the gains of equalised learning rates are applied when a layer runs.
 Gains of activations are folded into weights, biases and demodulation (leaky ReLU is homogeneous),
-which saves a pass over the activations. The reference also clamps activations to survive fp16;
-float32 and bfloat16 have the range, so ours does not.
+which saves a pass over the activations. The reference also clamps the activations of networks that
+it runs in fp16; float32 and bfloat16 have the range, so only converted checkpoints do (`clamp`).
+
+Convolutions compute in the format of their input, styles and gains in that of the weights.
 """
 
 import math
@@ -23,6 +25,9 @@ Noise = torch.Generator | Literal["const", "none"]
 SLOPE = 0.2  # of the leaky ReLU for negative inputs (StyleGAN2)
 LRELU_GAIN = math.sqrt(2)  # keeps the second moment through a leaky ReLU (StyleGAN2)
 EPSILON = 1e-8  # below every sum of squares that is divided by (StyleGAN2)
+FP16_CLAMP = (
+    256.0  # largest activation, before a layer's own gain, in the reference's fp16 networks
+)
 
 
 class FullyConnected(nn.Module):
@@ -54,32 +59,43 @@ class Conv(nn.Module):
 
     fir: Tensor
 
-    def __init__(self, in_channels: int, out_channels: int, kernel: int, gain: float = 1.0):
+    def __init__(
+        self, in_channels: int, out_channels: int, kernel: int, gain: float = 1.0,
+        clamp: float | None = None,
+    ):  # fmt: skip
         super().__init__()
         self.weight = nn.Parameter(torch.randn(out_channels, in_channels, kernel, kernel))
         self.bias = nn.Parameter(torch.zeros(out_channels))
         self.padding = kernel // 2
         self.bias_gain = LRELU_GAIN * gain
         self.weight_gain = self.bias_gain / math.sqrt(in_channels * kernel**2)
+        self.clamp = clamp and clamp * gain
 
     def forward(self, x: Float[Tensor, "n i h w"]) -> Float[Tensor, "n o h w"]:
         """The features after the layer."""
-        weight, bias = self.weight * self.weight_gain, self.bias * self.bias_gain
-        return F.leaky_relu(F.conv2d(x, weight, bias, padding=self.padding), SLOPE)
+        return self._activate(F.conv2d(x, *self._scaled(x.dtype), padding=self.padding))
+
+    def _scaled(self, dtype: torch.dtype) -> tuple[Float[Tensor, "o i k k"], Float[Tensor, " o"]]:
+        """Weight and bias as the convolution takes them."""
+        return (self.weight * self.weight_gain).to(dtype), (self.bias * self.bias_gain).to(dtype)
+
+    def _activate(self, x: Float[Tensor, "n o h w"]) -> Float[Tensor, "n o h w"]:
+        return clamped(F.leaky_relu(x, SLOPE), self.clamp)
 
 
 class DownConv(Conv):
     """A 3 x 3 `Conv` to half the resolution: filter, then a convolution of stride 2."""
 
-    def __init__(self, in_channels: int, out_channels: int, gain: float = 1.0):
-        super().__init__(in_channels, out_channels, kernel=3, gain=gain)
+    def __init__(
+        self, in_channels: int, out_channels: int, gain: float = 1.0, clamp: float | None = None
+    ):
+        super().__init__(in_channels, out_channels, kernel=3, gain=gain, clamp=clamp)
         self.register_buffer("fir", build_fir(gain=1), persistent=False)
 
     def forward(self, x: Float[Tensor, "n i h w"]) -> Float[Tensor, "n o h//2 w//2"]:
         """The features after the layer."""
         x = filter_2d(x, self.fir, padding=2)
-        weight, bias = self.weight * self.weight_gain, self.bias * self.bias_gain
-        return F.leaky_relu(F.conv2d(x, weight, bias, stride=2), SLOPE)
+        return self._activate(F.conv2d(x, *self._scaled(x.dtype), stride=2))
 
 
 class DownSkip(nn.Module):
@@ -95,7 +111,12 @@ class DownSkip(nn.Module):
 
     def forward(self, x: Float[Tensor, "n i h w"]) -> Float[Tensor, "n o h//2 w//2"]:
         """The features after the layer."""
-        return F.conv2d(downsample_2d(x, self.fir), self.weight * self.weight_gain)
+        return F.conv2d(downsample_2d(x, self.fir), (self.weight * self.weight_gain).to(x.dtype))
+
+
+def clamped(x: Float[Tensor, "*batch c h w"], limit: float | None) -> Float[Tensor, "*batch c h w"]:
+    """Values within +-limit, if there is one."""
+    return x if limit is None else x.clamp(-limit, limit)
 
 
 def up_conv(
@@ -154,6 +175,7 @@ class StyledConv(nn.Module):
         resolution: int,
         up: bool,
         num_planes: int = 1,
+        clamp: float | None = None,
     ):
         super().__init__()
         self.affine = FullyConnected(w_dim, num_planes * in_channels, bias_init=1.0)
@@ -162,6 +184,7 @@ class StyledConv(nn.Module):
         self.noise_strength = nn.Parameter(torch.zeros([]))
         self.register_buffer("noise_const", torch.randn(resolution, resolution))
         self.num_planes = num_planes
+        self.clamp = clamp
         self.up = up
         if up:
             self.register_buffer("fir", build_fir(gain=4), persistent=False)
@@ -176,7 +199,7 @@ class StyledConv(nn.Module):
                 shape = (*x.shape[:-3], 1, *x.shape[-2:])
                 image = torch.randn(shape, generator=noise, device=x.device)
             x = x + (image * (self.noise_strength * LRELU_GAIN)).to(x.dtype)
-        return F.leaky_relu(x, SLOPE)
+        return clamped(F.leaky_relu(x, SLOPE), self.clamp)
 
 
 class SynthesisLayer(StyledConv):
@@ -193,9 +216,9 @@ class SynthesisLayer(StyledConv):
         scale = demodulation(self.weight, styles) * LRELU_GAIN
         x = x * styles[:, :, None, None].to(x.dtype)
         if self.up:
-            x = up_conv(x, self.weight.transpose(0, 1), self.fir)
+            x = up_conv(x, self.weight.transpose(0, 1).to(x.dtype), self.fir)
         else:
-            x = F.conv2d(x, self.weight, padding=1)
+            x = F.conv2d(x, self.weight.to(x.dtype), padding=1)
         bias = (self.bias * LRELU_GAIN)[:, None, None].to(x.dtype)
         return self.activate(torch.addcmul(bias, x, scale[:, :, None, None].to(x.dtype)), noise)
 
@@ -217,5 +240,6 @@ class ToRGB(nn.Module):
         """The image: one small matrix per sample times all its pixels."""
         styles = rearrange(self.affine(w), "n (p i) -> (n p) 1 i", p=self.num_planes)
         weight = self.weight[:, :, 0, 0] * (styles * self.gain)  # m o i
-        image = torch.baddbmm(self.bias[:, None], weight, x.flatten(2))
+        bias = self.bias[:, None].to(x.dtype)
+        image = torch.baddbmm(bias, weight.to(x.dtype), x.flatten(2))
         return image.unflatten(2, x.shape[2:])

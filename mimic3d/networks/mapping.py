@@ -19,6 +19,9 @@ class MappingConfig(Config):
     """Learning rate of these layers relative to the optimiser's (StyleGAN2)."""
     w_avg_beta: float = Field(default=0.998, ge=0, lt=1)
     """Momentum of the average w that truncation leads to (StyleGAN2)."""
+    camera_conditioning: bool = True
+    """Whether the label reaches w; if not, the network sees zeros in its place (EG3D's setting for
+    ShapeNet)."""
 
 
 def normalize_moment(x: Float[Tensor, "n c"]) -> Float[Tensor, "n c"]:
@@ -44,18 +47,28 @@ class MappingNetwork(nn.Module):
         super().__init__()
         self.num_ws = num_ws
         self.w_avg_beta = cfg.w_avg_beta
+        self.camera_conditioning = cfg.camera_conditioning
         self.embed = FullyConnected(c_dim, w_dim)
         self.layers = build_layers(cfg.num_layers, z_dim + w_dim, w_dim, cfg.lr_multiplier)
         self.register_buffer("w_avg", torch.zeros(w_dim))
 
     def forward(
-        self, z: Float[Tensor, "n z_dim"], c: Float[Tensor, "n c_dim"], truncation_psi: float = 1.0
-    ) -> Float[Tensor, "n l w_dim"]:
-        """The styles, drawn towards the average by truncation (psi 0 is the average itself)."""
+        self, z: Float[Tensor, "n z_dim"], c: Float[Tensor, "n c_dim"],
+        truncation_psi: float = 1.0, truncation_cutoff: int | None = None,
+    ) -> Float[Tensor, "n l w_dim"]:  # fmt: skip
+        """The styles, drawn towards the average by truncation (psi 0 is the average itself).
+
+        With a cutoff, only the first so many style vectors are truncated, the coarse ones.
+        """
+        if not self.camera_conditioning:
+            c = torch.zeros_like(c)
         w = self.layers(torch.cat([normalize_moment(z), normalize_moment(self.embed(c))], dim=1))
-        if truncation_psi != 1:
-            w = self.w_avg.lerp(w, truncation_psi)
-        return repeat(w, "n w_dim -> n l w_dim", l=self.num_ws)
+        ws = repeat(w, "n w_dim -> n l w_dim", l=self.num_ws)
+        if truncation_psi == 1:
+            return ws
+        coarse = slice(None, truncation_cutoff)
+        truncated = self.w_avg.lerp(ws[:, coarse], truncation_psi)
+        return torch.cat([truncated, ws[:, truncated.shape[1] :]], dim=1)
 
     @torch.no_grad()
     def update_w_avg(self, w: Float[Tensor, " w_dim"]) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pydantic
 from pydantic import Field
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -19,6 +19,7 @@ from mimic3d.networks.generator import Generator, GeneratorConfig
 
 FORMAT = 1
 META = "snapshot.json"
+NETWORK = "network"  # entry in the header of a weight file: which network it holds
 
 Weights = dict[str, Tensor]
 
@@ -42,6 +43,10 @@ class SnapshotMeta(Config):
     """Rebuilds G and G_ema."""
     discriminator: DiscriminatorConfig
     """Rebuilds D."""
+    patch_discriminator: DiscriminatorConfig | None = None
+    """Rebuilds D_patch, which `pretrain` does not have."""
+    patch_size: int | None = None
+    """Side in pixels of what D_patch sees."""
     sha256: dict[str, str] = Field(default_factory=dict)
     """Checksum of each weight file by name; filled in by `save_snapshot`."""
 
@@ -61,7 +66,7 @@ class Snapshot:
 
 
 def save_snapshot(folder: Path, meta: SnapshotMeta, networks: dict[str, nn.Module]) -> None:
-    """Write a snapshot atomically.
+    """Write a snapshot atomically; each weight file carries the description in its header too.
 
     Raises:
         ValueError: the disk is full.
@@ -70,13 +75,28 @@ def save_snapshot(folder: Path, meta: SnapshotMeta, networks: dict[str, nn.Modul
         sha256 = {}
         for name, network in networks.items():
             path = draft / f"{name}.safetensors"
-            save_weights(path, network.state_dict())
+            save_weights(path, network.state_dict(), {META: meta.model_dump_json(), NETWORK: name})
             sha256[path.name] = checksum(path)
         text = meta.model_copy(update={"sha256": sha256}).model_dump_json(indent=2)
         (draft / META).write_text(text + "\n")
 
 
-def load_snapshot(folder: Path, names: tuple[str, ...] = ("G_ema",)) -> Snapshot:
+def load_snapshot(path: Path | str) -> Generator:
+    """G_ema of a snapshot, ready to use: from its folder, or from one weight file alone.
+
+    A single file, as people share it, holds the description in its header; only the folder also
+    has checksums.
+
+    Raises:
+        ValueError: the snapshot is missing, damaged or of another format.
+    """
+    path = Path(path)
+    if path.is_file() and path.suffix == ".safetensors":
+        return _read_file(path).build_generator()
+    return read_snapshot(path.parent if path.name == META else path).build_generator()
+
+
+def read_snapshot(folder: Path, names: tuple[str, ...] = ("G_ema",)) -> Snapshot:
     """Read the description and the named networks of a snapshot.
 
     Raises:
@@ -96,8 +116,12 @@ def load_meta(folder: Path) -> SnapshotMeta:
     path = folder / META
     if not path.exists():
         raise ValueError(f"a snapshot must hold {META}, {folder} has none; run its stage first")
+    return _parse_meta(path, path.read_text())
+
+
+def _parse_meta(path: Path, text: str) -> SnapshotMeta:
     try:
-        fields = json.loads(path.read_text())
+        fields = json.loads(text)
         if fields.get("format") != FORMAT:
             raise ValueError(
                 f"{path} must have format {FORMAT}, has {fields.get('format')}; "
@@ -109,14 +133,27 @@ def load_meta(folder: Path) -> SnapshotMeta:
         raise ValueError(f"{path} is damaged ({first}); run its stage again") from error
 
 
-def load_generator(folder: Path) -> Generator:
-    """G_ema of a snapshot, ready to use."""
-    return load_snapshot(folder).build_generator()
+def _read_file(path: Path) -> Snapshot:
+    """A snapshot of which only this file is there."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = file.metadata() or {}
+        weights = load_file(path)
+    except SafetensorError as error:
+        raise ValueError(f"{path} is damaged ({error}); get it again") from error
+    found = header.get(NETWORK, "no part of a snapshot")
+    if META not in header or found not in ("G_ema", "G"):
+        raise ValueError(
+            f"{path} must be the G_ema.safetensors of a snapshot, is {found}; give the snapshot's "
+            f"folder or that file"
+        )
+    return Snapshot(_parse_meta(path, header[META]), {"G_ema": weights})
 
 
-def save_weights(path: Path, weights: Weights) -> None:
-    """Tensors by name as one safetensors file."""
-    save_file({name: tensor.detach().contiguous() for name, tensor in weights.items()}, path)
+def save_weights(path: Path, weights: Weights, header: dict[str, str] | None = None) -> None:
+    """Tensors by name as one safetensors file, with texts in its header."""
+    tensors = {name: tensor.detach().contiguous() for name, tensor in weights.items()}
+    save_file(tensors, path, header)
 
 
 def load_weights(path: Path, sha256: dict[str, str]) -> Weights:

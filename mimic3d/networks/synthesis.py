@@ -58,10 +58,13 @@ class SynthesisBlock(nn.Module):
         resolution: int,
         img_channels: int,
         up: bool,
+        clamp: float | None = None,
     ):
         super().__init__()
-        self.conv0 = SynthesisLayer(in_channels, out_channels, w_dim, resolution, up)
-        self.conv1 = SynthesisLayer(out_channels, out_channels, w_dim, resolution, up=False)
+        self.conv0 = SynthesisLayer(in_channels, out_channels, w_dim, resolution, up, clamp=clamp)
+        self.conv1 = SynthesisLayer(
+            out_channels, out_channels, w_dim, resolution, up=False, clamp=clamp
+        )
         self.torgb = ToRGB(out_channels, img_channels, w_dim)
         self.up = up
         if up:
@@ -74,11 +77,11 @@ class SynthesisBlock(nn.Module):
         ws: Float[Tensor, "n 3 w_dim"],
         noise: Noise,
     ) -> tuple[Float[Tensor, "n o h2 w2"], Float[Tensor, "n i h2 w2"]]:
-        """Features and image."""
+        """Features in the number format of x, and image in its own."""
         x = self.conv0(x, ws[:, 0], noise)
         x = self.conv1(x, ws[:, 1], noise)
         skip = upsample_2d(image, self.fir) if self.up else image
-        return x, skip + self.torgb(x, ws[:, 2])
+        return x, skip + self.torgb(x, ws[:, 2]).to(skip.dtype)
 
 
 class SynthesisBackbone(nn.Module):

@@ -1,46 +1,56 @@
 """Where to look along a ray: stratified first, then where the first pass found density."""
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor
 
+Sampling = Callable[[tuple[int, ...]], Tensor]
+"""Uniform numbers in [0, 1) of a shape: where samples lie inside their bins."""
 
-def _offsets(shape: tuple[int, ...], rng: torch.Generator | None, like: Tensor) -> Tensor:
-    """Position of a sample inside its bin: the middle, or uniform."""
-    if rng is None:
+
+def uniform_draws(rng: torch.Generator) -> Sampling:
+    """Fresh numbers at every call."""
+    return lambda shape: torch.rand(shape, generator=rng, device=rng.device)
+
+
+def _offsets(shape: tuple[int, ...], sampling: Sampling | None, like: Tensor) -> Tensor:
+    """Position of a sample inside its bin: the middle, or drawn."""
+    if sampling is None:
         return like.new_full(shape, 0.5)
-    return torch.rand(shape, generator=rng, device=like.device, dtype=like.dtype)
+    return sampling(shape).to(like)
 
 
 def stratified_depths(
     near: float, far: float, num_samples: int, like: Float[Tensor, "n r 3"],
-    rng: torch.Generator | None, legacy: bool = False,
+    sampling: Sampling | None, legacy: bool = False,
 ) -> Float[Tensor, "n r s"]:  # fmt: skip
     """One depth in each of `num_samples` equal bins between near and far (NeRF Eq. 2).
 
-    Without `rng`, the middles of the bins. The reference spaces its bins by
+    Without `sampling`, the middles of the bins. The reference spaces its bins by
     (far - near) / (num_samples - 1), so that the last one lies beyond far: `legacy`.
     """
     width = (far - near) / (num_samples - 1 if legacy else num_samples)
     bins = torch.arange(num_samples, device=like.device, dtype=like.dtype)
-    return near + (bins + _offsets((*like.shape[:2], num_samples), rng, like)) * width
+    return near + (bins + _offsets((*like.shape[:2], num_samples), sampling, like)) * width
 
 
 def importance_depths(
     depths: Float[Tensor, "n r s"], weights: Float[Tensor, "n r s-1"], num_samples: int,
-    rng: torch.Generator | None, legacy: bool = False,
+    sampling: Sampling | None, legacy: bool = False,
 ) -> Float[Tensor, "n r s2"]:  # fmt: skip
     """New depths, distributed as the blurred weights of the first pass (NeRF Sec. 5.2).
 
     One draw is taken from each of `num_samples` equal slices of probability, or its middle without
-    `rng`. The `legacy` draws of the reference are not stratified.
+    `sampling`. The `legacy` draws of the reference are not stratified.
     """
     cdf, edges = importance_bins(depths, weights, legacy)
     shape = (*depths.shape[:2], num_samples)
-    u = _offsets(shape, rng, depths)
-    if rng is None or not legacy:
+    u = _offsets(shape, sampling, depths)
+    if sampling is None or not legacy:
         u = (torch.arange(num_samples, device=u.device, dtype=u.dtype) + u) / num_samples
     return invert_cdf(cdf, edges, u)
 

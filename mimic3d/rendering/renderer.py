@@ -13,8 +13,8 @@ from mimic3d.cameras import Scene
 from mimic3d.config import Config
 from mimic3d.rays import Rays
 from mimic3d.rendering.composite import interval_weights, sample_weights
-from mimic3d.rendering.depths import importance_depths, stratified_depths
-from mimic3d.rendering.triplane import Planes, sample_planes
+from mimic3d.rendering.depths import Sampling, importance_depths, stratified_depths
+from mimic3d.rendering.triplane import PLANE_AXES, PlaneAxes, Planes, sample_planes
 
 CHUNK_FLOATS = 2**26  # plane features held at once while no gradient is recorded: 256 MiB
 
@@ -29,9 +29,9 @@ class RenderingConfig(Config):
     density_gain: PositiveFloat = 1.0
     """Multiplies densities, 1 in the reference; with more, a short training on few images reaches
     opaque surfaces sooner."""
-    legacy: bool = False
-    """Reproduce the reference's sampling (see `depths`) and its clamp of the depth map, for
-    converted checkpoints."""
+    plane_axes: PlaneAxes = PLANE_AXES
+    """Axes of space along the columns and the rows of each plane; EG3D's checkpoints have
+    [xy, xz, zx]."""
 
 
 @runtime_checkable
@@ -51,33 +51,37 @@ class Render:
 
     features: Float[Tensor, "n r c"]
     depth: Float[Tensor, "n r 1"]
-    opacity: Float[Tensor, "n r 1"]
+    alpha: Float[Tensor, "n r 1"]
 
 
 def query(
-    planes: Planes, decode: Decode, points: Float[Tensor, "n m 3"], scene: Scene, channels: int
-) -> tuple[Float[Tensor, "n m 1"], Float[Tensor, "n m k"]]:
+    planes: Planes, decode: Decode, points: Float[Tensor, "n m 3"], scene: Scene,
+    cfg: RenderingConfig, channels: int,
+) -> tuple[Float[Tensor, "n m 1"], Float[Tensor, "n m k"]]:  # fmt: skip
     """Raw densities and colour features at points in world units."""
-    return decode(sample_planes(planes, points * (2 / scene.box_warp)), channels)
+    return decode(sample_planes(planes, points * (2 / scene.box_warp), cfg.plane_axes), channels)
 
 
 def render(
     planes: Planes, decode: Decode, rays: Rays, scene: Scene, cfg: RenderingConfig,
-    channels: int, rng: torch.Generator | None = None,
+    channels: int, sampling: Sampling | None = None, legacy: bool = False,
 ) -> Render:  # fmt: skip
     """Volume-render rays in two passes (EG3D Sec. 4.1); features come out in [-1, 1].
 
-    Only the first `channels` colour features are decoded. Without `rng` the samples lie at fixed
-    places, so that the same scene and camera always give the same pixels; with it they are
-    stratified draws. Without gradients, rays go in chunks that bound memory.
+    Only the first `channels` colour features are decoded. Without `sampling` the samples lie at
+    fixed places, so that the same scene and camera always give the same pixels; with it they are
+    drawn, one per bin. Without gradients, rays go in chunks that bound memory. `legacy` samples as
+    the reference does (see `depths`) and clamps the depth map like it (see `_mean_depth`).
     """
     num_samples = cfg.depth_resolution + cfg.depth_resolution_importance
     width = len(planes) * 3 * planes[0].shape[2]
     chunk = max(1, CHUNK_FLOATS // (rays.origins.shape[0] * num_samples * width))
     if torch.is_grad_enabled() or chunk >= rays.origins.shape[1]:
-        return _render_chunk(planes, decode, rays, scene, cfg, channels, rng)
+        return _render_chunk(planes, decode, rays, scene, cfg, channels, sampling, legacy)
     parts = [
-        _render_chunk(planes, decode, Rays(origins, directions), scene, cfg, channels, rng)
+        _render_chunk(
+            planes, decode, Rays(origins, directions), scene, cfg, channels, sampling, legacy
+        )
         for origins, directions in zip(
             rays.origins.split(chunk, dim=1), rays.directions.split(chunk, dim=1), strict=True
         )
@@ -85,18 +89,18 @@ def render(
     return Render(
         torch.cat([part.features for part in parts], dim=1),
         torch.cat([part.depth for part in parts], dim=1),
-        torch.cat([part.opacity for part in parts], dim=1),
+        torch.cat([part.alpha for part in parts], dim=1),
     )
 
 
 def _render_chunk(
     planes: Planes, decode: Decode, rays: Rays, scene: Scene, cfg: RenderingConfig,
-    channels: int, rng: torch.Generator | None,
+    channels: int, sampling: Sampling | None, legacy: bool,
 ) -> Render:  # fmt: skip
     def look(depths: Float[Tensor, "n r s"]):
         points = rays.origins[:, :, None] + depths[..., None] * rays.directions[:, :, None]
         logits, colors = query(
-            planes, decode, rearrange(points, "n r s xyz -> n (r s) xyz"), scene, channels
+            planes, decode, rearrange(points, "n r s xyz -> n (r s) xyz"), scene, cfg, channels
         )
         samples = depths.shape[-1]
         return (
@@ -105,12 +109,14 @@ def _render_chunk(
         )
 
     first = stratified_depths(
-        scene.near, scene.far, cfg.depth_resolution, rays.origins, rng, cfg.legacy
+        scene.near, scene.far, cfg.depth_resolution, rays.origins, sampling, legacy
     )
     first_logits, first_colors = look(first)
     with torch.no_grad():
         weights = interval_weights(first_logits, first, cfg.density_gain)
-        second = importance_depths(first, weights, cfg.depth_resolution_importance, rng, cfg.legacy)
+        second = importance_depths(
+            first, weights, cfg.depth_resolution_importance, sampling, legacy
+        )
     second_logits, second_colors = look(second)
 
     depths, order = torch.cat([first, second], dim=-1).sort(dim=-1)
@@ -122,20 +128,20 @@ def _render_chunk(
     features = torch.einsum("nrs,nrsc->nrc", unsorted[..., :split], first_colors) + torch.einsum(
         "nrs,nrsc->nrc", unsorted[..., split:], second_colors
     )
-    opacity = weights.sum(dim=-1, keepdim=True)
+    alpha = weights.sum(dim=-1, keepdim=True)
     if scene.white_back:
-        features = features + (1 - opacity)
-    depth = _mean_depth((shares * depths).sum(dim=-1, keepdim=True), opacity, depths, scene, cfg)
-    return Render(features * 2 - 1, depth, opacity)
+        features = features + (1 - alpha)
+    depth = _mean_depth((shares * depths).sum(dim=-1, keepdim=True), alpha, depths, scene, legacy)
+    return Render(features * 2 - 1, depth, alpha)
 
 
 def _mean_depth(
-    weighted: Float[Tensor, "n r 1"], opacity: Float[Tensor, "n r 1"],
-    depths: Float[Tensor, "n r s"], scene: Scene, cfg: RenderingConfig,
+    weighted: Float[Tensor, "n r 1"], alpha: Float[Tensor, "n r 1"],
+    depths: Float[Tensor, "n r s"], scene: Scene, legacy: bool,
 ) -> Float[Tensor, "n r 1"]:  # fmt: skip
     """Mean depth of what a ray hits; the legacy form clamps to the extremes of the whole call."""
-    if cfg.legacy:
-        depth = torch.nan_to_num(weighted / opacity, nan=float("inf"))
+    if legacy:
+        depth = torch.nan_to_num(weighted / alpha, nan=float("inf"))
         return depth.clamp(depths.min(), depths.max())
     empty = 1e-6  # a ray with less than this in its way sees `far`
-    return (weighted + empty * scene.far) / (opacity + empty)
+    return (weighted + empty * scene.far) / (alpha + empty)

@@ -1,5 +1,7 @@
 """Features of 3D points from tri-planes."""
 
+from typing import Literal
+
 import torch.nn.functional as F
 from einops import rearrange
 from jaxtyping import Float
@@ -8,18 +10,27 @@ from torch import Tensor
 Planes = tuple[Float[Tensor, "_ 3 _ _ _"], ...]
 """Tri-plane levels `n 3 c h w`, coarse first; planes are ordered xy, yz, zx."""
 
-# The axis of space that runs along (columns, rows) of each plane. The third plane of EG3D's code is
-# its second one transposed, so none of its planes sees yz; these are the planes of the papers.
-PLANE_AXES = ((0, 1), (1, 2), (2, 0))
+Axes = Literal["xy", "yz", "zx", "yx", "zy", "xz"]
+
+PlaneAxes = tuple[Axes, Axes, Axes]
+"""Axes of space along the columns and the rows of each plane."""
+
+# The planes of the papers. The third one of EG3D's code is its second transposed, so that none of
+# its planes sees yz, and no permutation turns one into the other.
+PLANE_AXES: PlaneAxes = ("xy", "yz", "zx")
+EG3D_PLANE_AXES: PlaneAxes = ("xy", "xz", "zx")
 
 
-def sample_planes(planes: Planes, points: Float[Tensor, "n m 3"]) -> Float[Tensor, "n m c"]:
+def sample_planes(
+    planes: Planes, points: Float[Tensor, "n m 3"], axes: PlaneAxes = PLANE_AXES
+) -> Float[Tensor, "n m c"]:
     """Plane features at points in [-1, 1]^3: mean over planes, sum over levels (EG3D Sec. 4.1).
 
     Bilinear; zero outside a plane. Levels of different resolution are added after sampling, which
     is how detail planes refine coarse ones (Mimic3D).
     """
-    grid = rearrange(points[..., PLANE_AXES], "n m p xy -> (n p) 1 m xy")
+    columns_rows = [["xyz".index(axis) for axis in plane] for plane in axes]
+    grid = rearrange(points[..., columns_rows], "n m p xy -> (n p) 1 m xy")
     levels = []
     for level in planes:
         maps = rearrange(level, "n p c h w -> (n p) c h w")

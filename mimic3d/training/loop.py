@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from mimic3d.config import Config
 from mimic3d.data.dataset import Batch
+from mimic3d.networks.precision import Precision
 from mimic3d.training.ema import EmaConfig, ema_beta, update_ema
 from mimic3d.training.phases import Moment, Phase, seeded_rng
 
@@ -32,6 +33,9 @@ class LoopConfig(Config):
     """Images between two reports."""
     snapshot_ticks: PositiveInt = 50
     """Ticks between two saved states and sample grids."""
+    precision: Precision = "auto"
+    """Number format of super-resolution and of the high resolutions of discriminators; auto is
+    bfloat16 on a GPU that has it, else float32."""
     seed: NonNegativeInt = 0
     """Of the initial weights and of every random draw."""
 
@@ -112,21 +116,21 @@ def _step(
 ) -> None:  # fmt: skip
     phase.module.requires_grad_(True)
     phase.optimizer.zero_grad(set_to_none=True)
-    styles = []
+    tracked = []
     for real, index in zip(reals, mine, strict=True):
         rng = seeded_rng(accelerator.device, cfg.seed, nimg, index, phase.name)
         outcome = phase.loss(real, Moment(nimg / 1000, rng))
         (outcome.loss * (phase.interval / len(mine))).backward()
         meter.add(outcome.stats)
-        if outcome.mean_w is not None:
-            styles.append(outcome.mean_w)
+        if outcome.tracked is not None:
+            tracked.append(outcome.tracked)
     phase.module.requires_grad_(False)
     replaced = _average_gradients(phase.module, accelerator)
     meter.add({f"replaced_gradients/{phase.name}": replaced})
     phase.optimizer.step()
-    if styles and phase.track_w:
-        mean = torch.stack(styles).mean(dim=0)
-        phase.track_w(_mean_over_processes(mean, accelerator))
+    if tracked and phase.track:
+        mean = torch.stack(tracked).mean(dim=0)
+        phase.track(_mean_over_processes(mean, accelerator), cfg.batch)
 
 
 def _average_gradients(module: nn.Module, accelerator: Accelerator) -> Float[Tensor, ""]:

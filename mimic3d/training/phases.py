@@ -34,23 +34,26 @@ class Moment:
 
 @dataclass(frozen=True)
 class Outcome:
-    """A loss to differentiate, scalars to report, and the mean style if it is to be tracked."""
+    """A loss to differentiate, scalars to report, and means that the phase tracks."""
 
     loss: Float[Tensor, ""]
     stats: dict[str, Float[Tensor, ""]] = field(default_factory=dict)
-    mean_w: Float[Tensor, " w_dim"] | None = None
+    tracked: Float[Tensor, " k"] | None = None
 
 
 @dataclass(frozen=True)
 class Phase:
-    """One loss of one network; `interval` iterations lie between two of its steps."""
+    """One loss of one network; `interval` iterations lie between two of its steps.
+
+    `track` gets the mean of `Outcome.tracked` over the global batch, and the size of that batch.
+    """
 
     name: str
     module: nn.Module
     optimizer: torch.optim.Optimizer
     loss: Callable[[Batch, Moment], Outcome]
     interval: int = 1
-    track_w: Callable[[Float[Tensor, " w_dim"]], None] | None = None
+    track: Callable[[Float[Tensor, " k"], int], None] | None = None
 
 
 def build_optimizer(

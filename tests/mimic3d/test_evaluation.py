@@ -57,7 +57,7 @@ class PaintedBalls(Generator):
     def render_2d(self, planes, ws, cameras, sampling=None):
         raw, fine = self.render_3d(planes, cameras, 32), self.render_3d(planes, cameras, 64)
         pattern = 0.2 * torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(1))
-        return Generated(fine.image + pattern, raw.image, raw.depth, raw.opacity)
+        return Generated(fine.image + pattern, raw.image, raw.depth, raw.alpha)
 
 
 def front():
@@ -73,11 +73,11 @@ def true_views():
     yaw = torch.tensor([0.0, 0.05, 0.2])
     cameras = orbit_cameras(yaw.repeat(2), torch.zeros(6), SCENE)
     G = PaintedBalls()
-    ws = G.map(torch.randn(2, 2), front().expand(2, -1)).repeat_interleave(3, dim=0)
+    ws = G.mapping(torch.randn(2, 2), front().expand(2, -1)).repeat_interleave(3, dim=0)
     view = G.render_3d(G.synthesize_planes(ws, True, "const"), cameras, 64)
     return Multiview(
         images=view.image.unflatten(0, (2, 3)), depth=view.depth[:, 0].unflatten(0, (2, 3)),
-        opacity=view.opacity[:, 0].unflatten(0, (2, 3)),
+        alpha=view.alpha[:, 0].unflatten(0, (2, 3)),
         labels=cameras.labels().unflatten(0, (2, 3)), yaw=yaw.expand(2, 3),
     )  # fmt: skip
 
@@ -130,7 +130,7 @@ def test_images_of_both_branches_come_from_the_conditioning_cameras(resolution):
     batches = list(sample_branches(G, labels, num, resolution, SamplingConfig(batch=2, seed=9)))
     assert [batch.first for batch in batches] == [0, 2, 4]
     z, rows = draw_latents(0, num, 2, 7, seed=9)
-    ws = G.map(z, labels[rows])
+    ws = G.mapping(z, labels[rows])
     planes, cameras = G.synthesize_planes(ws, True, "const"), cameras_from_labels(labels[rows])
     expected = {
         "3d": G.render_3d(planes, cameras, resolution).image,

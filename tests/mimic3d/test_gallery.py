@@ -60,16 +60,16 @@ def test_a_flat_depth_map_has_a_colour():
 
 
 def test_depth_limits_ignore_what_is_empty():
-    depth, opacity = torch.full((1, 1, 8, 8), 3.3), torch.zeros(1, 1, 8, 8)
-    assert depth_limits(depth, opacity) == pytest.approx((3.3, 3.3))
+    depth, alpha = torch.full((1, 1, 8, 8), 3.3), torch.zeros(1, 1, 8, 8)
+    assert depth_limits(depth, alpha) == pytest.approx((3.3, 3.3))
     depth[..., :4] = torch.linspace(2.5, 2.7, 4)
-    opacity[..., :4] = 1
-    assert depth_limits(depth, opacity) == pytest.approx((2.5, 2.7))
+    alpha[..., :4] = 1
+    assert depth_limits(depth, alpha) == pytest.approx((2.5, 2.7))
 
 
 def test_one_object_per_camera_equals_one_by_one(generator):
     cameras = strip_path(CFG, 0.0, generator.scene)
-    ws = generator.map(torch.randn(3, 8), cameras.labels())
+    ws = generator.mapping(torch.randn(3, 8), cameras.labels())
     all_at_once = compare_branches(generator, ws, cameras, batch=8)
     in_batches = compare_branches(generator, ws, cameras, batch=2)
     torch.testing.assert_close(all_at_once.branch_2d, in_batches.branch_2d)
@@ -80,7 +80,7 @@ def test_one_object_per_camera_equals_one_by_one(generator):
 
 def test_an_orbit_shows_one_object(generator):
     cameras = strip_path(CFG, 0.0, generator.scene)
-    ws = generator.map(torch.randn(1, 8), cameras.labels()[:1])
+    ws = generator.mapping(torch.randn(1, 8), cameras.labels()[:1])
     orbit = compare_orbit(generator, ws, cameras, batch=2)
     expected = compare_branches(generator, ws.expand(3, -1, -1), cameras, batch=2)
     torch.testing.assert_close(orbit.branch_2d, expected.branch_2d)

@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 from ruamel.yaml import YAML
 
-from mimic3d.networks.snapshot import load_generator, load_meta, load_snapshot
+from mimic3d.networks.snapshot import load_snapshot, load_meta, read_snapshot
 from pipeline.tracking import SilentTracker
 from stages.params import run_stage, validate
 
@@ -73,7 +73,7 @@ def test_all_stages_without_ray_and_mlflow(project):
     metrics = json.loads((project / "reports/imitate/metrics.json").read_text())
     assert metrics["last_tick"]["loss/imitation"] > 0
     assert load_meta(project / "runs/imitate/snapshot").generator.detail
-    detail = load_generator(project / "runs/imitate/snapshot").detail
+    detail = load_snapshot(project / "runs/imitate/snapshot").detail
     assert detail is not None
     assert detail.block3.torgb.weight.abs().sum() > 0  # it was born as zero
 
@@ -118,8 +118,8 @@ def test_stage_2_starts_where_stage_1_ended(project):
     change(project, "imitate.g_optimizer.lr", 1e-30)
     change(project, "imitate.d_optimizer.lr", 1e-30)
     run_stage("imitate", project, SilentTracker())
-    before = load_snapshot(project / "runs/pretrain/snapshot", ("G", "D"))
-    after = load_snapshot(project / "runs/imitate/snapshot", ("G", "D"))
+    before = read_snapshot(project / "runs/pretrain/snapshot", ("G", "D"))
+    after = read_snapshot(project / "runs/imitate/snapshot", ("G", "D"))
     for name in ("G", "D"):
         for key, value in before.weights[name].items():
             if "w_avg" not in key:

@@ -1,90 +1,128 @@
-import zlib
+import json
+from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from pydantic import ValidationError
 from safetensors.torch import save_file
 from torch.testing import assert_close
 
-from mimic3d.losses.perceptual import (
-    BLOCKS,
-    LAYERS,
-    Perceptual,
-    PerceptualConfig,
-    build_perceptual,
-)
-
-
-def reference_weights() -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
-    """The weights the golden numbers were computed with: drawn from each tensor's name."""
-
-    def draw(name: str, shape: tuple[int, ...]) -> torch.Tensor:
-        seed = zlib.crc32(("vgg" + name).encode()) & 0xFFFFFFFF
-        return torch.from_numpy(np.random.RandomState(seed).standard_normal(shape)).float()
-
-    vgg, linear = {}, {}
-    network = Perceptual()
-    block_of = [b for b, (_, depth) in enumerate(BLOCKS) for _ in range(depth)]
-    for b, index, conv in zip(block_of, LAYERS, network.convolutions(), strict=True):
-        shape, name = tuple(conv.weight.shape), f"net.slice{b + 1}.{index}"
-        scale = (2 / (shape[1] * 9)) ** 0.5
-        vgg[f"features.{index}.weight"] = draw(name + ".weight", shape) * scale
-        vgg[f"features.{index}.bias"] = draw(name + ".bias", shape[:1]) * 0.05
-    for b, (channels, _) in enumerate(BLOCKS):
-        name = f"lin{b}.model.1.weight"
-        linear[name] = draw(name, (1, channels, 1, 1)).abs() / channels
-    return vgg, linear
+from golden.weights import vgg_state
+from mimic3d.losses.perceptual import LAYERS, Perceptual, PerceptualConfig, build_perceptual
 
 
 @pytest.fixture(scope="module")
-def reference(tmp_path_factory) -> Perceptual:
+def weight_files(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("weights")
-    vgg, linear = reference_weights()
-    torch.save(vgg, folder / "vgg16.pth")
+    vgg, linear = vgg_state()
+    torch.save(vgg, folder / "vgg16.pth", _use_new_zipfile_serialization=False)  # as torchvision's
     save_file(linear, folder / "lpips.safetensors")
-    cfg = PerceptualConfig(
-        network="lpips_vgg16",
-        vgg16_weights=str(folder / "vgg16.pth"),
-        lpips_weights=str(folder / "lpips.safetensors"),
-    )
-    return build_perceptual(cfg)
+    return folder
 
 
+def config(folder: Path, **others) -> PerceptualConfig:
+    names = {
+        "vgg16_weights": str(folder / "vgg16.pth"),
+        "vgg16_sha256": None,
+        "lpips_weights": (folder / "lpips.safetensors").as_uri(),
+    }
+    return PerceptualConfig(network="lpips_vgg", **(names | others))
+
+
+@pytest.fixture(scope="module")
+def reference(weight_files) -> Perceptual:
+    return build_perceptual(config(weight_files), weight_files / "cache")
+
+
+LPIPS_GRADIENT = 1e-3  # ReLU and max-pool ties move it; the reference's own spread is 9e-4
+
+
+@pytest.mark.golden
 @pytest.mark.parametrize("side", [16, 64])
-def test_matches_the_reference(golden, reference, side):
-    numbers = golden("losses/lpips")
-    image = numbers[f"r{side}.in0"].requires_grad_()
-    value = reference(image, numbers[f"r{side}.in1"])
-    assert_close(value, numbers[f"r{side}.value"].flatten(), rtol=1e-5, atol=0)
+def test_matches_the_reference(golden, agree, reference, side):
+    arrays = golden("losses/lpips")
+    image, target = arrays.leaf(f"r{side}.in0"), arrays[f"r{side}.in1"]
+    value = reference(image, target)
+    agree(value[:, None, None, None], arrays[f"r{side}.value"])
     (grad,) = torch.autograd.grad(value.sum(), image)
-    expected = numbers[f"r{side}.grad_in0"]
-    assert (grad - expected).norm() / expected.norm() < 1e-3  # ReLU and max-pool ties move it
+    agree(grad, arrays[f"r{side}.grad_in0"], LPIPS_GRADIENT)
 
 
-def test_random_network_is_a_distance():
-    network = build_perceptual(PerceptualConfig(channel_divisor=8))
+@pytest.mark.golden
+@pytest.mark.parametrize("side", [16, 64])
+def test_every_layer_matches_the_reference(golden, agree, reference, side):
+    arrays = golden("losses/lpips")
+    image, target = arrays[f"r{side}.in0"], arrays[f"r{side}.in1"]
+    for i, distance in enumerate(reference.layer_distances(image, target).T):
+        agree(distance[:, None, None, None], arrays[f"r{side}.layer{i}"])
+    activations = reference.activations(image)
+    for i, found in enumerate(activations):
+        agree(found.abs().mean(dim=[2, 3]), arrays[f"r{side}.feat{i}_meanabs"])
+    agree(activations[0][:, :8, :8, :8], arrays[f"r{side}.feat0_crop"])
+    agree(activations[4][:, ::16], arrays[f"r{side}.feat4"])
+
+
+@pytest.mark.golden
+def test_weights_are_those_of_the_reference(golden, reference):
+    stored = json.loads(golden("losses/lpips").text("weight_checksums_json"))
+    ours = {"scaling_layer.shift": reference.shift, "scaling_layer.scale": reference.scale}
+    blocks = [b for b, block in enumerate(reference.blocks) for m in block if hasattr(m, "weight")]
+    for b, index, conv in zip(blocks, LAYERS, reference.convolutions(), strict=True):
+        ours[f"net.slice{b + 1}.{index}.weight"] = conv.weight
+        ours[f"net.slice{b + 1}.{index}.bias"] = conv.bias
+    for i, weight in enumerate(reference.linear):
+        ours[f"lin{i}.model.1.weight"] = ours[f"lins.{i}.model.1.weight"] = weight
+    assert ours.keys() == stored.keys()
+    for name, (total, absolute, shape) in stored.items():
+        found = torch.stack([ours[name].double().sum(), ours[name].double().abs().sum()])
+        assert_close(found, torch.tensor([total, absolute]).double(), rtol=1e-6, atol=1e-4)
+        assert ours[name].numel() == torch.Size(shape).numel()
+
+
+def test_random_network_is_a_distance(tmp_path):
+    network = build_perceptual(PerceptualConfig(channel_divisor=8), tmp_path)
     images = torch.rand(3, 3, 32, 32) * 2 - 1
     assert_close(network(images, images), torch.zeros(3))
     near, far = images + 0.02 * torch.randn(3, 3, 32, 32), torch.rand(3, 3, 32, 32) * 2 - 1
     assert (network(near, images) < network(far, images)).all()
-    again = build_perceptual(PerceptualConfig(channel_divisor=8))
+    again = build_perceptual(PerceptualConfig(channel_divisor=8), tmp_path)
     assert network(near, images).equal(again(near, images))
+    assert list(tmp_path.iterdir()) == []
 
 
-def test_black_images_have_finite_gradients():
-    network = build_perceptual(PerceptualConfig(channel_divisor=64))
+def test_black_images_have_finite_gradients(tmp_path):
+    network = build_perceptual(PerceptualConfig(channel_divisor=64), tmp_path)
     image = torch.full((1, 3, 16, 16), -1.0, requires_grad=True)
     network(image, torch.full((1, 3, 16, 16), -1.0)).sum().backward()
     assert image.grad is not None
     assert image.grad.isfinite().all()
 
 
-def test_missing_weights_are_explained(tmp_path):
-    with pytest.raises(ValidationError, match="needs vgg16_weights and lpips_weights"):
-        PerceptualConfig(network="lpips_vgg16")
-    cfg = PerceptualConfig(
-        network="lpips_vgg16", vgg16_weights=str(tmp_path / "no.pth"), lpips_weights="no.pth"
-    )
-    with pytest.raises(ValueError, match=r"vgg16_weights must be the path.*no\.pth; download"):
-        build_perceptual(cfg)
+def test_the_defaults_are_the_public_files():
+    cfg = PerceptualConfig(network="lpips_vgg")
+    assert cfg.vgg16_weights.endswith(f"-{cfg.vgg16_sha256}.pth")  # what torch.hub checks
+    assert cfg.lpips_weights.endswith("/lpips/weights/v0.1/vgg.pth")
+    with pytest.raises(ValidationError, match="channel_divisor must be 1"):
+        PerceptualConfig(network="lpips_vgg", channel_divisor=2)
+    with pytest.raises(ValidationError, match="string_pattern_mismatch"):
+        PerceptualConfig(vgg16_sha256="")
+
+
+def test_files_that_cannot_be_used_are_explained(weight_files, tmp_path):
+    cfg = config(weight_files, vgg16_weights=str(tmp_path / "no.pth"))
+    with pytest.raises(
+        ValueError, match=r"imitate\..*vgg16_weights must be a URL or.*no\.pth; put"
+    ):
+        build_perceptual(cfg, tmp_path)
+    cfg = config(weight_files, vgg16_sha256="397923af")
+    with pytest.raises(ValueError, match=r"SHA-256 of .*vgg16\.pth must begin with 397923af, is"):
+        build_perceptual(cfg, tmp_path)
+    cfg = config(weight_files, vgg16_weights=str(weight_files / "lpips.safetensors"))
+    with pytest.raises(ValueError, match=r"must hold features\.0\.weight of shape \[64, 3, 3, 3\]"):
+        build_perceptual(cfg, tmp_path)
+    save_file({"lin0.model.1.weight": torch.ones(1, 1, 1, 1)}, tmp_path / "narrow.safetensors")
+    cfg = config(weight_files, lpips_weights=str(tmp_path / "narrow.safetensors"))
+    with pytest.raises(
+        ValueError, match=r"lpips_weights .*shape \[1, 64, 1, 1\], has \[1, 1, 1, 1"
+    ):
+        build_perceptual(cfg, tmp_path)

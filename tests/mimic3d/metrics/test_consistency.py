@@ -219,7 +219,7 @@ def test_identities_are_scored_each_on_their_own():
 
 def test_nothing_in_sight_is_undefined_not_perfect():
     a = render(0.0)
-    empty = dataclasses.replace(a, opacity=torch.zeros_like(a.opacity))
+    empty = dataclasses.replace(a, alpha=torch.zeros_like(a.alpha))
     scores = pair_scores(a, empty, CFG)
     assert scores.warp_psnr.isnan().all()
     assert scores.warp_cov.max() == 0

@@ -14,8 +14,10 @@ from mimic3d.networks.discriminator import (
     PatchDiscriminator,
 )
 from mimic3d.networks.generator import Generator
+from mimic3d.rays import crop
 from mimic3d.training.phases import Moment, Outcome
-from mimic3d.training.recipes import DualGame, ImitationGame, Table
+from mimic3d.training.dual_game import DualGame, Table
+from mimic3d.training.imitation_game import ImitationGame
 from mimic3d.training.schedules import BlurConfig, SwappingConfig
 
 SMALL = DiscriminatorConfig(channel_base=64, channel_max=8)
@@ -29,7 +31,7 @@ def randomize(network: nn.Module) -> None:
 
 
 @pytest.fixture
-def game(tiny_config) -> ImitationGame:
+def game(tiny_config, tmp_path) -> ImitationGame:
     G = Generator(tiny_config.model_copy(update={"detail": True}), Scene())
     D, D_patch = DualDiscriminator(SMALL, 16), PatchDiscriminator(SMALL, 16)
     for network in (G, D, D_patch):
@@ -40,7 +42,7 @@ def game(tiny_config) -> ImitationGame:
         G, D, table, AdversarialConfig(), DensityConfig(num_points=50), SwappingConfig(),
         BlurConfig(initial_sigma_px=0),
     )  # fmt: skip
-    perceptual = build_perceptual(PerceptualConfig(channel_divisor=32))
+    perceptual = build_perceptual(PerceptualConfig(channel_divisor=32), tmp_path)
     return ImitationGame(dual, D_patch, perceptual, ImitationConfig(), AdversarialConfig(), 16)
 
 
@@ -76,17 +78,11 @@ def test_the_2d_game_teaches_all_but_the_detail_planes(game, real):
 
 
 def test_imitation_teaches_all_but_the_super_resolution(game, real):
-    fake = game.fake(4, detail=True, moment=moment())
+    fake = game.fake(game.draw(4, moment()), detail=True, noise="const")
     windows = game.windows(4, moment())
-    from mimic3d.losses.imitation import imitation_loss
-    from mimic3d.rays import crop
-
-    generated = game.render_2d(fake, moment())
-    loss = imitation_loss(
-        game.render_patch(fake, windows, moment()),
-        crop(generated.image, windows), game.perceptual, game.imitation,
-    )  # fmt: skip
-    parts = gradients(game.G, Outcome(loss))
+    patch_2d = crop(game.render_2d(fake, None).image, windows)
+    outcome = game.imitate(game.render_patch(fake, windows, None), patch_2d)
+    parts = gradients(game.G, outcome)
     assert {part for part, size in parts.items() if size > 0} == PARTS - {"superresolution"}
 
 
@@ -123,20 +119,31 @@ def test_losses_depend_on_the_seed_alone(game, real):
 
 
 def test_pose_is_always_swapped_at_first_and_never_without(game):
-    seen = []
-    game.G.map = lambda z, c: seen.append(c) or torch.zeros(4, game.G.backbone.num_ws, 8)
     game.swapping = SwappingConfig(final_prob=0.0, fade_kimg=1)
     for kimg in (0.0, 1.0):
-        fake = game.fake(4, detail=False, moment=moment(kimg))
-        expected = fake.c.roll(1, dims=0) if kimg == 0 else fake.c
-        assert seen[-1].equal(expected)
+        latents = game.draw(4, moment(kimg))
+        expected = latents.c.roll(1, dims=0) if kimg == 0 else latents.c
+        assert latents.c_mapping.equal(expected)
+
+
+def test_poses_of_a_batch_are_swapped_together_or_one_by_one(game):
+    game.swapping = SwappingConfig(final_prob=0.5, fade_kimg=0)
+
+    def kind(seed, together):
+        at = Moment(0.0, torch.Generator().manual_seed(seed))
+        latents = game.draw(9, at, together)
+        if latents.c_mapping.equal(latents.c):
+            return "none"
+        return "all" if latents.c_mapping.equal(latents.c.roll(1, dims=0)) else "some"
+
+    assert {kind(seed, together=True) for seed in range(20)} == {"none", "all"}
+    assert "some" in {kind(seed, together=False) for seed in range(20)}
 
 
 def test_blur_changes_what_d_sees_until_it_is_over(game, real):
     game.blur = BlurConfig(initial_sigma_px=2, fade_kimg=1)
-    logits = [
-        game.judge(real.image, game.shrink(real.image), real.c, moment(kimg)) for kimg in (0.0, 1.0)
-    ]
-    sharp = game.D(real.image, game.shrink(real.image), real.c)
-    assert not logits[0].equal(sharp)
-    assert logits[1].equal(sharp)
+    sight = game.real_sight(real)
+    early, late = (game.show_real(sight, moment(kimg)) for kimg in (0.0, 1.0))
+    assert not early.image.equal(sight.image)
+    assert early.image_raw.equal(sight.image_raw)
+    assert late.image.equal(sight.image)
