@@ -1,0 +1,250 @@
+"""A pickle machine that imports nothing and calls nothing but what its caller lists.
+
+Python's own machine calls whatever a file names. This one knows the opcodes that Python writes for
+plain data since protocol 2, and refuses all others, like those of older protocols (INST, OBJ), of
+extension registries (EXT1) and of stack tricks (DUP, POP). Its values stay inert.
+"""
+
+import pickletools
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from io import BytesIO
+from mmap import mmap
+from typing import IO, TypeVar, cast
+
+Name = tuple[str, str]  # module, qualified name
+Stream = BytesIO | mmap  # a file's read(n) would allocate n bytes, however few there are
+Container = TypeVar("Container", list, dict, set)
+
+STARTS = [bytes([0x80, protocol]) for protocol in range(2, 6)]
+LITERALS = {
+    "BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT", "BINUNICODE", "SHORT_BINUNICODE",
+    "BINBYTES", "SHORT_BINBYTES",
+}  # fmt: skip
+CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
+EMPTY = {"EMPTY_TUPLE": tuple, "EMPTY_LIST": list, "EMPTY_DICT": dict, "EMPTY_SET": set}
+TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
+
+
+class Buildable(ABC):
+    """A value that takes the state which a pickle gives it after its construction."""
+
+    @abstractmethod
+    def build(self, state: object) -> None:
+        """Take the state, or raise a ValueError if this value cannot have it."""
+
+
+@dataclass(frozen=True)
+class Allowed:
+    """All that a pickle may name, and what happens instead of it."""
+
+    calls: Mapping[Name, Callable[[tuple], object]] = field(default_factory=dict)
+    """Functions, by what is called with their arguments instead."""
+    classes: Mapping[Name, Callable[[], object]] = field(default_factory=dict)
+    """Classes whose instances are made without arguments, by what makes them instead."""
+    inert: frozenset[Name] = frozenset()
+    """What may be named but not called."""
+    persistent: Callable[[object], object] | None = None
+    """What a persistent id stands for; None: there must be none."""
+
+
+@dataclass(frozen=True)
+class Named:
+    """A name that a pickle gave; a value like any other."""
+
+    name: Name
+
+    def __str__(self) -> str:
+        return ascii(".".join(self.name)[:80])
+
+
+def run_pickle(stream: Stream, allowed: Allowed, max_opcodes: int) -> object:
+    """The value of the pickle that starts at the stream's position, which ends up behind it.
+
+    Raises:
+        ValueError: an opcode or a name is not allowed, or the pickle is damaged.
+    """
+    start = stream.tell()
+    if stream.read(2) not in STARTS:
+        raise ValueError(f"no pickle of protocol 2 to 5 starts at byte {start}")
+    machine = _Machine(allowed)
+    opcodes = pickletools.genops(cast(IO[bytes], stream))
+    for count, (opcode, argument, position) in enumerate(opcodes):
+        if count >= max_opcodes:
+            raise ValueError(f"it has more than {max_opcodes} opcodes")
+        if opcode.name == "STOP":
+            return machine.stop()
+        if opcode.name == "FRAME":  # protocol 4 says how much to read ahead
+            continue
+        try:
+            machine.step(opcode.name, argument)
+        except ValueError as error:
+            raise ValueError(f"{error} (byte {position})") from error
+    raise AssertionError("genops ends with STOP or raises")
+
+
+class _Machine:
+    """Stack, marks and memo. Every operation checks what it finds and can only fail by ValueError.
+
+    As in Python's machine, a mark sets the stack aside, so nothing below it can be reached.
+    """
+
+    def __init__(self, allowed: Allowed):
+        self.allowed = allowed
+        self.stack: list = []
+        self.set_aside: list[list] = []
+        self.memo: dict[int, object] = {}
+
+    def step(self, opcode: str, argument: object) -> None:
+        if opcode in LITERALS:
+            self.stack.append(argument)
+        elif opcode in CONSTANTS:
+            self.stack.append(CONSTANTS[opcode])
+        elif opcode in EMPTY:
+            self.stack.append(EMPTY[opcode]())
+        elif opcode in TUPLES:
+            items = [self.pop() for _ in range(TUPLES[opcode])]
+            self.stack.append(tuple(reversed(items)))
+        elif opcode in OPERATIONS:
+            OPERATIONS[opcode](self, argument)
+        else:
+            raise ValueError(f"opcode {opcode} is not allowed")
+
+    def stop(self) -> object:
+        value = self.pop()
+        if self.stack or self.set_aside:
+            raise ValueError("values are left on its stack")
+        return value
+
+    def pop(self) -> object:
+        if not self.stack:
+            raise ValueError("its stack is empty too early")
+        return self.stack.pop()
+
+    def pop_to_mark(self) -> list:
+        if not self.set_aside:
+            raise ValueError("a mark is missing")
+        items, self.stack = self.stack, self.set_aside.pop()
+        return items
+
+    def target(self, kind: type[Container]) -> Container:
+        """The value on top, which stays; exactly of this type, since subclasses can have tricks."""
+        if not self.stack or type(self.stack[-1]) is not kind:
+            raise ValueError(f"items are put into what is no {kind.__name__}")
+        return self.stack[-1]
+
+    def mark(self, _: object) -> None:
+        self.set_aside.append(self.stack)
+        self.stack = []
+
+    def make_tuple(self, _: object) -> None:
+        items = self.pop_to_mark()
+        self.stack.append(tuple(items))
+
+    def append(self, _: object) -> None:
+        item = self.pop()
+        self.target(list).append(item)
+
+    def extend(self, _: object) -> None:
+        items = self.pop_to_mark()
+        self.target(list).extend(items)
+
+    def add_items(self, _: object) -> None:
+        items = self.pop_to_mark()
+        if not all(isinstance(item, str) for item in items):
+            raise ValueError("a set has an item that is no string")
+        self.target(set).update(items)
+
+    def set_item(self, _: object) -> None:
+        value, key = self.pop(), self.pop()
+        self.fill([key, value])
+
+    def set_items(self, _: object) -> None:
+        self.fill(self.pop_to_mark())
+
+    def fill(self, items: list) -> None:
+        keys, values = items[::2], items[1::2]
+        if len(keys) != len(values) or not all(isinstance(key, str | int) for key in keys):
+            raise ValueError("a dict has a key that is neither string nor integer, or no value")
+        self.target(dict).update(zip(keys, values, strict=True))
+
+    def memoize(self, index: object) -> None:
+        index = len(self.memo) if index is None else index
+        if not self.stack or not isinstance(index, int) or index in self.memo:
+            raise ValueError("a place of its memo is written twice, or with nothing")
+        self.memo[index] = self.stack[-1]
+
+    def recall(self, index: object) -> None:
+        if not isinstance(index, int) or index not in self.memo:
+            raise ValueError("a place of its memo is read before it is written")
+        self.stack.append(self.memo[index])
+
+    def name(self, argument: object) -> None:
+        module, _, name = str(argument).partition(" ")  # how genops joins them
+        self.push_name((module, name))
+
+    def name_from_stack(self, _: object) -> None:
+        name, module = self.pop(), self.pop()
+        if not isinstance(name, str) or not isinstance(module, str):
+            raise ValueError("a name is no string")
+        self.push_name((module, name))
+
+    def push_name(self, name: Name) -> None:
+        if name not in {*self.allowed.calls, *self.allowed.classes, *self.allowed.inert}:
+            raise ValueError(f"the name {Named(name)} is not allowed")
+        self.stack.append(Named(name))
+
+    def call(self, _: object) -> None:
+        arguments, function = self.pop(), self.pop()
+        if not isinstance(function, Named) or function.name not in self.allowed.calls:
+            raise ValueError(f"{_short(function)} is called, which is not allowed")
+        if not isinstance(arguments, tuple):
+            raise ValueError(f"{function} is called with {_short(arguments)}")
+        self.stack.append(self.allowed.calls[function.name](arguments))
+
+    def new(self, _: object) -> None:
+        arguments, kind = self.pop(), self.pop()
+        if not isinstance(kind, Named) or kind.name not in self.allowed.classes:
+            raise ValueError(f"an instance of {_short(kind)} is made, which is not allowed")
+        if not isinstance(arguments, tuple) or arguments:
+            raise ValueError(f"an instance of {kind} is made with arguments")
+        self.stack.append(self.allowed.classes[kind.name]())
+
+    def build(self, _: object) -> None:
+        state = self.pop()
+        if not self.stack or not isinstance(self.stack[-1], Buildable):
+            raise ValueError("a state is given to a value that has none")
+        self.stack[-1].build(state)
+
+    def persistent(self, _: object) -> None:
+        if self.allowed.persistent is None:
+            raise ValueError("opcode BINPERSID is not allowed")
+        self.stack.append(self.allowed.persistent(self.pop()))
+
+
+def _short(value: object) -> str:
+    """What kind of thing a value is; never its contents, which can be endless."""
+    return str(value) if isinstance(value, Named) else f"a value of type {type(value).__name__}"
+
+
+OPERATIONS: dict[str, Callable[[_Machine, object], None]] = {
+    "MARK": _Machine.mark,
+    "TUPLE": _Machine.make_tuple,
+    "APPEND": _Machine.append,
+    "APPENDS": _Machine.extend,
+    "ADDITEMS": _Machine.add_items,
+    "SETITEM": _Machine.set_item,
+    "SETITEMS": _Machine.set_items,
+    "MEMOIZE": _Machine.memoize,
+    "BINPUT": _Machine.memoize,
+    "LONG_BINPUT": _Machine.memoize,
+    "BINGET": _Machine.recall,
+    "LONG_BINGET": _Machine.recall,
+    "GLOBAL": _Machine.name,
+    "STACK_GLOBAL": _Machine.name_from_stack,
+    "REDUCE": _Machine.call,
+    "NEWOBJ": _Machine.new,
+    "BUILD": _Machine.build,
+    "BINPERSID": _Machine.persistent,
+}
