@@ -3,31 +3,18 @@ import shutil
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
-GOLDEN = Path(__file__).parent / "golden"
+pytest_plugins = ["golden.report"]
 
 
 @pytest.fixture(autouse=True)
 def _seeded():
     torch.manual_seed(0)
     torch.set_num_threads(1)
-
-
-@pytest.fixture
-def golden() -> Callable[[str], dict[str, torch.Tensor]]:
-    """Reads reference numbers: `golden("components/aware3d_op")` -> tensors by name."""
-
-    def read(name: str) -> dict[str, torch.Tensor]:
-        with np.load(GOLDEN / f"{name}.npz") as arrays:
-            return {k: torch.from_numpy(v) for k, v in arrays.items() if v.dtype.kind != "U"}
-
-    return read
 
 
 @pytest.fixture

@@ -32,3 +32,19 @@ def sample_weights(weights: Float[Tensor, "n r i"]) -> Float[Tensor, "n r i+1"]:
     """
     half = weights / 2
     return F.pad(half, (0, 1)) + F.pad(half, (1, 0))
+
+
+def mean_depth(
+    weighted: Float[Tensor, "n r 1"], alpha: Float[Tensor, "n r 1"],
+    depths: Float[Tensor, "n r s"], far: float, legacy: bool,
+) -> Float[Tensor, "n r 1"]:  # fmt: skip
+    """Mean depth of what a ray hits, from the sum of shares times depths; `far` where it is empty.
+
+    The reference (`legacy`) gives an empty ray the largest depth of the whole call, which depends
+    on what else is rendered.
+    """
+    if legacy:
+        depth = torch.nan_to_num(weighted / alpha, nan=float("inf"))
+        return depth.clamp(depths.min(), depths.max())
+    empty = 1e-6  # a ray with less than this in its way sees `far`
+    return (weighted + empty * far) / (alpha + empty)

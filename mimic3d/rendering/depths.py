@@ -89,8 +89,8 @@ def invert_cdf(
 ) -> Float[Tensor, "n r s"]:
     """Depths where a piecewise linear distribution, given at the edges of its bins, reaches u."""
     last = cdf.shape[-1] - 1
-    above = torch.searchsorted(cdf, u.contiguous(), right=True).clamp(max=last)
-    below = (above - 1).clamp(min=0)
+    found = torch.searchsorted(cdf, u.contiguous(), right=True)
+    below, above = (found - 1).clamp(min=0), found.clamp(max=last)
     low, high = cdf.gather(-1, below), cdf.gather(-1, above)
     step = high - low
     step = torch.where(step < 1e-5, torch.ones_like(step), step)

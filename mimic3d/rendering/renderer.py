@@ -12,7 +12,7 @@ from torch import Tensor
 from mimic3d.cameras import Scene
 from mimic3d.config import Config
 from mimic3d.rays import Rays
-from mimic3d.rendering.composite import interval_weights, sample_weights
+from mimic3d.rendering.composite import interval_weights, mean_depth, sample_weights
 from mimic3d.rendering.depths import Sampling, importance_depths, stratified_depths
 from mimic3d.rendering.triplane import PLANE_AXES, PlaneAxes, Planes, sample_planes
 
@@ -71,7 +71,7 @@ def render(
     Only the first `channels` colour features are decoded. Without `sampling` the samples lie at
     fixed places, so that the same scene and camera always give the same pixels; with it they are
     drawn, one per bin. Without gradients, rays go in chunks that bound memory. `legacy` samples as
-    the reference does (see `depths`) and clamps the depth map like it (see `_mean_depth`).
+    the reference does (see `depths`) and clamps the depth map like it (see `mean_depth`).
     """
     num_samples = cfg.depth_resolution + cfg.depth_resolution_importance
     width = len(planes) * 3 * planes[0].shape[2]
@@ -131,17 +131,5 @@ def _render_chunk(
     alpha = weights.sum(dim=-1, keepdim=True)
     if scene.white_back:
         features = features + (1 - alpha)
-    depth = _mean_depth((shares * depths).sum(dim=-1, keepdim=True), alpha, depths, scene, legacy)
+    depth = mean_depth((shares * depths).sum(dim=-1, keepdim=True), alpha, depths, scene.far, legacy)
     return Render(features * 2 - 1, depth, alpha)
-
-
-def _mean_depth(
-    weighted: Float[Tensor, "n r 1"], alpha: Float[Tensor, "n r 1"],
-    depths: Float[Tensor, "n r s"], scene: Scene, legacy: bool,
-) -> Float[Tensor, "n r 1"]:  # fmt: skip
-    """Mean depth of what a ray hits; the legacy form clamps to the extremes of the whole call."""
-    if legacy:
-        depth = torch.nan_to_num(weighted / alpha, nan=float("inf"))
-        return depth.clamp(depths.min(), depths.max())
-    empty = 1e-6  # a ray with less than this in its way sees `far`
-    return (weighted + empty * scene.far) / (alpha + empty)

@@ -14,8 +14,9 @@ from mimic3d.networks.layers import Conv
 TINY = DiscriminatorConfig(channel_base=64, channel_max=8, mbstd_group_size=2)
 
 
+@pytest.mark.golden
 def test_residual_block_and_its_gradients_match_reference(golden, agree):
-    arrays = golden("disc_block")
+    arrays = golden("components/disc_block")
     block = ResidualBlock(5, 7)
     block.load_state_dict(arrays.weights("sd."))
     x = arrays.leaf("in.x")
@@ -24,8 +25,9 @@ def test_residual_block_and_its_gradients_match_reference(golden, agree):
     arrays.check_gradients([y], {"x": x}, {"": block})
 
 
+@pytest.mark.golden
 def test_first_block_and_its_gradients_match_reference(golden, agree):
-    arrays = golden("disc_block_first")
+    arrays = golden("components/disc_block_first")
     fromrgb, block = Conv(6, 5, kernel=1), ResidualBlock(5, 7)
     fromrgb.load_state_dict(arrays.weights("sd.fromrgb."))
     rest = {k: v for k, v in arrays.weights("sd.").items() if not k.startswith("fromrgb")}
@@ -36,9 +38,10 @@ def test_first_block_and_its_gradients_match_reference(golden, agree):
     arrays.check_gradients([y], {"img": image}, {"fromrgb.": fromrgb, "": block})
 
 
+@pytest.mark.golden
 @pytest.mark.parametrize("conditional", [True, False])
 def test_epilogue_and_its_gradients_match_reference(golden, agree, conditional):
-    arrays = golden("disc_epilogue_cond" if conditional else "disc_epilogue_uncond")
+    arrays = golden(f"components/disc_epilogue_{'cond' if conditional else 'uncond'}")
     epilogue = Epilogue(7, 6 if conditional else 1, mbstd_group_size=4)
     epilogue.load_state_dict(arrays.weights("sd."))
     inputs = {k: arrays.leaf(f"in.{k}") for k in ("x", "cmap") if f"in.{k}" in arrays}

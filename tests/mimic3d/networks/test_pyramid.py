@@ -27,12 +27,13 @@ def flat(planes):
     return rearrange(planes, "n p c h w -> (n p) c h w")
 
 
+@pytest.mark.golden
 @pytest.mark.parametrize(
     ("name", "up"), [("up", True), ("up_x_none", True), ("last_2d", False), ("last_3d", False)]
 )
 @pytest.mark.parametrize("noise", ["const", "none"])
 def test_block_and_its_gradients_match_reference(golden, agree, name, up, noise):
-    arrays = golden(f"aware3d_block_{name}")
+    arrays = golden(f"components/aware3d_block_{name}")
     block = reference_block(arrays, up)
     inputs, planes = run_reference(arrays, block, noise)
     outputs, modules = [planes], {"block.": block}

@@ -14,35 +14,6 @@ from mimic3d.networks.resample import (
 )
 
 
-def test_filter_is_the_reference_one(golden):
-    assert_close(build_fir(gain=1), golden("upfirdn2d")["setup_1331"])
-    assert_close(build_fir(gain=1), golden("upfirdn2d")["filter.bin"])
-
-
-@pytest.mark.parametrize(("case", "name"), [("case_a", "up"), ("case_b", "down")])
-def test_resampling_and_its_gradient_match_reference(golden, agree, case, name):
-    arrays = golden("upfirdn2d")
-    x = arrays.leaf("x")
-    up = name == "up"
-    y = upsample_2d(x, build_fir(4)) if up else downsample_2d(x, build_fir(1))
-    agree(y, arrays[f"{case}.y"])
-    agree(y, arrays[f"{name}sample2d.bin.y"])
-    (grad,) = torch.autograd.grad(y, x, arrays[f"{case}.g"])
-    agree(grad, arrays[f"{case}.grad.x"])
-
-
-@pytest.mark.parametrize("sigma", ["10.0", "3.7"])
-def test_blur_matches_reference(golden, agree, sigma):
-    arrays = golden("upfirdn2d")
-    agree(gaussian_blur(arrays["blur.x"], float(sigma)), arrays[f"blur_sigma{sigma}.y"])
-
-
-@pytest.mark.parametrize("resolution", [8, 16, 20, 64])
-def test_resize_matches_reference(golden, agree, resolution):
-    arrays = golden("filtered_resizing")
-    agree(resize(arrays["x"], resolution), arrays[f"aa_{resolution}"])
-
-
 @given(st.floats(0, 0.33))
 def test_a_blur_below_a_third_of_a_pixel_is_none(sigma):
     x = torch.rand(1, 2, 5, 5)

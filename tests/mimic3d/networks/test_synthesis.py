@@ -16,10 +16,11 @@ BLOCKS = {  # file: image channels, upsampling
 }
 
 
+@pytest.mark.golden
 @pytest.mark.parametrize("name", BLOCKS)
 @pytest.mark.parametrize("noise", ["const", "none"])
 def test_block_matches_reference(golden, agree, name, noise):
-    arrays = golden(name)
+    arrays = golden(f"components/{name}")
     img_channels, up = BLOCKS[name]
     block = SynthesisBlock(6, 5, w_dim=10, resolution=8, img_channels=img_channels, up=up)
     block.load_state_dict(arrays.weights("sd."))
@@ -31,9 +32,10 @@ def test_block_matches_reference(golden, agree, name, noise):
         arrays.check_gradients(outputs, inputs, {"": block})
 
 
+@pytest.mark.golden
 @pytest.mark.parametrize("noise", ["const", "none"])
 def test_first_block_matches_reference(golden, agree, noise):
-    arrays = golden("synthesis_block_first")
+    arrays = golden("components/synthesis_block_first")
     block = FirstBlock(5, w_dim=10, img_channels=12)
     block.load_state_dict(arrays.weights("sd."))
     inputs = {"ws": arrays.leaf("in.ws")}

@@ -48,24 +48,6 @@ def test_sample_weights_replace_averaging_of_colors():
     assert_close((sample_weights(weights)[..., None] * colors).sum(-2), averaged)
 
 
-def test_matches_the_reference(golden):
-    numbers = golden("components/ray_marcher")
-    logits = numbers["densities"].requires_grad_()
-    depths = numbers["depths"].requires_grad_()
-    colors = numbers["colors"].requires_grad_()
-    weights = interval_weights(logits[..., 0], depths[..., 0], 1.0)
-    assert_close(weights, numbers["plain.weights"][..., 0], rtol=1e-5, atol=1e-6)
-    for name, back in (("plain", 0.0), ("white", 1.0)):
-        features = torch.einsum("nrs,nrsc->nrc", sample_weights(weights), colors)
-        image = (features + back * (1 - weights.sum(-1, keepdim=True))) * 2 - 1
-        assert_close(image, numbers[f"{name}.rgb"], rtol=1e-5, atol=1e-5)
-        loss = (image * numbers["g_rgb"]).sum()
-        inputs = {"colors": colors, "densities": logits, "depths": depths}
-        grads = torch.autograd.grad(loss, list(inputs.values()), retain_graph=True)
-        for key, grad in zip(inputs, grads, strict=True):
-            assert_close(grad, numbers[f"{name}.rgb.grad.{key}"], rtol=1e-4, atol=1e-5)
-
-
 def test_gain_multiplies_density():
     logits, depths = random_ray(2)
     escaped = 1 - interval_weights(logits, depths, 1.0).sum(-1)

@@ -177,6 +177,8 @@ def test_patch_r1(replay):
     real = crop(play.real.image, play.windows())
     leaf = real.clone().requires_grad_()
     penalty = squared_gradients(game.D_patch(leaf), leaf)
-    play.report(patch_r1_penalty=penalty, D_patch__reg=penalty * game.patch_adversarial.r1_gamma / 2)
+    play.report(
+        patch_r1_penalty=penalty, D_patch__reg=penalty * game.patch_adversarial.r1_gamma / 2
+    )
     outcome = game.patch_penalty(real, play.moment)
     play.backward(outcome.loss, "D_patch", game.D_patch, D_GRADIENT)
