@@ -27,7 +27,8 @@ def copy_project(target: Path) -> None:
         (target / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, target / name)
     shutil.copy(ROOT / "tests" / "tiny_params.yaml", target / "params.yaml")
-    (target / "data" / "raw").mkdir(parents=True)
+    for name in ("raw", "init"):
+        (target / "data" / name).mkdir(parents=True)
     subprocess.run(["git", "init", "--quiet"], cwd=target, check=True)
 
 

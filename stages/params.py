@@ -18,6 +18,7 @@ from mimic3d.config import Config
 from pipeline.tracking import Tracker
 
 FILE = "params.yaml"
+INPUTS = ("raw", "init")  # folders of data/ that no stage writes
 
 C = TypeVar("C", bound=Config)
 
@@ -28,7 +29,7 @@ def load_params(stage: str, kind: type[C], root: Path) -> C:
     Raises:
         ValueError: one line per mistake in the file, with the full key and the way out.
     """
-    section = _load_section(stage, root)
+    section = _complete(kind, _load_section(stage, root))
     try:
         return kind.model_validate_json(json.dumps(section, default=str), strict=True)
     except ValidationError as error:
@@ -36,12 +37,31 @@ def load_params(stage: str, kind: type[C], root: Path) -> C:
         raise ValueError("\n".join(lines)) from None
 
 
+def _complete(
+    kind: type[Config], given: dict[str, Any], default: Config | None = None
+) -> dict[str, Any]:
+    """A group given in part, with the rest of the field's own default, not of its class's.
+
+    `imitate.density: {num_points: 250}` keeps the distance of `imitate`, which is not that of
+    `pretrain`.
+    """
+    complete = {} if default is None else default.model_dump(mode="json")
+    for name, value in given.items():
+        field = kind.model_fields.get(name)
+        own = field.default if default is None and field else getattr(default, name, None)
+        if isinstance(own, Config) and isinstance(value, dict):
+            value = _complete(type(own), value, own)
+        complete[name] = value
+    return complete
+
+
 def dataset_folder(root: Path) -> Path:
     """Folder of the prepared dataset: data/<prepare.name>."""
     name = _load_section("prepare", root).get("name")
-    if not isinstance(name, str) or not re.fullmatch(r"\w[\w.-]*", name) or name == "raw":
+    if not isinstance(name, str) or not re.fullmatch(r"\w[\w.-]*", name) or name in INPUTS:
         raise ValueError(
-            f"prepare.name must be one plain folder name other than raw, is {name!r}; "
+            f"prepare.name must be one plain folder name other than {' and '.join(INPUTS)}, is "
+            f"{name!r}; "
             f"the dataset is written to data/<prepare.name>"
         )
     return root / "data" / name

@@ -19,7 +19,7 @@ from mimic3d.data.schema import Manifest
 from mimic3d.data.shards import DatasetWriter, shard_images
 from mimic3d.data.sources import GivenConfig, Plan, plan_given, plan_synthetic
 from pipeline.tracking import Tracker
-from stages.params import main
+from stages.params import INPUTS, main
 
 SHEET_SIDE = 8  # images across and down the contact sheet
 YAW_BIN_DEG = 5
@@ -91,8 +91,10 @@ def run(cfg: PrepareConfig, root: Path, tracker: Tracker) -> None:
 
 
 def _check_values(cfg: PrepareConfig) -> None:
-    if cfg.name == "raw":
-        raise ValueError("prepare.name must not be raw, that folder is the input; choose another")
+    if cfg.name in INPUTS:
+        raise ValueError(
+            f"prepare.name must not be {cfg.name}, that folder of data/ is an input; choose another"
+        )
     if cfg.resolution & (cfg.resolution - 1):
         raise ValueError(
             f"prepare.resolution must be a power of two, is {cfg.resolution}; "

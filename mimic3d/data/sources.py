@@ -40,6 +40,8 @@ class GivenConfig(Config):
     """Distance along a ray where sampling ends (EG3D)."""
     box_warp: PositiveFloat = 1.0
     """Side of the cube that the tri-planes span (EG3D)."""
+    white_back: bool = False
+    """Composite onto white (ShapeNet)."""
     licence: str = "not stated"
     """Terms of the images; written into the manifest."""
 
@@ -108,5 +110,6 @@ def plan_given(cfg: GivenConfig, seed: int, resolution: int, raw: Path) -> Plan[
         near=cfg.near,
         far=cfg.far,
         box_warp=cfg.box_warp,
+        white_back=cfg.white_back,
     )
     return Plan(tasks, develop, scene, "lanczos", cfg.licence)

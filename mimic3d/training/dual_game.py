@@ -173,7 +173,7 @@ class DualGame:
         }
         return Outcome(loss, stats)
 
-    def track(self, tracked: Float[Tensor, " w_dim+1"], batch: int) -> None:
+    def track(self, tracked: Float[Tensor, " k"], batch: int) -> None:
         """Follows the mean style and the mean sign of D's verdict on a global batch of reals."""
         self.G.mapping.update_w_avg(tracked[:-1])
         if self.augment is not None:

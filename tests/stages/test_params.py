@@ -7,7 +7,9 @@ import pytest
 from pydantic import PositiveFloat, PositiveInt, model_validator
 
 from mimic3d.config import Config
+from stages.imitate import ImitateConfig
 from stages.params import dataset_folder, load_params
+from stages.pretrain import PretrainConfig
 
 
 class Inner(Config):
@@ -90,7 +92,7 @@ def test_dataset_lies_under_its_name(tmp_path):
     assert dataset_folder(tmp_path) == tmp_path / "data" / "heads"
 
 
-@pytest.mark.parametrize("name", ["a/b", "..", "raw", "", "3"])
+@pytest.mark.parametrize("name", ["a/b", "..", "raw", "init", "", "3"])
 def test_dataset_names_that_are_no_folder_are_refused(tmp_path, name):
     write(tmp_path, f"prepare: {{name: {name}}}" if name else "prepare: {}")
     with pytest.raises(ValueError, match=r"prepare\.name"):
@@ -104,3 +106,18 @@ def test_a_stage_run_by_hand_says_one_sentence_and_fails(tmp_path):
     assert done.returncode == 1
     assert "prepare.nam is no parameter" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_group_given_in_part_keeps_the_defaults_of_its_section(tmp_path):
+    """Both stages share the Config of the density loss, but not the defaults of the authors."""
+    (tmp_path / "params.yaml").write_text(
+        "pretrain: {density: {num_points: 7}}\n"
+        "imitate: {density: {num_points: 7}, imitation: {perceptual: {channel_divisor: 2}}}\n"
+    )
+    pretrain = load_params("pretrain", PretrainConfig, tmp_path)
+    imitate = load_params("imitate", ImitateConfig, tmp_path)
+    assert pretrain.density == PretrainConfig().density.model_copy(update={"num_points": 7})
+    assert imitate.density == ImitateConfig().density.model_copy(update={"num_points": 7})
+    assert imitate.density.distance != pretrain.density.distance
+    assert imitate.imitation.perceptual.channel_divisor == 2
+    assert imitate.imitation.weight == ImitateConfig().imitation.weight
