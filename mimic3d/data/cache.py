@@ -32,7 +32,7 @@ class RawSplit:
     images: UInt8[np.ndarray, "n 3 h w"]
     labels: Float32[np.ndarray, "n 25"]
     weights: Float32[np.ndarray, " n"]
-    opacity: UInt8[np.ndarray, "n h w"] | None
+    alpha: UInt8[np.ndarray, "n h w"] | None
     depth: Float32[np.ndarray, "n h w"] | None
 
 
@@ -68,7 +68,7 @@ def _layout(manifest: Manifest, split: str) -> Layout:
         "weights": ((num,), "<f4"),
     }
     if split == "eval_multiview":
-        layout |= {"opacity": ((num, side, side), "|u1"), "depth": ((num, side, side), "<f4")}
+        layout |= {"alpha": ((num, side, side), "|u1"), "depth": ((num, side, side), "<f4")}
     return layout
 
 
@@ -84,7 +84,7 @@ def _open(place: Path, layout: Layout) -> RawSplit | None:
         images=arrays["images"],
         labels=arrays["labels"],
         weights=arrays["weights"],
-        opacity=arrays.get("opacity"),
+        alpha=arrays.get("alpha"),
         depth=arrays.get("depth"),
     )
 
@@ -126,7 +126,7 @@ def _decode(rows: pa.RecordBatch, pool: ThreadPoolExecutor) -> dict[str, np.ndar
         "weights": np.asarray(columns["weight"]),
     }
     if columns["depth"][0] is not None:
-        arrays["opacity"] = np.stack([decode_png(mask["bytes"]) for mask in columns["mask"]])
+        arrays["alpha"] = np.stack([decode_png(mask["bytes"]) for mask in columns["mask"]])
         depth = np.frombuffer(b"".join(columns["depth"]), dtype="<f4")
-        arrays["depth"] = depth.reshape(arrays["opacity"].shape)
+        arrays["depth"] = depth.reshape(arrays["alpha"].shape)
     return arrays

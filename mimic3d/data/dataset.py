@@ -28,7 +28,7 @@ class Multiview:
     images: Float[Tensor, "i v 3 h w"]
     depth: Float[Tensor, "i v h w"]
     """Distance along the ray; the scene's far where nothing is hit."""
-    opacity: Float[Tensor, "i v h w"]
+    alpha: Float[Tensor, "i v h w"]
     labels: Float[Tensor, "i v 25"]
     yaw: Float[Tensor, "i v"]
     """By position, rad."""
@@ -86,7 +86,7 @@ def load_multiview(folder: Path, cache: Path) -> Multiview | None:
     if manifest.counts.get("eval_multiview", 0) == 0:
         return None
     raw = open_cache(folder, manifest, "eval_multiview", cache)
-    if raw.opacity is None or raw.depth is None:
+    if raw.alpha is None or raw.depth is None:
         raise ValueError(f"{folder} has multi-view images without depth; run prepare again")
     views = (-1, len(EVAL_YAWS_RAD))
     labels = torch.from_numpy(raw.labels.copy())
@@ -94,7 +94,7 @@ def load_multiview(folder: Path, cache: Path) -> Multiview | None:
     return Multiview(
         images=_unit_range(torch.from_numpy(np.array(raw.images))).unflatten(0, views),
         depth=torch.from_numpy(np.array(raw.depth)).unflatten(0, views),
-        opacity=torch.from_numpy(np.array(raw.opacity)).div(255).unflatten(0, views),
+        alpha=torch.from_numpy(np.array(raw.alpha)).div(255).unflatten(0, views),
         labels=labels.unflatten(0, views),
         yaw=yaw.unflatten(0, views),
     )

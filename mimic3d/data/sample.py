@@ -23,14 +23,14 @@ class Sample:
     image: bytes
     """PNG, RGB, square."""
     pixels_sha256: str
-    """Of the decoded pixels, and of opacity and depth where there are any."""
+    """Of the decoded pixels, and of alpha and depth where there are any."""
     pose: PoseResult
     source: str
     source_sha256: str
     estimator: str
     factors: tuple[float, ...] = ()
     mask: bytes | None = None
-    """PNG, greyscale: opacity."""
+    """PNG, greyscale: alpha."""
     depth: bytes | None = None
     """Little-endian float32, row by row: distance along the ray."""
 

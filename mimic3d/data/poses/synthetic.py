@@ -29,7 +29,7 @@ class SyntheticConfig(Config):
     """Held-out heads that are seen from all the yaws of the protocol, with exact depth."""
     background: Literal["room", "constant"] = "room"
     """Every head has one background colour. room: on walls around it inside the box, which
-    tri-planes can hold; constant: at infinity, with opacity 0. The pixels are the same."""
+    tri-planes can hold; constant: at infinity, with alpha 0. The pixels are the same."""
     yaw_sigma_rad: NonNegativeFloat = 0.289
     """Standard deviation of the yaw, rad; of FFHQ (GMPI)."""
     pitch_sigma_rad: NonNegativeFloat = 0.127

@@ -1,1 +1,1 @@
-"""Procedural heads: identity -> shape and paint -> image with exact camera, depth and opacity."""
+"""Procedural heads: identity -> shape and paint -> image with exact camera, depth and alpha."""

@@ -1,4 +1,4 @@
-"""Photographs a head: image, depth and opacity.
+"""Photographs a head: image, depth and alpha.
 
 A head stands in a room open to the front: five walls of one unlit colour inside the tri-planes'
 box. Every ray of the cameras in use ends on the head or on a wall, so tri-planes can hold the
@@ -35,7 +35,7 @@ class View:
     image: UInt8[np.ndarray, "h w 3"]
     depth: Float32[np.ndarray, "h w"]
     """Along the ray at the pixel centre, world units; infinite where nothing is hit."""
-    opacity: UInt8[np.ndarray, "h w"]
+    alpha: UInt8[np.ndarray, "h w"]
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Photographer:
         block = (row.astype(int) // BLOCK) * -(-size // BLOCK) + column.astype(int) // BLOCK
         colors, depth, solid = self._sample(row, column, starts[block], ends[block])
         again = np.flatnonzero(_differs(colors.reshape(size, size, 3)))
-        opacity = solid.astype(np.float32)
+        alpha = solid.astype(np.float32)
         if len(again):
             dx = np.repeat([x for x, _ in SUBPIXELS], len(again)).astype(np.float32)
             dy = np.repeat([y for _, y in SUBPIXELS], len(again)).astype(np.float32)
@@ -65,11 +65,11 @@ class Photographer:
             where = row[picked] + dy, column[picked] + dx
             fine, _, hit = self._sample(*where, starts[block[picked]], ends[block[picked]])
             colors[again] = fine.reshape(len(SUBPIXELS), -1, 3).mean(axis=0)
-            opacity[again] = hit.reshape(len(SUBPIXELS), -1).mean(axis=0)
+            alpha[again] = hit.reshape(len(SUBPIXELS), -1).mean(axis=0)
         return View(
             (np.clip(colors, 0, 1) * 255 + 0.5).astype(np.uint8).reshape(size, size, 3),
             depth.reshape(size, size),
-            (opacity * 255 + 0.5).astype(np.uint8).reshape(size, size),
+            (alpha * 255 + 0.5).astype(np.uint8).reshape(size, size),
         )
 
     def _cast(self, row: Axis, column: Axis) -> Bundle:

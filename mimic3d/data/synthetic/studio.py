@@ -21,7 +21,7 @@ class Shot:
     resolution: int
     background: Background
     depth_where_empty: float | None
-    """Depth of rays that hit nothing; None to keep neither depth nor opacity."""
+    """Depth of rays that hit nothing; None to keep neither depth nor alpha."""
 
 
 def identity_of(key: tuple[int, ...]) -> Identity:
@@ -39,8 +39,8 @@ def take_shot(shot: Shot) -> Sample:
     if shot.depth_where_empty is not None:
         empty = np.float32(shot.depth_where_empty)
         depth = np.where(np.isfinite(view.depth), view.depth, empty).astype("<f4")
-        truth = {"mask": encode_png(view.opacity), "depth": depth.tobytes()}
-        arrays += [view.opacity, depth]
+        truth = {"mask": encode_png(view.alpha), "depth": depth.tobytes()}
+        arrays += [view.alpha, depth]
     return Sample(
         image_id=shot.image_id,
         identity="-".join(str(part) for part in shot.key),

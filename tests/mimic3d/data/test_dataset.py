@@ -108,8 +108,8 @@ def test_multiview_has_the_same_yaws_for_every_head(dataset, tmp_path, make_samp
     sample = make_sample(1000 + 8, EVAL_YAWS_RAD[2], with_depth=True)  # second head, third view
     depth = torch.from_numpy(np.frombuffer(sample.depth, "<f4").copy()).reshape(16, 16)
     assert_close(views.depth[1, 2], depth, rtol=0, atol=0)
-    opacity = torch.from_numpy(decode_png(sample.mask).copy()) / 255
-    assert_close(views.opacity[1, 2], opacity)
+    alpha = torch.from_numpy(decode_png(sample.mask).copy()) / 255
+    assert_close(views.alpha[1, 2], alpha)
     assert_close(views.labels[1, 2, :16].reshape(4, 4).numpy(), sample.pose.cam2world)
 
 

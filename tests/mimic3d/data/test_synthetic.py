@@ -99,13 +99,13 @@ def test_backgrounds_differ_in_depth_and_opacity_only():
     cameras = orbit([0.2], [0.1])
     room, constant = (shoot(head(2), cameras, 32, kind) for kind in ("room", "constant"))
     assert (room.image == constant.image).all()
-    assert (room.opacity == 255).all()
+    assert (room.alpha == 255).all()
     empty = ~np.isfinite(constant.depth)
     assert 0.2 < empty.mean() < 0.8
-    assert constant.opacity[0, 0] == 0
-    assert (constant.opacity[~empty] > 0).mean() > 0.99
+    assert constant.alpha[0, 0] == 0
+    assert (constant.alpha[~empty] > 0).mean() > 0.99
     assert np.isfinite(room.depth).all()
-    assert len(np.unique(room.image[empty & (constant.opacity == 0)], axis=0)) == 1
+    assert len(np.unique(room.image[empty & (constant.alpha == 0)], axis=0)) == 1
 
 
 def test_the_room_is_open_for_every_camera_in_use():
