@@ -24,7 +24,7 @@ def textbook_render(G: Generator, planes, cameras, resolution: int) -> torch.Ten
     def look(depths):
         points = rays.origins[:, :, None] + depths[..., None] * rays.directions[:, :, None]
         flat = rearrange(points, "n r s xyz -> n (r s) xyz")
-        logits, colors = query(planes, G.decoder, flat, G.scene, G.config.feature_channels)
+        logits, colors = query(planes, G.decoder, flat, G.scene, cfg, G.config.feature_channels)
         samples = depths.shape[-1]
         return (
             rearrange(logits, "n (r s) 1 -> n r s", s=samples),

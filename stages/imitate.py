@@ -24,9 +24,9 @@ from mimic3d.networks.snapshot import load_meta
 from mimic3d.training.augment import AugmentConfig
 from mimic3d.training.dual_game import DualGame
 from mimic3d.training.ema import EmaConfig
+from mimic3d.training.imitation_game import ImitationGame
 from mimic3d.training.loop import LoopConfig, check_batch
 from mimic3d.training.phases import OptimizerConfig, build_optimizer
-from mimic3d.training.imitation_game import ImitationGame
 from mimic3d.training.recipes import imitate_phases
 from mimic3d.training.schedules import BlurConfig, SwappingConfig
 from pipeline.tracking import Tracker

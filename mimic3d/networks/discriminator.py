@@ -22,7 +22,6 @@ from mimic3d.networks.precision import MixedPrecision
 from mimic3d.networks.resample import resize
 from mimic3d.networks.synthesis import level_resolutions
 
-
 MIXED_LEVELS = 4  # highest resolutions that compute in the shorter format (EG3D)
 
 

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from typing import Literal
 
-import torch
 from einops import rearrange
 from jaxtyping import Float
 from pydantic import Field, PositiveInt, model_validator
@@ -77,15 +76,18 @@ class GeneratorConfig(Config):
         if self.aware3d and self.rendering.plane_axes != PLANE_AXES:
             raise ValueError(
                 f"rendering.plane_axes must be {', '.join(PLANE_AXES)} with 3D-aware convolutions, "
-                f"is {', '.join(self.rendering.plane_axes)}; set aware3d to false to use other planes"
+                f"is {', '.join(self.rendering.plane_axes)}; set aware3d to false to use others"
             )
         return self
 
 
 @dataclass(frozen=True)
 class View:
-    """A rendering: image nominally in [-1, 1], distance along the ray in world units (far where
-    nothing is), and the share of light that stayed on the way, 0..1."""
+    """A rendering: the image, nominally in [-1, 1], and what is behind its pixels.
+
+    Depth is the distance along the ray in world units, far where nothing is; alpha the share of
+    light that did not pass through, 0..1.
+    """
 
     image: Float[Tensor, "n 3 h w"]
     depth: Float[Tensor, "n 1 h2 w2"]

@@ -131,5 +131,7 @@ def _render_chunk(
     alpha = weights.sum(dim=-1, keepdim=True)
     if scene.white_back:
         features = features + (1 - alpha)
-    depth = mean_depth((shares * depths).sum(dim=-1, keepdim=True), alpha, depths, scene.far, legacy)
+    depth = mean_depth(
+        (shares * depths).sum(dim=-1, keepdim=True), alpha, depths, scene.far, legacy
+    )
     return Render(features * 2 - 1, depth, alpha)

@@ -10,7 +10,8 @@ from ruamel.yaml import YAML
 
 ROOT = Path(__file__).parents[2]
 COPIED = ("mimic3d", "stages", "pipeline", ".dvc/config", ".dvc/.gitignore", ".dvcignore",
-          ".gitignore", "dvc.yaml", "cluster.yaml", "data/raw/.gitkeep", "data/init/.gitkeep")  # fmt: skip
+          ".gitignore", "dvc.yaml", "cluster.yaml", "data/raw/.gitkeep",
+          "data/init/.gitkeep")  # fmt: skip
 
 
 def git(root: Path, *arguments: str) -> None:

@@ -69,7 +69,9 @@ def test_what_does_not_fit_is_refused(tmp_path, tiny_config):
     with pytest.raises(ValueError, match=r"must hold snapshot\.json"):
         check_ancestor(tmp_path, "data/init/none", tiny_config, SMALL)
     legacy = tiny_config.model_copy(update={"legacy": True})
-    with pytest.raises(ValueError, match=r"pretrain\.generator\.legacy must be .* = False, is True"):
+    with pytest.raises(
+        ValueError, match=r"pretrain\.generator\.legacy must be .* = False, is True"
+    ):
         check_ancestor(tmp_path, "data/init/old", legacy, SMALL)
     wide = SMALL.model_copy(update={"channel_max": 16})
     with pytest.raises(ValueError, match=r"pretrain\.discriminator\.channel_max must be .* = 8"):

@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 from ruamel.yaml import YAML
 
-from mimic3d.networks.snapshot import load_snapshot, load_meta, read_snapshot
+from mimic3d.networks.snapshot import load_meta, load_snapshot, read_snapshot
 from pipeline.tracking import SilentTracker
 from stages.params import run_stage, validate
 
