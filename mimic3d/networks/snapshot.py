@@ -19,7 +19,6 @@ from mimic3d.networks.generator import Generator, GeneratorConfig
 
 FORMAT = 1
 META = "snapshot.json"
-NETWORK = "network"  # entry in the header of a weight file: which network it holds
 
 Weights = dict[str, Tensor]
 
@@ -75,7 +74,7 @@ def save_snapshot(folder: Path, meta: SnapshotMeta, networks: dict[str, nn.Modul
         sha256 = {}
         for name, network in networks.items():
             path = draft / f"{name}.safetensors"
-            save_weights(path, network.state_dict(), {META: meta.model_dump_json(), NETWORK: name})
+            save_weights(path, network.state_dict(), _header(name, meta))
             sha256[path.name] = checksum(path)
         text = meta.model_copy(update={"sha256": sha256}).model_dump_json(indent=2)
         (draft / META).write_text(text + "\n")
@@ -141,13 +140,18 @@ def _read_file(path: Path) -> Snapshot:
         weights = load_file(path)
     except SafetensorError as error:
         raise ValueError(f"{path} is damaged ({error}); get it again") from error
-    found = header.get(NETWORK, "no part of a snapshot")
-    if META not in header or found not in ("G_ema", "G"):
+    name, text = json.loads(header.get(META, '["no part of a snapshot", ""]'))
+    if name not in ("G_ema", "G"):
         raise ValueError(
-            f"{path} must be the G_ema.safetensors of a snapshot, is {found}; give the snapshot's "
+            f"{path} must be the G_ema.safetensors of a snapshot, is {name}; give the snapshot's "
             f"folder or that file"
         )
-    return Snapshot(_parse_meta(path, header[META]), {"G_ema": weights})
+    return Snapshot(_parse_meta(path, text), {"G_ema": weights})
+
+
+def _header(name: str, meta: SnapshotMeta) -> dict[str, str]:
+    """What a weight file says of itself; one entry, since several are written in random order."""
+    return {META: json.dumps([name, meta.model_dump_json()])}
 
 
 def save_weights(path: Path, weights: Weights, header: dict[str, str] | None = None) -> None:

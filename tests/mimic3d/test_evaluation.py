@@ -32,7 +32,7 @@ class PaintedBalls(Generator):
         self.config = GeneratorConfig(image_resolution=64, neural_rendering_resolution=32, z_dim=2)
         self.scene = SCENE
 
-    def map(self, z, c, truncation_psi=1.0):
+    def mapping(self, z, c, truncation_psi=1.0):
         return (z + c[:, :2])[:, None]
 
     def synthesize_planes(self, ws, detail, noise):
