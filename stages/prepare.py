@@ -1,48 +1,50 @@
 """Images and cameras -> data/<name>/: Parquet shards, manifest, rejects; reports/prepare/."""
 
-import csv
+import hashlib
 import json
-from collections import Counter
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-from PIL import Image
-from pydantic import Field, NonNegativeInt
+import pyarrow.csv
+from filelock import FileLock, Timeout
+from jaxtyping import Float32
+from pydantic import Field
 
 from mimic3d.atomic import atomic_folder
-from mimic3d.config import Config
-from mimic3d.data.parallel import count_workers, ordered_map
-from mimic3d.data.poses.synthetic import SyntheticConfig
-from mimic3d.data.sample import Rejected, decode_png
-from mimic3d.data.schema import Manifest
-from mimic3d.data.shards import DatasetWriter, shard_images
-from mimic3d.data.sources import GivenConfig, Plan, plan_given, plan_synthetic
+from mimic3d.data.balance import RebalanceConfig, pose_weights
+from mimic3d.data.draft import Draft
+from mimic3d.data.gates import LAST_GATES
+from mimic3d.data.shards import About, shard_images, write_dataset
+from mimic3d.data.sources import Plan
+from mimic3d.data.verdict import (
+    Outcome,
+    check_outcomes,
+    collect,
+    count_gates,
+    rejects_table,
+)
 from pipeline.tracking import Tracker
-from stages.params import INPUTS, main
+from stages.params import main
+from stages.preparation import Preparation, report
+from stages.sources import SourceConfig, check_source, plan_source, stamp_source
 
-SHEET_SIDE = 8  # images across and down the contact sheet
-YAW_BIN_DEG = 5
-YAW_RANGE_DEG = 90
+EACH_IMAGE = ("source", "resolution", "seed", "alpha", "mirror", "gates")  # parameters of each one
+TAKEN_NAMES = ("raw", "init")  # folders of data/ that are inputs
 
 
-class PrepareConfig(Config):
+class PrepareConfig(SourceConfig):
     """The section `prepare` of params.yaml."""
 
     name: str = Field(default="heads", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
-    """Folder of the dataset below data/; not raw."""
-    source: Literal["synthetic", "given"] = "synthetic"
-    """synthetic: procedural heads; given: images with cameras in the layout of EG3D."""
-    resolution: int = Field(default=64, ge=16, le=1024)
-    """Width and height of the images, pixels; a power of two."""
-    seed: NonNegativeInt = 0
-    """Of heads, cameras and the choice of validation images."""
+    """Folder of the dataset below data/; not raw or init."""
     mirror: bool = True
     """Mirrored copies count as images too; wrong for writing, logos and the like."""
-    synthetic: SyntheticConfig = SyntheticConfig()
-    """Used with source synthetic."""
-    given: GivenConfig = GivenConfig()
-    """Used with source given."""
+    rebalance: RebalanceConfig = RebalanceConfig()
+    """How much rare poses are preferred in training."""
 
 
 CONFIG = PrepareConfig
@@ -55,45 +57,44 @@ def check(cfg: PrepareConfig, root: Path) -> None:
         ValueError: A parameter is out of its range, or there is nothing to read.
     """
     _check_values(cfg)
-    if cfg.source == "given":
-        _plan(cfg, root)
+    check_source(cfg, root)
 
 
 def run(cfg: PrepareConfig, root: Path, tracker: Tracker) -> None:
-    """Writes the dataset and its reports; a run that fails leaves the old ones."""
+    """Writes the dataset and its reports; a run that fails leaves the old ones.
+
+    A run that was killed is resumed: what is done lies in state/prepare/<name>/<fingerprint>/, of
+    parameters, inputs and the code that reads them.
+    """
     _check_values(cfg)
-    plan = _plan(cfg, root)
-    folder = root / "data" / cfg.name
-    images_per_shard = shard_images(cfg.resolution)
-    sheet: list[np.ndarray] = []
-    with atomic_folder(folder) as part:
-        writer = DatasetWriter(part, plan.scene, cfg.mirror, images_per_shard)
-        tasks = [task for _, task in plan.tasks]
-        results = ordered_map(plan.make, tasks, count_workers(len(tasks)))
-        for done, ((split, _), result) in enumerate(zip(plan.tasks, results, strict=True), 1):
-            if isinstance(result, Rejected):
-                writer.add_reject(result)
-            else:
-                writer.add(split, result)
-                if len(sheet) < SHEET_SIDE**2:
-                    sheet.append(decode_png(result.image))
-            tracker.progress(done, len(tasks), "images")
-        if not writer.counts["train"]:
-            gates = Counter(item.reject.gate for item in writer.rejects)
-            raise ValueError(
-                f"prepare must keep at least one image for training, keeps none of {len(tasks)} "
-                f"(rejected: {dict(gates)}); look at the images and their labels"
+    states = root / "state" / "prepare" / cfg.name
+    with _alone(states, cfg.name):
+        state = states / _fingerprint(cfg, root)
+        for other in states.iterdir():
+            if other.is_dir() and other != state:
+                shutil.rmtree(other)
+        plan = plan_source(cfg, root, state / "external")
+        draft = Draft(state / "parts", plan.scene, cfg.mirror)
+        num = len(plan.tasks)
+        for done in draft.fill(plan.tasks, plan.make):
+            tracker.progress(done, num, "images")
+        outcomes = _judge(plan, draft, state)
+        weights = _weigh(outcomes, cfg)
+        with atomic_folder(root / "data" / cfg.name) as folder:
+            manifest = write_dataset(
+                folder, draft, outcomes, weights, _about(cfg, plan), shard_images(cfg.resolution)
             )
-        manifest = writer.finish(
-            cfg.name, cfg.source, cfg.resolution, plan.resize_filter, plan.licence
-        )
-        _report(root, manifest, writer, sheet, tracker)
+            for name, text in plan.files.items():
+                (folder / name).write_text(text)
+            gates = {} if plan.gates is None else plan.gates.model_dump()
+            report(root, Preparation(manifest, outcomes, weights, draft, gates), tracker)
+        shutil.rmtree(state)
 
 
 def _check_values(cfg: PrepareConfig) -> None:
-    if cfg.name in INPUTS:
+    if cfg.name in TAKEN_NAMES:
         raise ValueError(
-            f"prepare.name must not be {cfg.name}, that folder of data/ is an input; choose another"
+            f"prepare.name must not be {cfg.name}, that folder is an input; choose another"
         )
     if cfg.resolution & (cfg.resolution - 1):
         raise ValueError(
@@ -102,46 +103,70 @@ def _check_values(cfg: PrepareConfig) -> None:
         )
 
 
-def _plan(cfg: PrepareConfig, root: Path) -> Plan[Any]:
-    if cfg.source == "synthetic":
-        return plan_synthetic(cfg.synthetic, cfg.seed, cfg.resolution)
-    return plan_given(cfg.given, cfg.seed, cfg.resolution, root / "data" / "raw")
+@contextmanager
+def _alone(states: Path, name: str) -> Iterator[None]:
+    """Keeps a second run of the same dataset away until this one ends, or is killed."""
+    states.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(states.with_name(f"{states.name}.lock"))
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise ValueError(
+            f"data/{name} must be prepared by one process at a time, another does it now; wait for "
+            "it or end it"
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
-def _report(
-    root: Path, manifest: Manifest, writer: DatasetWriter, sheet: list[np.ndarray], tracker: Tracker
-) -> None:
-    folder = root / "reports" / "prepare"
-    folder.mkdir(parents=True, exist_ok=True)
-    rejected = Counter(item.reject.gate for item in writer.rejects)
-    metrics: dict[str, float] = {f"num_{split}": num for split, num in manifest.counts.items()}
-    metrics["num_rejected"] = len(writer.rejects)
-    metrics |= {f"num_rejected_{gate}": num for gate, num in sorted(rejected.items())}
-    metrics |= manifest.poses
-    (folder / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n")
-    yaw_deg = np.degrees(writer.train_yaws())
-    bins = np.arange(-YAW_RANGE_DEG, YAW_RANGE_DEG + YAW_BIN_DEG, YAW_BIN_DEG)
-    counts, edges = np.histogram(np.clip(yaw_deg, -YAW_RANGE_DEG, YAW_RANGE_DEG), bins)
-    with (folder / "poses.csv").open("w", newline="") as file:
-        table = csv.writer(file)
-        table.writerow(["yaw_deg", "count"])
-        table.writerows(zip((edges[:-1] + YAW_BIN_DEG / 2).tolist(), counts.tolist(), strict=True))
-    picture = _contact_sheet(sheet)
-    picture.save(folder / "contact_sheet.png")
-    tracker.log_image("contact_sheet", picture, 0)
-    tracker.log_metrics(metrics, 0)
-    tracker.set_tags({"dataset_fingerprint": manifest.fingerprint, "dataset": manifest.name})
+def _fingerprint(cfg: PrepareConfig, root: Path) -> str:
+    """Names the work on single images: a run that failed over all of them repeats none of it."""
+    params = cfg.model_dump(mode="json")
+    params = {name: params[name] for name in (*EACH_IMAGE, cfg.source)}
+    for name in LAST_GATES:
+        del params["gates"][name]
+    text = json.dumps([params, *stamp_source(cfg, root)], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def _contact_sheet(images: list[np.ndarray]) -> Image.Image:
-    side = images[0].shape[0]
-    across = min(len(images), SHEET_SIDE)
-    down = -(-len(images) // across)
-    sheet = Image.new("RGB", (across * side, down * side))
-    for index, pixels in enumerate(images):
-        row, column = divmod(index, across)
-        sheet.paste(Image.fromarray(pixels), (column * side, row * side))
-    return sheet
+def _judge(plan: Plan[Any], draft: Draft, state: Path) -> list[Outcome]:
+    """What became of all images; an error if too little is left."""
+    outcomes = collect(draft, plan.rejected, plan.max_duplicate_bits)
+    if plan.gates is not None:
+        file = state / "rejects.csv"
+        pyarrow.csv.write_csv(rejects_table(outcomes), file)
+        check_outcomes(outcomes, plan.gates, str(file))
+    if not any(item.is_kept and item.split == "train" for item in outcomes):
+        raise ValueError(
+            f"prepare must keep at least one image for training, keeps none of {len(plan.tasks)} "
+            f"(rejected: {count_gates(outcomes)}); look at the images and their cameras"
+        )
+    return outcomes
+
+
+def _weigh(outcomes: list[Outcome], cfg: PrepareConfig) -> Float32[np.ndarray, " n"]:
+    """The weights of the kept images: of their poses in training, 1 elsewhere."""
+    kept = [item for item in outcomes if item.is_kept]
+    is_train = np.array([item.split == "train" for item in kept])
+    yaw = np.array([item.yaw for item in kept])
+    weights = np.ones(len(kept), dtype=np.float32)
+    weights[is_train] = pose_weights(yaw[is_train], cfg.mirror, cfg.rebalance)
+    return weights
+
+
+def _about(cfg: PrepareConfig, plan: Plan[Any]) -> About:
+    return About(
+        name=cfg.name,
+        source=cfg.source,
+        resolution=cfg.resolution,
+        resize_filter=plan.resize_filter,
+        scene=plan.scene,
+        mirror=cfg.mirror,
+        licence=plan.licence,
+        normalization=plan.normalization,
+    )
 
 
 if __name__ == "__main__":

@@ -33,6 +33,8 @@ class Sample:
     """PNG, greyscale: alpha."""
     depth: bytes | None = None
     """Little-endian float32, row by row: distance along the ray."""
+    look: int | None = None
+    """Difference hash (`photos/duplicates.py`); None where like images are wanted."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,12 @@ class Rejected:
 
     image_id: str
     reject: Reject
+    detail: str = ""
+    """What the gate's name and numbers do not say, such as a decoder's own words."""
+    pose: PoseResult | None = None
+    """Its camera, if it got that far."""
+    thumbnail: bytes = b""
+    """JPEG for a report; empty if the image cannot be read."""
 
 
 def encode_png(pixels: UInt8[np.ndarray, "h w 3"] | UInt8[np.ndarray, "h w"]) -> bytes:

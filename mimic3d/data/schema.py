@@ -9,6 +9,7 @@ from pydantic import Field, ValidationError
 
 from mimic3d.cameras import Scene
 from mimic3d.config import Config
+from mimic3d.data.labels.normalization import Normalization
 
 VERSION = 1
 SPLITS = ("train", "val", "eval_multiview")
@@ -27,13 +28,13 @@ class Manifest(Config):
     name: str
     """The folder's name below data/."""
     source: str
-    """Where images and cameras came from: synthetic or given."""
+    """Where images and cameras came from: the value of prepare.source."""
     counts: dict[str, int]
     """Images per split, mirrored copies not counted; a missing split has 0."""
     resolution: int
     """Width and height of every image, pixels."""
     resize_filter: str
-    """How images got to this resolution: lanczos, or none for rendered ones."""
+    """How images got to this resolution; none for rendered ones."""
     scene: Scene
     """Where the cameras stand and where the object lies."""
     mirror: bool
@@ -49,6 +50,8 @@ class Manifest(Config):
     """SHA-256 of the content, independent of the layout of the shards; see `fingerprint_of`."""
     licence: str
     """Terms of the images, one line."""
+    normalization: Normalization | None = None
+    """What was done to cameras that came in a frame of their own; null if nothing was."""
 
 
 def load_manifest(folder: Path) -> Manifest:

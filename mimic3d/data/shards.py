@@ -1,22 +1,24 @@
-"""Writes a prepared dataset: Parquet shards that `datasets` reads, rejects and the manifest.
+"""A finished draft -> a prepared dataset: Parquet shards that `datasets` reads, and the manifest.
 
 The bytes depend on the samples alone, so the same dataset has the same DVC hash every time.
 """
 
-from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
-from datasets import Features, Image, List, Value
-from jaxtyping import Float
+from jaxtyping import Float, Float32
 from torch import Tensor
 
-from mimic3d.cameras import Cameras, Scene, cameras_from_labels, position_angles, rotation_angles
-from mimic3d.data.sample import Rejected, Sample
+from mimic3d.cameras import Scene, cameras_from_labels, position_angles
+from mimic3d.data.draft import Draft, Place
+from mimic3d.data.labels.normalization import Normalization
+from mimic3d.data.rows import SHARD_SCHEMA
 from mimic3d.data.schema import (
     REJECTS,
     SPLITS,
@@ -25,36 +27,24 @@ from mimic3d.data.schema import (
     fingerprint_of,
     save_manifest,
 )
+from mimic3d.data.verdict import Outcome, rejects_table
 
 ROW_GROUP = 256  # images; the unit of random access in a shard
-WEIGHT = 1.0  # of every image: no source rebalances poses
 SHARD_BYTES = 2**28  # raw pixels per shard; shards of this size suit DVC and object stores
 
-FEATURES = Features(
-    {
-        "image": Image(),
-        "cam2world": List(Value("float32"), length=16),
-        "intrinsics": List(Value("float32"), length=9),
-        "image_id": Value("string"),
-        "identity": Value("string"),
-        "mirror_ok": Value("bool"),
-        "yaw": Value("float32"),
-        "pitch": Value("float32"),
-        "roll": Value("float32"),
-        "radius": Value("float32"),
-        "yaw_rot": Value("float32"),
-        "weight": Value("float32"),
-        "source": Value("string"),
-        "source_sha256": Value("string"),
-        "estimator": Value("string"),
-        "confidence": Value("float32"),
-        "reproj_px": Value("float32"),
-        "crop": List(Value("float32"), length=8),
-        "mask": Image(),
-        "depth": Value("binary"),
-        "factors": List(Value("float32")),
-    }
-)
+
+@dataclass(frozen=True)
+class About:
+    """What a manifest says that the images do not."""
+
+    name: str
+    source: str
+    resolution: int
+    resize_filter: str
+    scene: Scene
+    mirror: bool
+    licence: str
+    normalization: Normalization | None = None
 
 
 def shard_images(resolution: int) -> int:
@@ -62,143 +52,42 @@ def shard_images(resolution: int) -> int:
     return max(1, SHARD_BYTES // (3 * resolution**2 * ROW_GROUP)) * ROW_GROUP
 
 
-@dataclass
-class DatasetWriter:
-    """Collects samples in a folder; `finish` makes it a dataset."""
+def write_dataset(
+    folder: Path,
+    draft: Draft,
+    outcomes: Sequence[Outcome],
+    weights: Float32[np.ndarray, " n"],
+    about: About,
+    images_per_shard: int,
+) -> Manifest:
+    """Shards, rejects and manifest of the kept images, in an empty folder.
 
-    folder: Path
-    scene: Scene
-    mirror: bool
-    images_per_shard: int
-    records: list[str] = field(default_factory=list)
-    rejects: list[Rejected] = field(default_factory=list)
-    counts: Counter[str] = field(default_factory=Counter)
-    labels: list[Float[Tensor, "n 25"]] = field(default_factory=list)
-    rows: dict[str, list[Sample]] = field(default_factory=dict)
-    files: dict[str, pq.ParquetWriter] = field(default_factory=dict)
-
-    def add(self, split: str, sample: Sample) -> None:
-        """Appends one image to a split."""
-        rows = self.rows.setdefault(split, [])
-        rows.append(sample)
-        self.counts[split] += 1
-        if len(rows) == ROW_GROUP or self.counts[split] % self.images_per_shard == 0:
-            self._flush(split)
-        if self.counts[split] % self.images_per_shard == 0:
-            self.files.pop(split).close()
-
-    def add_reject(self, rejected: Rejected) -> None:
-        """Notes an image that is left out."""
-        self.rejects.append(rejected)
-
-    def finish(
-        self, name: str, source: str, resolution: int, resize_filter: str, licence: str
-    ) -> Manifest:
-        """The manifest, written beside the shards under their final names and the rejects."""
-        for split in list(self.rows):
-            self._flush(split)
-        for file in self.files.values():
-            file.close()
-        for split in SPLITS:
-            parts = sorted(self.folder.glob(f"{split}-?????.parquet"))
-            for index, part in enumerate(parts):
-                part.rename(self.folder / f"{split}-{index:05d}-of-{len(parts):05d}.parquet")
-        self._write_rejects()
-        labels = torch.cat(self.labels)
-        manifest = Manifest(
-            name=name,
-            source=source,
-            counts={split: self.counts[split] for split in SPLITS},
-            resolution=resolution,
-            resize_filter=resize_filter,
-            scene=self.scene,
-            mirror=self.mirror,
-            average_label=tuple(labels.double().mean(dim=0).tolist()),
-            label_std=tuple(labels.double().std(dim=0, correction=0).tolist()),
-            poses=pose_statistics(labels, self.scene),
-            fingerprint=fingerprint_of(self.records, self.scene, self.mirror),
-            licence=licence,
-        )
-        save_manifest(self.folder, manifest)
-        return manifest
-
-    def train_yaws(self) -> Float[np.ndarray, " n"]:
-        """Yaw of every training image by position, rad."""
-        cameras = cameras_from_labels(torch.cat(self.labels))
-        return position_angles(cameras, self.scene.orbit_center)[0].numpy()
-
-    def _flush(self, split: str) -> None:
-        samples = self.rows.pop(split, [])
-        if not samples:
-            return
-        cameras = Cameras(
-            torch.from_numpy(np.stack([sample.pose.cam2world for sample in samples])),
-            torch.from_numpy(np.stack([sample.pose.intrinsics for sample in samples])),
-        )
-        if split == "train":
-            self.labels.append(cameras.labels())
-        rows = _rows(samples, cameras, self.scene, self.mirror)
-        for sample in samples:
-            camera = _camera_bytes(sample)
-            record = content_record(split, sample.image_id, sample.pixels_sha256, camera, WEIGHT)
-            self.records.append(record)
-        if split not in self.files:
-            index = (self.counts[split] - 1) // self.images_per_shard
-            path = self.folder / f"{split}-{index:05d}.parquet"
-            self.files[split] = pq.ParquetWriter(
-                path, FEATURES.arrow_schema, compression="NONE", use_dictionary=False
-            )
-        table = pa.Table.from_pylist(rows, schema=FEATURES.arrow_schema)
-        self.files[split].write_table(table, row_group_size=ROW_GROUP)
-
-    def _write_rejects(self) -> None:
-        schema = pa.schema(
-            [
-                ("image_id", pa.string()),
-                ("gate", pa.string()),
-                ("value", pa.float64()),
-                ("threshold", pa.float64()),
-            ]
-        )
-        rows = [{"image_id": item.image_id, **vars(item.reject)} for item in self.rejects]
-        pq.write_table(pa.Table.from_pylist(rows, schema=schema), self.folder / REJECTS)
-
-
-def _camera_bytes(sample: Sample) -> bytes:
-    """The camera as it enters the fingerprint: 25 little-endian float32."""
-    pose = sample.pose
-    return np.concatenate([pose.cam2world.ravel(), pose.intrinsics.ravel()]).astype("<f4").tobytes()
-
-
-def _rows(
-    samples: list[Sample], cameras: Cameras, scene: Scene, mirror: bool
-) -> list[dict[str, object]]:
-    yaw, pitch, radius = position_angles(cameras, scene.orbit_center)
-    yaw_rot, _, roll = rotation_angles(cameras)
-    angles = {"yaw": yaw, "pitch": pitch, "roll": roll, "radius": radius, "yaw_rot": yaw_rot}
-    columns = {name: values.tolist() for name, values in angles.items()}
-    return [
-        {
-            "image": {"bytes": sample.image, "path": None},
-            "cam2world": sample.pose.cam2world.ravel(),
-            "intrinsics": sample.pose.intrinsics.ravel(),
-            "image_id": sample.image_id,
-            "identity": sample.identity,
-            "mirror_ok": mirror,
-            **{name: values[index] for name, values in columns.items()},
-            "weight": WEIGHT,
-            "source": sample.source,
-            "source_sha256": sample.source_sha256,
-            "estimator": sample.estimator,
-            "confidence": sample.pose.confidence,
-            "reproj_px": sample.pose.reproj_px,
-            "crop": sample.pose.crop,
-            "mask": None if sample.mask is None else {"bytes": sample.mask, "path": None},
-            "depth": sample.depth,
-            "factors": sample.factors,
-        }
-        for index, sample in enumerate(samples)
-    ]
+    `weights` are of the kept images, in their order.
+    """
+    kept = [item for item in outcomes if item.is_kept]
+    weight_of = dict(zip([item.place for item in kept], weights.tolist(), strict=True))
+    records: list[str] = []
+    labels: list[Float32[np.ndarray, "n 25"]] = []
+    for split in SPLITS:
+        shards = _Shards(folder, split, images_per_shard)
+        for table in _tables(draft, [item for item in kept if item.split == split], weight_of):
+            records += _records(split, table)
+            if split == "train":
+                labels.append(_labels(table))
+            shards.add(table.select(SHARD_SCHEMA.names).cast(SHARD_SCHEMA))
+        shards.close()
+    pq.write_table(rejects_table(outcomes), folder / REJECTS)
+    train = torch.from_numpy(np.concatenate(labels))
+    manifest = Manifest(
+        **vars(about),
+        counts={split: sum(item.split == split for item in kept) for split in SPLITS},
+        average_label=tuple(train.double().mean(dim=0).tolist()),
+        label_std=tuple(train.double().std(dim=0, correction=0).tolist()),
+        poses=pose_statistics(train, about.scene),
+        fingerprint=fingerprint_of(records, about.scene, about.mirror),
+    )
+    save_manifest(folder, manifest)
+    return manifest
 
 
 def pose_statistics(labels: Float[Tensor, "n 25"], scene: Scene) -> dict[str, float]:
@@ -215,3 +104,89 @@ def pose_statistics(labels: Float[Tensor, "n 25"], scene: Scene) -> dict[str, fl
             f"{name}_q95_rad": high,
         }
     return statistics
+
+
+class _Shards:
+    """The files of one split, written row group by row group."""
+
+    def __init__(self, folder: Path, split: str, images_per_shard: int) -> None:
+        self._folder = folder
+        self._split = split
+        self._size = images_per_shard
+        self._rows = SHARD_SCHEMA.empty_table()
+        self._files: list[Path] = []
+        self._writer: pq.ParquetWriter | None = None
+        self._room = 0  # images that the open file still takes
+
+    def add(self, table: pa.Table) -> None:
+        """Appends images."""
+        self._rows = pa.concat_tables([self._rows, table])
+        while len(self._rows) >= self._next():
+            self._flush(self._next())
+
+    def close(self) -> None:
+        """Writes what is left and gives the files their names."""
+        if len(self._rows):
+            self._flush(len(self._rows))
+        if self._writer is not None:
+            self._writer.close()
+        for index, part in enumerate(self._files):
+            part.rename(
+                self._folder / f"{self._split}-{index:05d}-of-{len(self._files):05d}.parquet"
+            )
+
+    def _next(self) -> int:
+        """Images of the next row group."""
+        return min(ROW_GROUP, self._room or self._size)
+
+    def _flush(self, num: int) -> None:
+        if self._writer is None:
+            path = self._folder / f"{self._split}-{len(self._files):05d}.parquet"
+            self._files.append(path)
+            self._room = self._size
+            self._writer = pq.ParquetWriter(
+                path, SHARD_SCHEMA, compression="NONE", use_dictionary=False
+            )
+        self._writer.write_table(self._rows.slice(0, num).combine_chunks(), row_group_size=num)
+        self._rows = self._rows.slice(num)
+        self._room -= num
+        if self._room == 0:
+            self._writer.close()
+            self._writer = None
+
+
+def _tables(
+    draft: Draft, kept: Sequence[Outcome], weight_of: Mapping[Place, float]
+) -> Iterator[pa.Table]:
+    """The rows of the kept images, part by part, with their weights."""
+    for part, group in groupby(kept, key=lambda item: item.part):
+        items = list(group)
+        table = draft.kept(part).take([item.row for item in items])
+        place = table.column_names.index("weight")
+        weights = pa.array([weight_of[item.place] for item in items], pa.float32())
+        yield table.set_column(place, "weight", weights)
+
+
+def _labels(table: pa.Table) -> Float32[np.ndarray, "n 25"]:
+    columns = [_matrix(table["cam2world"], 16), _matrix(table["intrinsics"], 9)]
+    return np.concatenate(columns, axis=1)
+
+
+def _matrix(column: pa.ChunkedArray, width: int) -> Float32[np.ndarray, "n width"]:
+    flat = column.combine_chunks().flatten().to_numpy(zero_copy_only=False)
+    return flat.astype(np.float32, copy=False).reshape(-1, width)
+
+
+def _records(split: str, table: pa.Table) -> list[str]:
+    """The images' lines of the fingerprint."""
+    columns = zip(
+        table["image_id"].to_pylist(),
+        table["pixels_sha256"].to_pylist(),
+        _labels(table).astype("<f4"),
+        table["weight"].to_pylist(),
+        strict=True,
+    )
+    return [
+        content_record(split, image_id, sha256, camera.tobytes(), weight)
+        for image_id, sha256, camera, weight in columns
+    ]

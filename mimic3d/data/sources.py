@@ -1,50 +1,21 @@
 """What `prepare` can make a dataset from: each source lists its tasks, split by split."""
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Generic, TypeVar
 
 import numpy as np
-from pydantic import Field, PositiveFloat
 
-from mimic3d.cameras import FFHQ_FOCAL, Point, Scene
-from mimic3d.config import Config
-from mimic3d.data.eg3d import list_images, load_labels
-from mimic3d.data.photo import Photo, develop
-from mimic3d.data.poses.synthetic import SYNTHETIC_SCENE, SyntheticConfig, SyntheticPoses
+from mimic3d.cameras import Scene
+from mimic3d.data.gates import GatesConfig
+from mimic3d.data.labels.normalization import Normalization
+from mimic3d.data.poses.synthetic import SYNTHETIC_SCENE, SyntheticConfig
 from mimic3d.data.sample import Rejected, Sample
-from mimic3d.data.schema import EVAL_YAWS_RAD, SPLITS
-from mimic3d.data.synthetic.studio import Shot, take_shot
-
-
-class GivenConfig(Config):
-    """Images with cameras in the layout of EG3D, and the scene its labels live in."""
-
-    path: str = "."
-    """Zip or folder with a dataset.json, relative to data/raw/."""
-    val_share: float = Field(default=0.05, ge=0, lt=1)
-    """Share of the images kept for validation."""
-    radius: PositiveFloat = 2.7
-    """Distance of the cameras from orbit_center, world units (EG3D)."""
-    orbit_center: Point = (0.0, 0.0, 0.0)
-    """Centre of the sphere of cameras; EG3D's labels have the origin."""
-    pivot: Point = (0.0, 0.0, 0.0)
-    """Point that orbits rendered for viewing look at; EG3D uses (0, 0, 0.2) for FFHQ."""
-    focal: PositiveFloat = FFHQ_FOCAL
-    """Focal length divided by the image width, of orbits rendered for viewing."""
-    near: PositiveFloat = 2.25
-    """Distance along a ray where sampling starts (EG3D)."""
-    far: PositiveFloat = 3.3
-    """Distance along a ray where sampling ends (EG3D)."""
-    box_warp: PositiveFloat = 1.0
-    """Side of the cube that the tri-planes span (EG3D)."""
-    white_back: bool = False
-    """Composite onto white (ShapeNet)."""
-    licence: str = "not stated"
-    """Terms of the images; written into the manifest."""
-
+from mimic3d.data.synthetic.shots import list_shots, render_shots
+from mimic3d.data.synthetic.studio import Shot
 
 Task = TypeVar("Task")
 
@@ -55,61 +26,56 @@ class Plan(Generic[Task]):
 
     tasks: list[tuple[str, Task]]
     """The split of each image, and what makes it."""
-    make: Callable[[Task], Sample | Rejected]
+    make: Callable[[Sequence[Task]], Iterator[Sample | Rejected]]
+    """Makes samples of tasks, in their order, whatever other tasks are asked for with them."""
     scene: Scene
     resize_filter: str
     licence: str
+    rejected: list[Rejected] = field(default_factory=list)
+    """What is left out before any work."""
+    normalization: Normalization | None = None
+    """What was done to cameras of a foreign frame."""
+    gates: GatesConfig | None = None
+    """What the images as a whole must be; null for rendered ones."""
+    max_duplicate_bits: int | None = None
+    """Of the hashes of near copies; null where like views are wanted."""
+    files: dict[str, str] = field(default_factory=dict)
+    """More that belongs into the dataset's folder: contents by name."""
 
 
 def plan_synthetic(cfg: SyntheticConfig, seed: int, resolution: int) -> Plan[Shot]:
-    """One shot per image; a head belongs to one split only."""
-    poses = SyntheticPoses(cfg, seed, resolution)
-    tasks = []
-    for number, split in enumerate(SPLITS):
-        is_eval = split == "eval_multiview"
-        views = len(EVAL_YAWS_RAD) if is_eval else 1
-        for index, image_id in enumerate(poses.splits[split]):
-            shot = Shot(
-                image_id=image_id,
-                key=(seed, number, index // views),
-                pose=poses.pose(image_id),
-                resolution=resolution,
-                background=cfg.background,
-                depth_where_empty=SYNTHETIC_SCENE.far if is_eval else None,
-            )
-            tasks.append((split, shot))
-    licence = "CC0: procedural, no third-party material"
-    return Plan(tasks, take_shot, SYNTHETIC_SCENE, "none", licence)
+    """One shot per image; a subject belongs to one split only."""
+    return Plan(
+        tasks=list_shots(cfg, seed, resolution),
+        make=partial(render_shots, renderer=cfg.renderer),
+        scene=SYNTHETIC_SCENE,
+        resize_filter="none",
+        licence="CC0: procedural, no third-party material",
+    )
 
 
-def plan_given(cfg: GivenConfig, seed: int, resolution: int, raw: Path) -> Plan[Photo]:
-    """One photo per image of the zip or folder; the seed decides which are for validation.
+def choose_splits(identities: Sequence[str], val_share: float, seed: int) -> list[str]:
+    """Train or val for every image; all images of an identity are on one side."""
+    known = sorted(set(identities))
+    order = np.random.default_rng([seed, len(known)]).permutation(len(known))
+    held_out = {known[index] for index in order[: math.floor(len(known) * val_share)]}
+    return ["val" if identity in held_out else "train" for identity in identities]
+
+
+def below(raw: Path, path: str, key: str) -> Path:
+    """A path within data/raw/, which DVC watches.
 
     Raises:
-        ValueError: There is nothing to read, or labels are missing or broken.
+        ValueError: It leads elsewhere, or nowhere.
     """
-    container = raw / cfg.path
-    if not container.exists():
+    relative = Path(path)
+    if relative.is_absolute() or ".." in relative.parts:
         raise ValueError(
-            f"prepare.given.path must be a zip or folder below {raw}, {container} does not exist"
+            f"{key} must be a path below {raw}, which DVC watches, is {path}; link it there"
         )
-    names = list_images(container)
-    labels = load_labels(container, names)
-    num_val = math.floor(len(names) * cfg.val_share)
-    order = np.random.default_rng([seed, len(names)]).permutation(len(names))
-    held_out = set(order[:num_val].tolist())
-    tasks = [
-        ("val" if index in held_out else "train", Photo(container, name, labels[name], resolution))
-        for index, name in enumerate(names)
-    ]
-    scene = Scene(
-        radius=cfg.radius,
-        orbit_center=cfg.orbit_center,
-        pivot=cfg.pivot,
-        focal=cfg.focal,
-        near=cfg.near,
-        far=cfg.far,
-        box_warp=cfg.box_warp,
-        white_back=cfg.white_back,
-    )
-    return Plan(tasks, develop, scene, "lanczos", cfg.licence)
+    if not (raw / relative).exists():
+        raise ValueError(
+            f"{key} must be a file or folder below {raw}, {raw / relative} does not exist; put or "
+            f"link it there"
+        )
+    return raw / relative

@@ -11,9 +11,10 @@ from PIL import Image
 
 from mimic3d.cameras import Scene, orbit_cameras
 from mimic3d.data.dataset import ImageDataset, load_multiview
+from mimic3d.data.gates import GatesConfig
+from mimic3d.data.given import GivenConfig
 from mimic3d.data.poses.synthetic import SyntheticConfig
 from mimic3d.data.schema import load_manifest
-from mimic3d.data.sources import GivenConfig
 from pipeline.tracking import Tracker
 from stages.params import run_stage
 from stages.prepare import CONFIG, PrepareConfig, check, run
@@ -62,7 +63,11 @@ def write_photos(root, num=8, spoil=None):
 
 def photos_config(**given):
     return PrepareConfig(
-        name="photos", source="given", resolution=16, given=GivenConfig(path="photos", **given)
+        name="photos",
+        source="given",
+        resolution=16,
+        gates=GatesConfig(min_kept=1),
+        given=GivenConfig(path="photos", **given),
     )
 
 
@@ -151,7 +156,6 @@ def test_a_zip_gives_the_same_dataset_as_its_folder(tmp_path):
 def test_bad_photos_are_rejected_with_gate_value_and_threshold(tmp_path):
     def spoil(labels, sizes):
         labels["1.png"][16] = -4.0
-        sizes["2.png"] = (32, 40)
         sizes["3.png"] = (8, 8)
 
     write_photos(tmp_path, spoil=spoil)
@@ -160,13 +164,12 @@ def test_bad_photos_are_rejected_with_gate_value_and_threshold(tmp_path):
     rows = pq.read_table(tmp_path / "data/photos/rejects.parquet").to_pylist()
     assert {row["image_id"]: (row["gate"], row["value"]) for row in rows} == {
         "1.png": ("focal", -4.0),
-        "2.png": ("square", 0.8),
         "3.png": ("min_side", 8.0),
         "4.png": ("unreadable", 0.0),
     }
     metrics = json.loads((tmp_path / "reports/prepare/metrics.json").read_text())
-    assert metrics["num_rejected"] == 4
-    assert metrics["num_rejected_square"] == 1
+    assert metrics["num_rejected"] == 3
+    assert metrics["num_rejected_min_side"] == 1
 
 
 def test_keeping_nothing_is_an_error_and_leaves_the_old_dataset(tmp_path):
@@ -174,7 +177,7 @@ def test_keeping_nothing_is_an_error_and_leaves_the_old_dataset(tmp_path):
     before = digests(tmp_path / "data" / "photos")
     for path in (tmp_path / "data/raw/photos").glob("*.png"):
         path.write_bytes(b"")
-    with pytest.raises(ValueError, match=r"must keep at least one image.*'unreadable': 8"):
+    with pytest.raises(ValueError, match=r"max_rejected_share .* 8 of 8 images .* \(8 empty\)"):
         run(photos_config(val_share=0), tmp_path, Tracker())
     assert digests(tmp_path / "data" / "photos") == before
     assert sorted(p.name for p in (tmp_path / "data").iterdir()) == ["photos", "raw"]

@@ -17,10 +17,13 @@ class PoseResult:
     cam2world: Float32[np.ndarray, "4 4"]
     intrinsics: Float32[np.ndarray, "3 3"]
     crop: Corners
-    """Corners (x, y) of the crop in source pixels, clockwise from the top left."""
+    """Corners (x, y) of the crop in source pixels, clockwise from the top left; (0, 0) is the
+    corner of the first pixel."""
     confidence: float
     reproj_px: float
     """Residual of the landmarks in source pixels; 0 where nothing was fitted."""
+    landmarks: Float32[np.ndarray, "m 2"] | None = None
+    """What the camera was fitted to, in source pixels as `crop`; None where nothing was fitted."""
 
 
 @dataclass(frozen=True)

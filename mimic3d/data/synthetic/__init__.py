@@ -1,1 +1,4 @@
-"""Procedural heads: identity -> shape and paint -> image with exact camera, depth and alpha."""
+"""Procedural subjects, heads and cats: seed -> identity -> shape and paint -> image and its truth.
+
+Read `kind.py` first, then `heads/parts.py`, `trace.py`, `light.py`, `render.py` and `studio.py`.
+"""

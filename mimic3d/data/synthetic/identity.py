@@ -1,234 +1,171 @@
-"""What tells one head from another: shape, colours and what it wears, drawn from a seed.
+"""What all subjects have in common: a side, a light, and how their numbers are drawn and listed.
 
 Lengths are in head units: x to the subject's left, y up, z out of the face, the origin between the
 ears; one head unit is `HEAD_SCALE` world units.
 """
 
 import colorsys
-from dataclasses import astuple, dataclass, replace
-from typing import TypeVar
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, is_dataclass, replace
+from types import SimpleNamespace
+from typing import Any, TypeVar
 
 import numpy as np
 
 HEAD_SCALE = 0.9  # the whole hair and the collar are in view of the frontal camera
 
-Color = tuple[float, float, float]
+Triple = tuple[float, float, float]
 T = TypeVar("T")
 
-SKIN_TONES = ((0.93, 0.76, 0.66), (0.78, 0.56, 0.42), (0.40, 0.26, 0.19))
-HAIR_TONES = {
-    (0.09, 0.07, 0.06): 0.28,
-    (0.20, 0.11, 0.06): 0.27,
-    (0.42, 0.25, 0.12): 0.17,
-    (0.78, 0.60, 0.32): 0.14,
-    (0.55, 0.18, 0.07): 0.07,
-    (0.62, 0.60, 0.58): 0.07,
-}
-IRIS_TONES = {
-    (0.25, 0.13, 0.06): 0.5,
-    (0.22, 0.38, 0.58): 0.2,
-    (0.25, 0.42, 0.22): 0.13,
-    (0.40, 0.28, 0.12): 0.17,
-}
-STYLES = {"short": 0.36, "long": 0.25, "bob": 0.15, "bald": 0.07, "bun": 0.09, "afro": 0.08}
-PATTERNS = {"plain": 0.2, "stripes": 0.35, "checks": 0.3, "dots": 0.15}
-
 
 @dataclass(frozen=True)
-class Shape:
-    """Geometry of skull and face."""
+class Light:
+    """One lamp, always from one side, the sky, and the colour of the walls."""
 
-    width: float
-    jaw: float
-    length: float
-    cheek: float
-    chin_y: float
-    chin_z: float
-    eye_x: float
-    eye_y: float
-    eye_radius: float
-    eye_open: float
-    eye_lower: float
-    eye_tilt: float
-    nose_length: float
-    nose_width: float
-    nose_z: float
-    bridge: float
-    mouth_y: float
-    mouth_width: float
-    lip: float
-    smile: float
-    brow: float
-    brow_y: float
-    brow_thickness: float
-    brow_slope: float
-    ear: float
-
-
-@dataclass(frozen=True)
-class Paint:
-    """Colours and light."""
-
-    skin: Color
-    lips: Color
-    hair: Color
-    iris: Color
-    cloth: Color
-    cloth2: Color
-    frame: Color
-    background: Color
-    light: Color
-    """Direction towards the light, unit length, in head axes."""
+    direction: Triple
+    """Towards the lamp, unit length, in head axes."""
     ambient: float
+    """Brightness of the sky; that of the lamp is 0.70."""
     warmth: float
-    freckles: float
-    mole: tuple[float, float]
-    """Where on the face (x, y); always off the middle."""
-
-
-@dataclass(frozen=True)
-class Wear:
-    """Hair, beard, glasses, clothes and jewellery."""
-
-    style: str
-    hairline: float
-    part: float
-    volume: float
-    strands: float
-    """Strands per radian."""
-    beard: float
-    glasses_radius: float
-    """0 without glasses."""
-    earring: float
-    """Radius of the one earring, on the subject's left; 0 without."""
-    pattern: str
-    pattern_frequency: float
-    pattern_phase: float
+    background: Triple
 
 
 @dataclass(frozen=True)
 class Identity:
-    """A head. Never left-right symmetric, so a wrong sign of the yaw shows."""
+    """A subject. Never left-right symmetric, so that a wrong sign of the yaw shows."""
 
     side: float
-    """1, or -1 for the head mirrored left to right, light included."""
-    shape: Shape
-    paint: Paint
-    wear: Wear
+    """1, or -1 for the subject mirrored left to right, light included."""
+    light: Light
 
     def mirrored(self) -> "Identity":
-        """The same head seen in a mirror."""
+        """The same subject seen in a mirror."""
         return replace(self, side=-self.side)
 
-    def factors(self) -> tuple[float, ...]:
-        """All of it as numbers, in the order of the fields; choices count from 0."""
-        choices = {name: float(i) for group in (STYLES, PATTERNS) for i, name in enumerate(group)}
-        flat: list[float] = [self.side]
-        for value in (*astuple(self.shape), *astuple(self.paint), *astuple(self.wear)):
-            numbers = value if isinstance(value, tuple) else (value,)
-            flat += [choices[n] if isinstance(n, str) else float(n) for n in numbers]
-        return tuple(flat)
+    def factors(self) -> dict[str, float]:
+        """All of it as named numbers; a choice has one factor per option, 0 or 1."""
+        return dict(_flatten("", self))
 
 
-def sample_identity(rng: np.random.Generator) -> Identity:
-    """A random head; mirror images are equally likely."""
-    side = float(rng.choice([-1.0, 1.0]))
-    shape = _sample_shape(rng)
-    style = _choose(rng, STYLES)
-    return Identity(side, shape, _sample_paint(rng), _sample_wear(rng, style))
+@dataclass(frozen=True)
+class Choice:
+    """One of several options."""
+
+    chosen: str
+    options: tuple[str, ...]
+
+    def is_(self, *names: str) -> bool:
+        """Whether it is one of these."""
+        return self.chosen in names
 
 
-def _spread(rng: np.random.Generator, sigma: float) -> float:
-    return float(np.clip(rng.standard_normal(), -2, 2) * sigma)
+@dataclass(frozen=True)
+class Mood:
+    """How far smile and gaze follow the camera, as in photos that people pose for."""
+
+    share: float
+    """Correlation, 0..1."""
+    yaw_score: float
+    """Yaw of the camera, in standard deviations."""
+
+    def smile(self, own: float) -> float:
+        """Score of the smile: people smile at cameras before them."""
+        mean = math.sqrt(2 / math.pi)  # of |yaw_score|; its variance is 1 - mean^2
+        frontal = (mean - abs(self.yaw_score)) / math.sqrt(1 - mean**2)
+        return self._mix(frontal, own)
+
+    def gaze(self, own: float) -> float:
+        """Score of the gaze to the left: people look into the camera."""
+        return self._mix(self.yaw_score, own)
+
+    def _mix(self, camera: float, own: float) -> float:
+        return self.share * camera + math.sqrt(1 - self.share**2) * own
 
 
-def _choose(rng: np.random.Generator, options: dict[T, float]) -> T:
+UNMOVED = Mood(0.0, 0.0)
+
+
+def _flatten(prefix: str, value: object) -> list[tuple[str, float]]:
+    if isinstance(value, Choice):
+        return [(f"{prefix}.{name}", float(name == value.chosen)) for name in value.options]
+    if is_dataclass(value):
+        pairs = []
+        for field in fields(value):
+            name = f"{prefix}.{field.name}" if prefix else field.name
+            pairs += _flatten(name, getattr(value, field.name))
+        return pairs
+    if isinstance(value, tuple):
+        return [(f"{prefix}.{index}", float(part)) for index, part in enumerate(value)]
+    assert isinstance(value, (float, int))
+    return [(prefix, float(value))]
+
+
+def columns(items: Sequence[Any]) -> SimpleNamespace:
+    """Numbers (n) and vectors (3 n) of n dataclasses, field by field; choices stay lists."""
+    values: dict[str, Any] = {}
+    for field in fields(items[0]):
+        column = [getattr(item, field.name) for item in items]
+        if isinstance(column[0], Choice):
+            values[field.name] = column
+        elif is_dataclass(column[0]):
+            values[field.name] = columns(column)
+        else:
+            values[field.name] = np.asarray(column, dtype=np.float64).T
+    return SimpleNamespace(**values)
+
+
+def flags(choices: Sequence[Choice], *names: str) -> np.ndarray:
+    """1 for each choice that is one of the names, else 0."""
+    return np.asarray([float(choice.is_(*names)) for choice in choices])
+
+
+def spread(rng: np.random.Generator, sigma: float) -> float:
+    """A normal number, cut at two standard deviations."""
+    return sigma * cut(float(rng.standard_normal()))
+
+
+def cut(score: float) -> float:
+    """A score within two standard deviations."""
+    return min(max(score, -2.0), 2.0)
+
+
+def choose(rng: np.random.Generator, options: dict[T, float]) -> T:
+    """One of the options, by their probabilities."""
     return list(options)[rng.choice(len(options), p=list(options.values()))]
 
 
-def _color(values: np.ndarray, low: float = 0.02, high: float = 0.97) -> Color:
+def pick(rng: np.random.Generator, options: dict[str, float]) -> Choice:
+    """The same, as a choice that remembers its options."""
+    return Choice(choose(rng, options), tuple(options))
+
+
+def either_side(rng: np.random.Generator, low: float, high: float) -> float:
+    """A number between low and high, or between -high and -low."""
+    return float(rng.choice([-1, 1])) * rng.uniform(low, high)
+
+
+def color(values: np.ndarray, low: float = 0.02, high: float = 0.97) -> Triple:
+    """Three numbers moved into the range of colours."""
     r, g, b = np.clip(values, low, high).tolist()
     return r, g, b
 
 
-def _hsv(hue: float, saturation: float, value: float) -> Color:
+def hsv(hue: float, saturation: float, value: float) -> Triple:
+    """A colour by hue (any number, mod 1), saturation and value."""
     return colorsys.hsv_to_rgb(hue % 1, saturation, value)
 
 
-def _sample_shape(rng: np.random.Generator) -> Shape:
-    return Shape(
-        width=1 + _spread(rng, 0.045),
-        jaw=1 + _spread(rng, 0.07),
-        length=1 + _spread(rng, 0.035),
-        cheek=_spread(rng, 0.008),
-        chin_y=_spread(rng, 0.010),
-        chin_z=_spread(rng, 0.010),
-        eye_x=0.084 * (1 + _spread(rng, 0.035)),
-        eye_y=0.055 + _spread(rng, 0.004),
-        eye_radius=0.037 * (1 + _spread(rng, 0.05)),
-        eye_open=0.56 + _spread(rng, 0.07),
-        eye_lower=0.40 + _spread(rng, 0.05),
-        eye_tilt=_spread(rng, 0.06),
-        nose_length=_spread(rng, 0.010),
-        nose_width=1 + _spread(rng, 0.16),
-        nose_z=_spread(rng, 0.010),
-        bridge=_spread(rng, 0.006),
-        mouth_y=-0.134 + _spread(rng, 0.005),
-        mouth_width=0.070 * (1 + _spread(rng, 0.10)),
-        lip=1 + _spread(rng, 0.22),
-        smile=0.008 + _spread(rng, 0.010),
-        brow=_spread(rng, 0.006),
-        brow_y=0.103 + _spread(rng, 0.005),
-        brow_thickness=0.0085 * (1 + _spread(rng, 0.25)),
-        brow_slope=_spread(rng, 0.008),
-        ear=1 + _spread(rng, 0.12),
-    )
-
-
-def _sample_paint(rng: np.random.Generator) -> Paint:
-    tone = rng.random() * (len(SKIN_TONES) - 1)
-    first = min(int(tone), len(SKIN_TONES) - 2)
-    blend = tone - first
-    skin = np.asarray(SKIN_TONES[first]) * (1 - blend) + np.asarray(SKIN_TONES[first + 1]) * blend
-    skin = skin * (1 + 0.04 * rng.standard_normal()) * (1 + 0.012 * rng.standard_normal(3))
-    lips = skin * [0.88, 0.60, 0.62] + [0.05, 0, 0.02] + 0.02 * rng.standard_normal(3)
-    hair = np.asarray(_choose(rng, HAIR_TONES)) * (1 + 0.15 * rng.standard_normal())
-    cloth_hue = rng.random()
-    azimuth = rng.choice([-1, 1]) * rng.uniform(0.3, 1.0)  # light from one side
-    elevation = rng.uniform(0.15, 0.8)
-    return Paint(
-        skin=_color(skin, 0.1),
-        lips=_color(lips),
-        hair=_color(hair + 0.015 * rng.standard_normal(3)),
-        iris=_color(np.asarray(_choose(rng, IRIS_TONES))),
-        cloth=_hsv(cloth_hue, rng.uniform(0.2, 0.85), rng.uniform(0.3, 0.9)),
-        cloth2=_hsv(cloth_hue + rng.uniform(0.2, 0.8), rng.uniform(0, 0.6), rng.uniform(0.2, 1)),
-        frame=_hsv(rng.random(), 0.5 * rng.random(), 0.08 + 0.4 * rng.random()),
-        background=_hsv(rng.random(), rng.uniform(0, 0.5), rng.uniform(0.35, 0.95)),
-        light=(
-            float(np.sin(azimuth) * np.cos(elevation)),
-            float(np.sin(elevation)),
-            float(np.cos(azimuth) * np.cos(elevation)),
+def sample_light(rng: np.random.Generator) -> Light:
+    """A lamp from one side, before the subject and above it."""
+    azimuth, elevation = either_side(rng, 0.3, 1.0), rng.uniform(0.15, 0.8)
+    return Light(
+        direction=(
+            math.sin(azimuth) * math.cos(elevation),
+            math.sin(elevation),
+            math.cos(azimuth) * math.cos(elevation),
         ),
         ambient=rng.uniform(0.58, 0.74),
         warmth=rng.uniform(-0.06, 0.06),
-        freckles=float(rng.random() < 0.25) * rng.uniform(0.3, 1),
-        mole=(float(rng.choice([-1, 1]) * rng.uniform(0.04, 0.11)), rng.uniform(-0.17, -0.02)),
-    )
-
-
-def _sample_wear(rng: np.random.Generator, style: str) -> Wear:
-    bearded = rng.random() < 0.22 and style in ("short", "bald", "afro")
-    return Wear(
-        style=style,
-        hairline=_spread(rng, 0.018),
-        part=float(rng.choice([-1, 1]) * rng.uniform(0.02, 0.075)),
-        volume=1 + abs(_spread(rng, 0.05)),
-        strands=rng.uniform(45, 80),
-        beard=float(bearded) * rng.uniform(0.4, 1),
-        glasses_radius=float(rng.random() < 0.18) * rng.uniform(0.043, 0.052),
-        earring=float(rng.random() < 0.5) * rng.uniform(0.012, 0.017),
-        pattern=_choose(rng, PATTERNS),
-        pattern_frequency=rng.uniform(70, 150),
-        pattern_phase=rng.uniform(0, 6.28),
+        background=hsv(rng.random(), rng.uniform(0, 0.5), rng.uniform(0.35, 0.95)),
     )

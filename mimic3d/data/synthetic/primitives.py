@@ -1,59 +1,103 @@
 """Signed distances of simple bodies and their smooth combinations, in float32.
 
-Points come as three arrays x, y, z; Python floats keep NumPy in single precision.
+The fields of a body are numbers or vectors of three rows; one column for all points, or one column
+per point. `of` makes a body from what people think in. As in `arrays`, tests check the callers.
 """
 
+from dataclasses import dataclass
+from typing import no_type_check
+
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float
 
-Axis = Float32[np.ndarray, " m"]
-Triple = tuple[float, float, float]
+from mimic3d.data.synthetic.arrays import Array, Axes, Axis, Number, Vector, maximum, minimum, norm
 
-
-def length(x: Axis, y: Axis, z: Axis) -> Axis:
-    """Euclidean norm."""
-    return np.sqrt(x * x + y * y + z * z)
+Field = Vector | Float[np.ndarray, "3 #n"]  # of points, or of n identities
+Part = float | Float[np.ndarray, " n"]
 
 
-def sphere(x: Axis, y: Axis, z: Axis, center: Triple, radius: float) -> Axis:
+def vector(x: Part, y: Part, z: Part) -> Float[np.ndarray, "3 n"]:
+    """Three parts, some of which may be the same for all n identities."""
+    parts = np.empty((3, max(np.size(part) for part in (x, y, z))))
+    parts[0], parts[1], parts[2] = x, y, z
+    return parts
+
+
+@dataclass(frozen=True, slots=True)
+class Sphere:
     """Exact distance."""
-    return length(x - center[0], y - center[1], z - center[2]) - radius
+
+    center: Field
+    radius: Number
+
+    @no_type_check
+    def distance(self, p: Axes) -> Axis:
+        """Signed distance of points."""
+        return norm(p - self.center) - self.radius
 
 
-def ellipsoid(x: Axis, y: Axis, z: Axis, center: Triple, radii: Triple) -> Axis:
+@dataclass(frozen=True, slots=True)
+class Ellipsoid:
     """First-order distance: k0 (k0 - 1) / |gradient|."""
-    x = (x - center[0]) * (1 / radii[0])
-    y = (y - center[1]) * (1 / radii[1])
-    z = (z - center[2]) * (1 / radii[2])
-    k0 = length(x, y, z)
-    k1 = length(x * (1 / radii[0]), y * (1 / radii[1]), z * (1 / radii[2]))
-    return k0 * (k0 - 1) / (k1 + 1e-6)
+
+    center: Field
+    inverse: Field
+    """One over the radii."""
+
+    @staticmethod
+    def of(center: Field, radii: Field) -> "Ellipsoid":
+        """From its centre and radii."""
+        return Ellipsoid(center, 1 / radii)
+
+    @no_type_check
+    def distance(self, p: Axes) -> Axis:
+        """Signed distance of points, exact on the surface only."""
+        p = (p - self.center) * self.inverse
+        k0 = norm(p)
+        return k0 * (k0 - 1) / (norm(p * self.inverse) + 1e-6)
 
 
-def capsule(
-    x: Axis, y: Axis, z: Axis, start: Triple, end: Triple, radius: float, end_radius: float
-) -> Axis:
+@dataclass(frozen=True, slots=True)
+class Capsule:
     """A segment with round ends whose radius changes along it."""
-    dx, dy, dz = end[0] - start[0], end[1] - start[1], end[2] - start[2]
-    scale = 1 / (dx * dx + dy * dy + dz * dz)
-    x, y, z = x - start[0], y - start[1], z - start[2]
-    along = np.clip((x * dx + y * dy + z * dz) * scale, 0, 1)
-    distance = length(x - along * dx, y - along * dy, z - along * dz)
-    return distance - (radius + along * (end_radius - radius))
+
+    start: Field
+    span: Field
+    scale: Number
+    """One over the square of the span's length."""
+    radius: Number
+    growth: Number
+
+    @staticmethod
+    def of(start: Field, end: Field, radius: Part, end_radius: Part) -> "Capsule":
+        """From its ends and the radii there."""
+        span = end - start
+        return Capsule(start, span, 1 / (span**2).sum(axis=0), radius, end_radius - radius)
+
+    @no_type_check
+    def distance(self, p: Axes) -> Axis:
+        """Signed distance of points; exact where the radius is constant."""
+        p = p - self.start
+        along = p * self.span
+        along = ((along[0] + along[1] + along[2]) * self.scale).clip(0, 1)
+        return norm(p - along * self.span) - (self.radius + along * self.growth)
 
 
+@no_type_check
 def smooth_min(a: Axis, b: Axis, k: float) -> Axis:
     """Union whose seam is rounded over a width k."""
-    h = np.maximum(k - np.abs(a - b), 0)
-    return np.minimum(a, b) - h * h * (0.25 / k)
+    h = (k - abs(a - b)).clip(0, k)
+    return minimum(a, b) - h * h * (0.25 / k)
 
 
+@no_type_check
 def smooth_max(a: Axis, b: Axis, k: float) -> Axis:
     """Intersection whose seam is rounded over a width k."""
-    h = np.maximum(k - np.abs(a - b), 0)
-    return np.maximum(a, b) + h * h * (0.25 / k)
+    h = (k - abs(a - b)).clip(0, k)
+    return maximum(a, b) + h * h * (0.25 / k)
 
 
-def ramp(value: Axis, low: float, high: float) -> Axis:
+@no_type_check
+def ramp(value: Array, low: Number, high: Number) -> Array:
     """0 below low, 1 above high, linear between."""
-    return np.clip((value - low) * (1 / (high - low)), 0, 1)
+    return ((value - low) * (1 / (high - low))).clip(0, 1)

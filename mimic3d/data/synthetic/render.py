@@ -1,161 +1,217 @@
-"""Photographs a head: image, depth and alpha.
+"""Photographs subjects: image, depth and alpha.
 
-A head stands in a room open to the front: five walls of one unlit colour inside the tri-planes'
-box. Every ray of the cameras in use ends on the head or on a wall, so tri-planes can hold the
+A subject stands in a room open to the front: five walls of one unlit colour inside the tri-planes'
+box. Every ray of the cameras in use ends on the subject or on a wall, so tri-planes can hold the
 scene exactly, which no backdrop at infinity allows.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Bool, Float32, UInt8
+from jaxtyping import Float32, UInt8
 
-from mimic3d.data.synthetic.head import distance, materials
+from mimic3d.data.synthetic import light
+from mimic3d.data.synthetic.arrays import (
+    Array,
+    Axes,
+    Axis,
+    Index,
+    Mask,
+    full,
+    indices,
+    joined,
+    maximum,
+    minimum,
+    norm,
+    stack,
+    to_numpy,
+    where,
+)
 from mimic3d.data.synthetic.identity import HEAD_SCALE, Identity
-from mimic3d.data.synthetic.paint import Colors, albedo
-from mimic3d.data.synthetic.primitives import Axis, length
-from mimic3d.data.synthetic.trace import Bundle, march_cones, trace
+from mimic3d.data.synthetic.kind import Kind
+from mimic3d.data.synthetic.light import shade
+from mimic3d.data.synthetic.points import Group, Points, Table
+from mimic3d.data.synthetic.primitives import vector
+from mimic3d.data.synthetic.surface import fill
+from mimic3d.data.synthetic.trace import Rays, march_cones, trace
 
 ROOM = ((-0.49, -0.49, -0.38), (0.49, 0.49, 0.49))  # corners, world units; the front is open
 
 BLOCK = 4  # pixels; rays of a block share a start
 MAX_GAP = 0.002  # head units between a ray's end and the surface; less than 0.3 pixels
-CONTRAST = 0.07  # neighbouring pixels that differ by more are sampled again
+CONTRAST = 0.1  # neighbouring pixels that differ by more are sampled again
+PARALLEL = 1e-6  # the least component of a direction, or rays would never meet a wall beside them
 SUBPIXELS = ((-0.25, -0.25), (0.25, -0.25), (-0.25, 0.25), (0.25, 0.25))
-OCCLUSION = ((0.022, 1.1), (0.075, 0.6))  # reach (head units) and weight
 
 Background = Literal["room", "constant"]
 
 
 @dataclass(frozen=True)
-class View:
-    """One image with its ground truth."""
+class Views:
+    """Images with their ground truth."""
 
-    image: UInt8[np.ndarray, "h w 3"]
-    depth: Float32[np.ndarray, "h w"]
+    images: UInt8[np.ndarray, "n h w 3"]
+    depth: Float32[np.ndarray, "n h w"]
     """Along the ray at the pixel centre, world units; infinite where nothing is hit."""
-    alpha: UInt8[np.ndarray, "h w"]
+    alpha: UInt8[np.ndarray, "n h w"]
+
+
+def tabulate_cameras(
+    identities: Sequence[Identity],
+    cam2world: Float32[np.ndarray, "n 4 4"],
+    intrinsics: Float32[np.ndarray, "n 3 3"],
+    resolution: int,
+) -> dict[str, Group]:
+    """Rays through positions in pixels, as in `mimic3d.rays`, in the axes of the heads."""
+    k, pose = intrinsics.astype(np.float64), cam2world.astype(np.float64)
+    side = np.asarray([identity.side for identity in identities])
+    flip = np.stack([side, np.ones_like(side), np.ones_like(side)])
+    to_pixels = np.diag([resolution, resolution, 1.0])
+    through = pose[:, :3, :3] @ np.linalg.inv(to_pixels @ k)  # (column, row, 1) -> direction
+    across, down, corner = (flip * through[:, :, axis].T for axis in range(3))
+    origin = flip * pose[:, :3, 3].T / HEAD_SCALE
+    pixel = np.linalg.norm(origin, axis=0) / k[:, 0, 0] / resolution
+    reach = 0.75 * BLOCK / resolution  # half the diagonal of a block and a bit
+    return {
+        "camera": {
+            "origin": origin,
+            "across": across,
+            "down": down,
+            "corner": corner,
+            "pixel": pixel,
+            "slope": reach / np.minimum(k[:, 0, 0], k[:, 1, 1]),
+            "tolerance": np.minimum(0.3 * pixel, MAX_GAP),
+            "normal_step": np.maximum(0.0008, 0.35 * pixel),
+        },
+        "room": {"low": vector(*ROOM[0]) / HEAD_SCALE, "high": vector(*ROOM[1]) / HEAD_SCALE},
+    }
 
 
 @dataclass(frozen=True)
-class Photographer:
-    """Renders one head from one camera (OpenCV, normalised intrinsics)."""
+class Session:
+    """Subjects of one kind, each before its camera."""
 
-    identity: Identity
-    cam2world: Float32[np.ndarray, "4 4"]
-    intrinsics: Float32[np.ndarray, "3 3"]
+    kind: Kind
+    table: Table
+    num: int
     resolution: int
     background: Background
+    specular: float
 
-    def shoot(self) -> View:
-        """The view, anti-aliased where neighbouring pixels differ."""
-        size = self.resolution
-        steps = np.arange(size, dtype=np.float32)
-        row, column = (axis.ravel() for axis in np.meshgrid(steps, steps, indexing="ij"))
-        starts, ends = self._block_starts()
-        block = (row.astype(int) // BLOCK) * -(-size // BLOCK) + column.astype(int) // BLOCK
-        colors, depth, solid = self._sample(row, column, starts[block], ends[block])
-        again = np.flatnonzero(_differs(colors.reshape(size, size, 3)))
-        alpha = solid.astype(np.float32)
+    @staticmethod
+    def prepare(
+        kind: Kind,
+        identities: Sequence[Identity],
+        cam2world: Float32[np.ndarray, "n 4 4"],
+        intrinsics: Float32[np.ndarray, "n 3 3"],
+        resolution: int,
+        background: Background = "room",
+        specular: float = 0.0,
+    ) -> "Session":
+        """A session in NumPy; cameras are OpenCV's, with normalised intrinsics."""
+        groups = kind.tabulate(identities) | light.tabulate(identities)
+        groups |= tabulate_cameras(identities, cam2world, intrinsics, resolution)
+        num = len(identities)
+        return Session(kind, Table.build(groups, num), num, resolution, background, specular)
+
+    def on(self, device: str) -> "Session":
+        """The same session, in torch on a device."""
+        return replace(self, table=self.table.on(device))
+
+    def shoot(self) -> Views:
+        """The views, anti-aliased where neighbouring pixels differ."""
+        row, column, owners = self._grid(1)
+        starts, ends = march_cones(self._distance, self._cast(*self._grid(BLOCK)))
+        block = self._blocks()
+        rays = self._cast(row, column, owners)
+        colors, plain, depth, alpha = self._sample(rays, starts[block], ends[block])
+        again = indices(self._differs(plain, alpha))
         if len(again):
-            dx = np.repeat([x for x, _ in SUBPIXELS], len(again)).astype(np.float32)
-            dy = np.repeat([y for _, y in SUBPIXELS], len(again)).astype(np.float32)
-            picked = np.tile(again, len(SUBPIXELS))
-            where = row[picked] + dy, column[picked] + dx
-            fine, _, hit = self._sample(*where, starts[block[picked]], ends[block[picked]])
-            colors[again] = fine.reshape(len(SUBPIXELS), -1, 3).mean(axis=0)
-            alpha[again] = hit.reshape(len(SUBPIXELS), -1).mean(axis=0)
-        return View(
-            (np.clip(colors, 0, 1) * 255 + 0.5).astype(np.uint8).reshape(size, size, 3),
-            depth.reshape(size, size),
-            (alpha * 255 + 0.5).astype(np.uint8).reshape(size, size),
+            parts = len(SUBPIXELS)
+            picked = joined([again] * parts)
+            rays = self._cast(
+                joined([row[again] + dy for _, dy in SUBPIXELS]),
+                joined([column[again] + dx for dx, _ in SUBPIXELS]),
+                None if owners is None else owners[picked],
+            )
+            fine, _, _, solid = self._sample(rays, starts[block[picked]], ends[block[picked]])
+            colors[:, again] = fine.reshape(3, parts, -1).mean(1)
+            alpha[again] = solid.reshape(parts, -1).mean(0)
+        if self.background == "room":
+            alpha = full(alpha, 1)
+        shape = self.num, self.resolution, self.resolution
+        return Views(
+            np.moveaxis(_bytes(colors).reshape(3, *shape), 0, -1),
+            to_numpy(depth).reshape(shape),
+            _bytes(alpha).reshape(shape),
         )
 
-    def _cast(self, row: Axis, column: Axis) -> Bundle:
-        """Rays through positions in pixels, as in `mimic3d.rays`, in the axes of the head."""
-        k, pose = self.intrinsics.astype(np.float64), self.cam2world.astype(np.float64)
-        v = (row.astype(np.float64) + 0.5) / self.resolution
-        u = (column.astype(np.float64) + 0.5) / self.resolution
-        y = (v - k[1, 2]) / k[1, 1]
-        x = (u - k[0, 2] - k[0, 1] * y) / k[0, 0]
-        world = [pose[axis, 0] * x + pose[axis, 1] * y + pose[axis, 2] for axis in range(3)]
-        scale = 1 / np.sqrt(world[0] ** 2 + world[1] ** 2 + world[2] ** 2)
-        side = self.identity.side
-        dx, dy, dz = ((scale * axis).astype(np.float32) for axis in world)
-        ox, oy, oz = (pose[:3, 3] / HEAD_SCALE).tolist()
-        return Bundle((ox * side, oy, oz), dx * np.float32(side), dy, dz)
+    def _distance(self, points: Points) -> Axis:
+        return light.distance(self.kind, points)
 
-    def _pixel(self) -> float:
-        """Size of a pixel at the head, head units."""
-        away = float(np.linalg.norm(self.cam2world[:3, 3])) / HEAD_SCALE
-        return away / float(self.intrinsics[0, 0]) / self.resolution
+    def _grid(self, step: int) -> tuple[Axis, Axis, Index | None]:
+        """Rows and columns of the middles of all squares of `step` pixels, and whose they are."""
+        num = -(-self.resolution // step)
+        middles = (np.arange(num, dtype=np.float32) + 0.5) * step
+        grid = np.meshgrid(middles, middles, indexing="ij")
+        row, column = (self.table.place(np.tile(axis.ravel(), self.num)) for axis in grid)
+        if self.num == 1:
+            return row, column, None
+        return row, column, self.table.place(np.arange(self.num).repeat(num * num))
 
-    def _block_starts(self) -> tuple[Axis, Axis]:
+    def _blocks(self) -> Index:
+        """The block of each pixel."""
         num = -(-self.resolution // BLOCK)
-        middle = np.arange(num, dtype=np.float32) * BLOCK + (BLOCK - 1) / 2
-        row, column = (axis.ravel() for axis in np.meshgrid(middle, middle, indexing="ij"))
-        reach = 0.75 * BLOCK / self.resolution  # half the diagonal of a block and a bit
-        slope = reach / float(min(self.intrinsics[0, 0], self.intrinsics[1, 1]))
-        return march_cones(self.identity, self._cast(row, column), slope)
+        along = np.arange(self.resolution) // BLOCK
+        blocks = (along[:, None] * num + along).ravel()
+        return self.table.place((np.arange(self.num)[:, None] * num * num + blocks).ravel())
 
-    def _sample(
-        self, row: Axis, column: Axis, start: Axis, end: Axis
-    ) -> tuple[Colors, Axis, Bool[np.ndarray, " m"]]:
-        """Colour, depth and whether anything is hit, at positions in pixels."""
-        rays, pixel = self._cast(row, column), self._pixel()
-        t, hit = trace(self.identity, rays, start, end, min(0.3 * pixel, MAX_GAP))
+    def _cast(self, row: Axis, column: Axis, owners: Index | None) -> Rays:
+        """Rays through positions in pixels."""
+        camera = self.table.of("camera", owners)
+        directions = column * camera.across + row * camera.down + camera.corner
+        return Rays(directions / norm(directions), self.table, owners)
+
+    def _sample(self, rays: Rays, start: Axis, end: Axis) -> tuple[Axes, Axes, Axis, Axis]:
+        """Colours, the same without texture, depth in world units, and 1 where the subject is."""
+        t, hit = trace(self._distance, rays, start, end)
         wall = _wall(rays)
-        hit &= t < wall  # shoulders end where the box ends
-        colors = np.tile(np.asarray(self.identity.paint.background, np.float32), (len(t), 1))
-        index = np.flatnonzero(hit)
+        hit = hit & (t < wall)  # shoulders end where the box ends
+        colors = fill(wall, rays.of("light").background)
+        plain = colors * 1
+        index = indices(hit)
         if len(index):
-            colors[index] = shade(self.identity, *rays.take(index).at(t[index]), pixel)
+            shaded = shade(self.kind, rays.take(index), t[index], self.specular)
+            colors[:, index], plain[:, index] = shaded
         if self.background == "constant":
-            wall[:] = np.inf
-        depth = np.where(hit, t, wall) * np.float32(HEAD_SCALE)
-        return colors, depth, hit | np.isfinite(wall)
+            wall = full(wall, float("inf"))
+        return colors, plain, where(hit, t, wall) * HEAD_SCALE, where(hit, full(t, 1), 0)
+
+    def _differs(self, plain: Axes, solid: Axis) -> Mask:
+        """Pixels with a neighbour of another colour, or at the outline."""
+        side = self.resolution
+        image = stack([*plain, solid]).reshape(4, self.num, side, side)
+        found = image[0] > 2  # none yet
+        across = (abs(image[..., 1:] - image[..., :-1]) > CONTRAST).any(0)
+        down = (abs(image[:, :, 1:] - image[:, :, :-1]) > CONTRAST).any(0)
+        found[..., 1:] |= across
+        found[..., :-1] |= across
+        found[:, 1:] |= down
+        found[:, :-1] |= down
+        return found.reshape(-1)
 
 
-def _wall(rays: Bundle) -> Axis:
+def _bytes(a: Array) -> UInt8[np.ndarray, "..."]:
+    """0..1 as 0..255."""
+    return (to_numpy(a.clip(0, 1)) * 255 + 0.5).astype(np.uint8)
+
+
+def _wall(rays: Rays) -> Axis:
     """Distance to the walls of the room, from inside, head units."""
-    exits = []
-    for origin, d, low, high in zip(rays.origin, (rays.x, rays.y, rays.z), *ROOM, strict=True):
-        with np.errstate(divide="ignore"):  # a ray parallel to a wall never meets it
-            ends = (low / HEAD_SCALE - origin) / d, (high / HEAD_SCALE - origin) / d
-        exits.append(np.maximum(*ends))
-    return np.minimum(np.minimum(exits[0], exits[1]), exits[2])
-
-
-def _differs(image: Float32[np.ndarray, "h w 3"]) -> Bool[np.ndarray, " m"]:
-    """Pixels with a neighbour of another colour."""
-    across = np.abs(np.diff(image, axis=1)).max(axis=2) > CONTRAST
-    down = np.abs(np.diff(image, axis=0)).max(axis=2) > CONTRAST
-    found = np.zeros(image.shape[:2], dtype=bool)
-    found[:, 1:] |= across
-    found[:, :-1] |= across
-    found[1:] |= down
-    found[:-1] |= down
-    return found.ravel()
-
-
-def shade(identity: Identity, x: Axis, y: Axis, z: Axis, pixel: float) -> Colors:
-    """Colours of surface points in the light: sky, one lamp, occlusion; no highlights."""
-    p, step = identity.paint, max(0.0008, 0.35 * pixel)
-    here = distance(identity, x, y, z)
-    nx = distance(identity, x + step, y, z) - here
-    ny = distance(identity, x, y + step, z) - here
-    nz = distance(identity, x, y, z + step) - here
-    scale = 1 / (length(nx, ny, nz) + 1e-9)
-    nx, ny, nz = nx * scale, ny * scale, nz * scale
-    blocked = np.zeros_like(x)
-    for reach, weight in OCCLUSION:
-        free = distance(identity, x + nx * reach, y + ny * reach, z + nz * reach)
-        blocked += (weight / reach) * np.maximum(reach - free, 0)
-    open_sky = np.clip(1 - 0.55 * blocked, 0.15, 1)
-    lamp = np.clip((nx * p.light[0] + ny * p.light[1] + nz * p.light[2]) * 0.8 + 0.2, 0, 1)
-    sky = p.ambient * (0.62 + 0.38 * ny) * open_sky
-    light = sky + 0.70 * lamp * (0.45 + 0.55 * open_sky)
-    tint = np.asarray([1 + p.warmth, 1, 1 - p.warmth], dtype=np.float32)
-    colors = albedo(identity, materials(identity, x, y, z), x, y, z, pixel)
-    return colors * light[:, None] * tint
+    room, d = rays.of("room"), rays.directions
+    d = where(abs(d) < PARALLEL, full(d, PARALLEL), d)
+    origin = rays.camera.origin
+    exits = maximum((room.low - origin) / d, (room.high - origin) / d)
+    return minimum(minimum(exits[0], exits[1]), exits[2])

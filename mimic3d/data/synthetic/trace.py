@@ -1,115 +1,136 @@
-"""Where rays meet a head: sphere tracing from safe starts."""
+"""Where rays meet the surface of a subject: safe starts for bundles of rays, then secant steps."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
-import numpy as np
-from jaxtyping import Bool, Float32
+from mimic3d.data.synthetic.arrays import (
+    Axes,
+    Axis,
+    Index,
+    Mask,
+    columns_of,
+    dot,
+    full,
+    indices,
+    maximum,
+    minimum,
+    sqrt,
+    where,
+)
+from mimic3d.data.synthetic.points import Points, Table, Traits
 
-from mimic3d.data.synthetic.head import bounds, distance
-from mimic3d.data.synthetic.identity import Identity
-from mimic3d.data.synthetic.primitives import Axis, Triple
+Distance = Callable[[Points], Axis]
 
-MAX_STEPS = 24
-CONE_STEPS = 10
-PATIENCE = 8  # steps after which the tolerance grows: slow rays graze the surface
+CONE_STEPS = 5
+MAX_STEPS = 14
 STEP_SHARE = 0.95  # of the distance; the distances of smooth unions are not quite exact
-CHUNK = 32768  # rays traced at a time
+LEAP = 2.5  # steps at most this many times longer than the distance
+THIN = 0.006  # and by this much, head units, or they would lead through the thinnest parts
+PATIENCE = 4  # steps after which both grow, since slow rays graze a surface and must get past it
 
 
 @dataclass(frozen=True)
-class Bundle:
-    """Rays from one point, in head units and head axes; directions have unit length."""
+class Rays:
+    """Rays of unit length from the cameras of their owners, in head units and head axes."""
 
-    origin: Triple
-    x: Axis
-    y: Axis
-    z: Axis
+    directions: Axes
+    table: Table
+    owners: Index | None
 
     def __len__(self) -> int:
-        return len(self.x)
+        return self.directions.shape[1]
 
-    def take(self, index: np.ndarray | slice) -> "Bundle":
+    def take(self, index: Index) -> "Rays":
         """Some of the rays."""
-        return Bundle(self.origin, self.x[index], self.y[index], self.z[index])
+        owners = None if self.owners is None else self.owners[index]
+        return Rays(columns_of(self.directions, index), self.table, owners)
 
-    def at(self, t: Axis) -> tuple[Axis, Axis, Axis]:
+    @cached_property
+    def camera(self) -> Traits:
+        """The numbers of the camera."""
+        return self.of("camera")
+
+    def of(self, group: str) -> Traits:
+        """The numbers of a group."""
+        return self.table.of(group, self.owners)
+
+    def at(self, t: Axis) -> Points:
         """Points at a distance along each ray."""
-        ox, oy, oz = self.origin
-        return ox + t * self.x, oy + t * self.y, oz + t * self.z
+        return Points(self.camera.origin + t * self.directions, self.table, self.owners)
 
 
-def bounding_interval(identity: Identity, rays: Bundle) -> tuple[Axis, Axis]:
-    """Where each ray enters and leaves the hull of the head; in reverse order if it misses."""
-    start = np.full(len(rays), np.inf, dtype=np.float32)
-    end = np.full(len(rays), -np.inf, dtype=np.float32)
-    for center, radii in bounds(identity):
-        offset = [(o - c) / r for o, c, r in zip(rays.origin, center, radii, strict=True)]
-        dx, dy, dz = rays.x * (1 / radii[0]), rays.y * (1 / radii[1]), rays.z * (1 / radii[2])
-        a = dx * dx + dy * dy + dz * dz
-        b = dx * offset[0] + dy * offset[1] + dz * offset[2]
-        under_root = b * b - a * (sum(o * o for o in offset) - 1)
-        hit = under_root > 0
-        root = np.sqrt(np.where(hit, under_root, 0))
-        start = np.where(hit, np.minimum(start, (-b - root) / a), start)
-        end = np.where(hit, np.maximum(end, (-b + root) / a), end)
+def bounding_interval(rays: Rays) -> tuple[Axis, Axis]:
+    """Where each ray enters and leaves the hull of its subject; in reverse order if it misses."""
+    x, origin = rays.directions[0], rays.camera.origin
+    start, end = full(x, float("inf")), full(x, -float("inf"))
+    for body in rays.of("hull"):
+        offset, d = (origin - body.center) * body.inverse, rays.directions * body.inverse
+        a, b, c = (dot(d, d), dot(d, offset), dot(offset, offset) - 1)
+        under_root = b * b - a * c
+        hit, root = under_root > 0, sqrt(maximum(under_root, 0))
+        start = where(hit, minimum(start, (-b - root) / a), start)
+        end = where(hit, maximum(end, (-b + root) / a), end)
     return start, end
 
 
-def march_cones(identity: Identity, rays: Bundle, slope: float) -> tuple[Axis, Axis]:
-    """Safe starts for thin bundles of rays around each given one, and where they end.
+def march_cones(distance: Distance, rays: Rays) -> tuple[Axis, Axis]:
+    """Safe starts for the bundles of rays around each given one, and where they end.
 
     The cone around a ray has radius slope x distance; up to the start it is empty. A cone that
     meets nothing starts after it ends.
     """
-    start, end = bounding_interval(identity, rays)
-    margin = slope * 3.5  # the hull may be missed by the axis and hit by the cone
+    start, end = bounding_interval(rays)
+    margin = 3.5 * rays.camera.slope  # the hull may be missed by the axis and hit by the cone
     missed = start >= end
-    start = np.where(missed, np.float32(np.inf), start * (1 - margin))
-    active = np.flatnonzero(~missed)
+    start = where(missed, full(start, float("inf")), start * (1 - margin))
+    end = end * (1 + margin)
+    active = indices(~missed)
     for _ in range(CONE_STEPS):
         if not len(active):
             break
-        t = start[active]
-        room = STEP_SHARE * distance(identity, *rays.take(active).at(t)) - slope * t
-        t = t + np.maximum(room, 0)
-        gone = t > end[active] * (1 + margin)
-        start[active] = np.where(gone, np.float32(np.inf), t)
+        t, some = start[active], rays.take(active)
+        slope = some.camera.slope
+        room = STEP_SHARE * distance(some.at(t)) - slope * t
+        t = t + maximum(room, 0)
+        gone = t > end[active]
+        start[active] = where(gone, full(t, float("inf")), t)
         active = active[(room > 0.5 * slope * t) & ~gone]
-    return start, end * (1 + margin)
+    return start, end
 
 
-def trace(
-    identity: Identity, rays: Bundle, start: Axis, end: Axis, tolerance: float
-) -> tuple[Axis, Bool[np.ndarray, " m"]]:
+def trace(distance: Distance, rays: Rays, start: Axis, end: Axis) -> tuple[Axis, Mask]:
     """Distance along each ray to the surface, and whether there is one before `end`."""
-    t = start.copy()
-    hit = np.zeros(len(rays), dtype=bool)
-    live = np.flatnonzero(start < end)
-    for first in range(0, len(live), CHUNK):
-        _trace_chunk(identity, rays, live[first : first + CHUNK], t, end, hit, tolerance)
+    t, hit = start * 1, start < start
+    active = indices(start < end)
+    if not len(active):
+        return t, hit
+    along = t[active]
+    before, gap_before = along - 1, full(along, -float("inf"))  # as if nothing were near
+    rays, end = rays.take(active), end[active]
+    for step in range(MAX_STEPS):
+        gap, tolerance = distance(rays.at(along)), rays.camera.tolerance
+        haste = max(1.0, step / PATIENCE)
+        arrived = abs(gap) < tolerance
+        stride = _stride(along - before, gap_before, gap, haste)
+        before, gap_before = along, gap
+        along = along + stride
+        t[active] = along
+        hit[active] = arrived
+        keep = indices(~arrived & (along < end))
+        if not len(keep):
+            return t, hit
+        active, along, end = active[keep], along[keep], end[keep]
+        before, gap_before, rays = before[keep], gap_before[keep], rays.take(keep)
+    hit[active] = abs(gap_before) < 5 * rays.camera.tolerance  # grazing rays that ran out of steps
     return t, hit
 
 
-def _trace_chunk(
-    identity: Identity,
-    rays: Bundle,
-    active: np.ndarray,
-    t: Float32[np.ndarray, " m"],
-    end: Axis,
-    hit: Bool[np.ndarray, " m"],
-    tolerance: float,
-) -> None:
-    """Advances `t` and sets `hit` of the active rays in place."""
-    gap = np.empty(0, dtype=np.float32)
-    for step in range(MAX_STEPS):
-        along = t[active]
-        gap = distance(identity, *rays.take(active).at(along))
-        arrived = gap < tolerance * max(1, step / PATIENCE)
-        hit[active[arrived]] = True
-        along = along + STEP_SHARE * gap  # the last step refines the depth
-        t[active] = along
-        going = ~arrived & (along < end[active])
-        active, gap = active[going], gap[going]
-        if not len(active):
-            return
-    hit[active[gap < 5 * tolerance]] = True  # grazing rays that ran out of steps
+def _stride(last: Axis, gap_before: Axis, gap: Axis, haste: float) -> Axis:
+    """To where the line through the last two gaps is 0, hardly beyond what is known to be free.
+
+    Behind the surface (gap < 0) this leads back.
+    """
+    fall = (gap_before - gap) / last  # per unit of length
+    leap = gap / maximum(fall, 1 / (LEAP * haste))
+    return maximum(minimum(leap, gap + THIN * haste**2), STEP_SHARE * gap)

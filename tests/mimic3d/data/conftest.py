@@ -5,10 +5,13 @@ import pytest
 import torch
 
 from mimic3d.cameras import Scene, orbit_cameras
+from mimic3d.data.draft import Draft
 from mimic3d.data.poses.protocol import PoseResult, whole_image
 from mimic3d.data.sample import Sample, encode_png, sha256_of
 from mimic3d.data.schema import EVAL_YAWS_RAD
-from mimic3d.data.shards import DatasetWriter
+from mimic3d.data.shards import About
+from mimic3d.data.shards import write_dataset as write_shards
+from mimic3d.data.verdict import collect
 
 RESOLUTION = 16
 
@@ -45,14 +48,23 @@ def fake_sample(index: int, yaw: float | None = None, with_depth: bool = False) 
 
 def write_dataset(folder, num=10, images_per_shard=256, order=None, mirror=True, num_heads=2):
     """A dataset of random pixels."""
-    folder.mkdir(parents=True)
-    writer = DatasetWriter(folder, Scene(), mirror, images_per_shard)
-    for index in order if order is not None else range(num):
-        writer.add("train", fake_sample(index))
+    tasks = [("train", fake_sample(i)) for i in (order if order is not None else range(num))]
     for index in range(num_heads * len(EVAL_YAWS_RAD)):
         yaw = EVAL_YAWS_RAD[index % len(EVAL_YAWS_RAD)]
-        writer.add("eval_multiview", fake_sample(1000 + index, yaw, with_depth=True))
-    return writer.finish("toy", "given", RESOLUTION, "none", "none")
+        tasks.append(("eval_multiview", fake_sample(1000 + index, yaw, with_depth=True)))
+    return write_tasks(folder, tasks, images_per_shard, mirror)
+
+
+def write_tasks(folder, tasks, images_per_shard=256, mirror=True, weights=None, before=()):
+    """A dataset of samples and rejects that are made already."""
+    folder.mkdir(parents=True)
+    draft = Draft(folder.with_name(f".{folder.name}.draft"), Scene(), mirror)
+    list(draft.fill(tasks, iter))
+    outcomes = collect(draft, before, 4)
+    about = About("toy", "given", RESOLUTION, "none", Scene(), mirror, "none")
+    if weights is None:
+        weights = np.ones(sum(outcome.is_kept for outcome in outcomes), dtype=np.float32)
+    return write_shards(folder, draft, outcomes, weights, about, images_per_shard)
 
 
 @pytest.fixture
@@ -69,3 +81,8 @@ def make_dataset():
 @pytest.fixture
 def make_sample():
     return fake_sample
+
+
+@pytest.fixture
+def make_tasks():
+    return write_tasks

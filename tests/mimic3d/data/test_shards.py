@@ -6,11 +6,10 @@ import pyarrow.parquet as pq
 import pytest
 from torch.testing import assert_close
 
-from mimic3d.cameras import Scene
 from mimic3d.data.poses.protocol import Reject
 from mimic3d.data.sample import Rejected, decode_png
 from mimic3d.data.schema import Manifest, find_shards, load_manifest, save_manifest
-from mimic3d.data.shards import DatasetWriter, shard_images
+from mimic3d.data.shards import shard_images
 
 
 def digests(folder):
@@ -79,14 +78,15 @@ def test_the_manifest_holds_the_average_camera_and_the_poses(dataset, make_sampl
     assert Manifest.model_validate_json(manifest.model_dump_json()) == manifest
 
 
-def test_rejects_are_a_table_even_when_there_are_none(tmp_path, dataset, make_sample):
+def test_rejects_are_a_table_even_when_there_are_none(tmp_path, dataset, make_sample, make_tasks):
     assert pq.read_table(dataset / "rejects.parquet").num_rows == 0
-    writer = DatasetWriter(tmp_path, Scene(), False, 256)
-    writer.add("train", make_sample(0))
-    writer.add_reject(Rejected("bad", Reject("square", 1.5, 1.0)))
-    writer.finish("toy", "given", 16, "none", "none")
-    rows = pq.read_table(tmp_path / "rejects.parquet").to_pylist()
-    assert rows == [{"image_id": "bad", "gate": "square", "value": 1.5, "threshold": 1.0}]
+    reject = Rejected("bad", Reject("square", 1.5, 1.0), "too wide")
+    make_tasks(tmp_path / "bad", [("train", make_sample(0)), ("train", reject)])
+    rows = pq.read_table(tmp_path / "bad" / "rejects.parquet").to_pylist()
+    reason = "its sides are as 1.5 to 1 (too wide)"
+    assert rows == [
+        {"image_id": "bad", "gate": "square", "value": 1.5, "threshold": 1.0, "reason": reason}
+    ]
 
 
 def test_a_folder_without_a_readable_manifest_is_an_error(tmp_path, dataset):

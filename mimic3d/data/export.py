@@ -1,0 +1,47 @@
+"""A prepared dataset -> a dataset as EG3D's code reads it."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+from jaxtyping import UInt8
+
+from mimic3d.atomic import atomic_file, atomic_folder
+from mimic3d.data.labels.eg3d import Label, write_eg3d
+from mimic3d.data.sample import decode_png
+from mimic3d.data.schema import SPLITS, find_shards, load_manifest
+
+ROWS = 64  # decoded at a time
+COLUMNS = ["image", "cam2world", "intrinsics"]
+
+
+def export_eg3d(folder: Path, target: Path, splits: Sequence[str]) -> int:
+    """Writes images and labels of some splits to a stored zip or a folder; returns how many.
+
+    Without mirrored copies, which EG3D's settings make or not. What was at the target is replaced
+    at the end.
+
+    Raises:
+        ValueError: There is no prepared dataset, or nothing in these splits.
+    """
+    manifest = load_manifest(folder)
+    unknown = [split for split in splits if split not in SPLITS]
+    if unknown:
+        raise ValueError(f"splits must be of {', '.join(SPLITS)}, {unknown[0]} is none")
+    if not sum(manifest.counts.get(split, 0) for split in splits):
+        raise ValueError(f"{folder} has no images in {', '.join(splits)}; choose other splits")
+    images = (item for split in splits for item in read_split(folder, split))
+    if target.suffix == ".zip":
+        with atomic_file(target) as draft:
+            return write_eg3d(images, draft, is_zip=True)
+    with atomic_folder(target) as draft:
+        return write_eg3d(images, draft, is_zip=False)
+
+
+def read_split(folder: Path, split: str) -> Iterator[tuple[UInt8[np.ndarray, "h w 3"], Label]]:
+    """Pixels and labels (16 numbers cam2world, 9 intrinsics) of a split, in order."""
+    for shard in find_shards(folder, split):
+        for rows in pq.ParquetFile(shard).iter_batches(ROWS, columns=COLUMNS):
+            for row in rows.to_pylist():
+                yield decode_png(row["image"]["bytes"]), (*row["cam2world"], *row["intrinsics"])

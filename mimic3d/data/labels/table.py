@@ -1,0 +1,75 @@
+"""Cameras that come with images, by the image's name, before any crop. Imports no torch."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float64, Int
+
+
+@dataclass(frozen=True)
+class CameraTable:
+    """Cameras of many images: OpenCV axes, camera to world, y up."""
+
+    images: tuple[str, ...]
+    """Names; each once."""
+    cam2world: Float64[np.ndarray, "n 4 4"]
+    intrinsics: Float64[np.ndarray, "n 3 3"]
+    """Of the whole image, or of the crop if there is one: first row divided by its width, second by
+    its height; 0 is the left or upper edge."""
+    sizes: Int[np.ndarray, "n 2"]
+    """Width and height that the intrinsics were stated for; 0 where they were not."""
+    crops: Float64[np.ndarray, "n 8"]
+    """Corners in source pixels, clockwise from the top left; not a number where there is none."""
+    confidence: Float64[np.ndarray, " n"]
+    reproj_px: Float64[np.ndarray, " n"]
+    identities: tuple[str, ...]
+    """Whose image it is; empty when unknown."""
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @cached_property
+    def rows(self) -> dict[str, int]:
+        """The row of every image."""
+        return {image: row for row, image in enumerate(self.images)}
+
+    def select(self, kept: Bool[np.ndarray, " n"]) -> "CameraTable":
+        """Some of the rows."""
+        where = np.flatnonzero(kept).tolist()
+        arrays = {
+            name: value[kept] for name, value in vars(self).items() if isinstance(value, np.ndarray)
+        }
+        names = tuple(self.images[row] for row in where)
+        identities = tuple(self.identities[row] for row in where)
+        return replace(self, images=names, identities=identities, **arrays)
+
+    def rename(self, names: Sequence[str]) -> "CameraTable":
+        """The same cameras under other names, in order."""
+        return replace(self, images=tuple(names))
+
+
+def build_table(
+    images: Sequence[str],
+    cam2world: Float64[np.ndarray, "n 4 4"],
+    intrinsics: Float64[np.ndarray, "n 3 3"],
+    **known: Any,
+) -> CameraTable:
+    """A table whose other columns say that nothing is known, unless given by name."""
+    num = len(images)
+    columns = {
+        "sizes": np.zeros((num, 2), dtype=np.int64),
+        "crops": np.full((num, 8), np.nan),
+        "confidence": np.ones(num),
+        "reproj_px": np.zeros(num),
+        "identities": ("",) * num,
+    }
+    return CameraTable(tuple(images), cam2world, intrinsics, **(columns | known))
+
+
+def square_focals(table: CameraTable) -> Float64[np.ndarray, " n"]:
+    """Focal lengths divided by the side of the largest square in the middle."""
+    width, height = np.where(table.sizes > 0, table.sizes, 1).T
+    return table.intrinsics[:, 0, 0] * width / np.minimum(width, height)

@@ -1,0 +1,1 @@
+"""The report of a prepared dataset: one HTML page that needs no other file."""

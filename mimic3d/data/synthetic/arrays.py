@@ -1,0 +1,145 @@
+"""The array functions of shapes and paint, the same for NumPy arrays and for torch tensors.
+
+Formulas written with them and with operators run on one core without torch, and batched on a GPU.
+An image takes tens of thousands of calls, so tests check the types of the callers only.
+"""
+
+from collections.abc import Callable
+from typing import Any, no_type_check
+
+import numpy as np
+from jaxtyping import Bool, Float32, Integer
+
+Array = Any  # an np.ndarray or a torch.Tensor
+Axis = Float32[Any, " m"]
+Axes = Float32[Any, "3 m"]
+Vector = Float32[Any, "3 #m"]  # one for all points, or one for each
+Mask = Bool[Any, " m"]
+Index = Integer[Any, " k"]
+Number = Any  # one number for all points, or an Axis
+
+
+@no_type_check
+def sqrt(a: Array) -> Array:
+    """Square root."""
+    return np.sqrt(a) if isinstance(a, np.ndarray) else a.sqrt()
+
+
+@no_type_check
+def sin(a: Array) -> Array:
+    """Sine, rad."""
+    return np.sin(a) if isinstance(a, np.ndarray) else a.sin()
+
+
+@no_type_check
+def exp(a: Array) -> Array:
+    """Exponential."""
+    return np.exp(a) if isinstance(a, np.ndarray) else a.exp()
+
+
+@no_type_check
+def atan2(y: Array, x: Array) -> Array:
+    """Angle of (x, y), rad."""
+    return np.arctan2(y, x) if isinstance(y, np.ndarray) else y.atan2(x)
+
+
+@no_type_check
+def minimum(a: Array, b: Array | float) -> Array:
+    """The smaller of both, element by element."""
+    return np.minimum(a, b) if isinstance(a, np.ndarray) else a.clamp(max=b)
+
+
+@no_type_check
+def maximum(a: Array, b: Array | float) -> Array:
+    """The larger of both, element by element."""
+    return np.maximum(a, b) if isinstance(a, np.ndarray) else a.clamp(min=b)
+
+
+@no_type_check
+def where(mask: Array, a: Array, b: Array | float) -> Array:
+    """Elements of a where the mask holds, else of b."""
+    return np.where(mask, a, b) if isinstance(a, np.ndarray) else a.where(mask, b)
+
+
+@no_type_check
+def norm(a: Axes) -> Axis:
+    """Euclidean length."""
+    a = a * a
+    return sqrt(a[0] + a[1] + a[2])
+
+
+@no_type_check
+def dot(a: Vector, b: Vector) -> Array:
+    """Scalar products."""
+    c = a * b
+    return c[0] + c[1] + c[2]
+
+
+@no_type_check
+def indices(mask: Mask) -> Index:
+    """Where the mask holds."""
+    return np.flatnonzero(mask) if isinstance(mask, np.ndarray) else mask.nonzero().squeeze(1)
+
+
+@no_type_check
+def stack(parts: list[Array]) -> Array:
+    """Arrays side by side along a new first axis."""
+    if isinstance(parts[0], np.ndarray):
+        return np.stack(parts)
+    import torch
+
+    return torch.stack(parts)
+
+
+@no_type_check
+def columns_of(a: Axes, index: Index | slice) -> Float32[Any, "3 _"]:
+    """Some of the columns."""
+    if isinstance(a, np.ndarray) and not isinstance(index, slice):
+        return a.take(index, axis=1)
+    return a[:, index]
+
+
+@no_type_check
+def joined(parts: list[Array]) -> Array:
+    """Arrays one after another along their last axis."""
+    if isinstance(parts[0], np.ndarray):
+        return np.concatenate(parts, axis=-1)
+    import torch
+
+    return torch.cat(parts, dim=-1)
+
+
+@no_type_check
+def full(like: Array, value: float) -> Array:
+    """As many numbers as `like` has, all the same."""
+    if isinstance(like, np.ndarray):
+        return np.full_like(like, value)
+    return like.new_full(like.shape, value)
+
+
+@no_type_check
+def any_of(flag: Number) -> bool:
+    """Whether to evaluate a formula for flagged points; of many points, some always are."""
+    return bool(flag) if isinstance(flag, float) else True
+
+
+@no_type_check
+def either(flag: Number, a: Array, b: Array | float) -> Array:
+    """Elements of a for points whose flag is set, else of b."""
+    if isinstance(flag, float):
+        return a if flag else b
+    return where(flag > 0, a, b)
+
+
+@no_type_check
+def select(flag: Number, a: Callable[..., Axis], b: Callable[..., Axis], *args: Any) -> Axis:
+    """What a makes of points whose flag is set, and b of the others."""
+    if isinstance(flag, float):
+        return a(*args) if flag else b(*args)
+    return where(flag > 0, a(*args), b(*args))
+
+
+@no_type_check
+def to_numpy(a: Array) -> np.ndarray:
+    """The same numbers, in main memory."""
+    return a if isinstance(a, np.ndarray) else a.cpu().numpy()

@@ -1,0 +1,1 @@
+"""Cats: drawn from a seed, as signed distances and paint."""

@@ -1,0 +1,1 @@
+"""Human heads: drawn from a seed, as signed distances and paint."""
