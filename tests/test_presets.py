@@ -10,6 +10,7 @@ from golden.anatomy import assert_same_anatomy
 from golden.arrays import golden_folder
 
 from mimic3d.cameras import Scene
+from mimic3d.data.given import EG3D_SCENE, GivenConfig
 from mimic3d.networks.discriminator import DualDiscriminator, PatchDiscriminator
 from mimic3d.networks.generator import Generator
 from stages.imitate import patch_size
@@ -91,14 +92,21 @@ def test_numbers_are_the_released_ones(name):
     assert not prepare.mirror  # their zips hold mirrored copies, but those of cars
 
 
+def scene_of(given: GivenConfig) -> Scene:
+    """The scene of a dataset with EG3D's labels: what a preset leaves open is as in EG3D."""
+    stated = {name: getattr(given, name) for name in Scene.model_fields}
+    return EG3D_SCENE.model_copy(update={k: v for k, v in stated.items() if v is not None})
+
+
 @every_preset
 def test_scene_and_samples_are_the_released_ones(name):
     samples, near, far, box_warp, white_back, radius, pivot = SCENES[family(name)]
     given, rendering = preset(name)["prepare"].given, preset(name)["pretrain"].generator.rendering
     assert rendering.depth_resolution == rendering.depth_resolution_importance == samples
-    assert (given.near, given.far, given.box_warp) == (near, far, box_warp)
-    assert (given.white_back, given.radius, given.pivot) == (white_back, radius, pivot)
-    assert given.orbit_center == (0, 0, 0)
+    scene = scene_of(given)
+    assert (scene.near, scene.far, scene.box_warp) == (near, far, box_warp)
+    assert (scene.white_back, scene.radius, scene.pivot) == (white_back, radius, pivot)
+    assert scene.orbit_center == (0, 0, 0)
 
 
 @every_preset
@@ -162,15 +170,16 @@ def test_tensors_have_the_released_names_and_shapes(name, dimensions):
 @pytest.mark.parametrize("dimensions", ["2d", "3d"])
 def test_options_are_those_of_the_released_yaml(name, dimensions):
     options = released(name, dimensions)["options"]
-    given, rendering = preset(name)["prepare"].given, options["G_kwargs"]["rendering_kwargs"]
+    rendering = options["G_kwargs"]["rendering_kwargs"]
+    scene = scene_of(preset(name)["prepare"].given)
     generator = preset(name)["pretrain"].generator
     cfg = preset(name)["imitate" if dimensions == "3d" else "pretrain"]
-    assert given.near == rendering["ray_start"]
-    assert given.far == rendering["ray_end"]
-    assert given.box_warp == rendering["box_warp"]
-    assert given.white_back == rendering.get("white_back", False)
-    assert given.radius == rendering["avg_camera_radius"]
-    assert given.pivot == tuple(rendering["avg_camera_pivot"])
+    assert scene.near == rendering["ray_start"]
+    assert scene.far == rendering["ray_end"]
+    assert scene.box_warp == rendering["box_warp"]
+    assert scene.white_back == rendering.get("white_back", False)
+    assert scene.radius == rendering["avg_camera_radius"]
+    assert scene.pivot == tuple(rendering["avg_camera_pivot"])
     assert generator.rendering.depth_resolution == rendering["depth_resolution"]
     assert generator.mapping.camera_conditioning != rendering["c_gen_conditioning_zero"]
     assert cfg.density.weight == rendering["density_reg"]

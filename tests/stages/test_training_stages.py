@@ -165,4 +165,4 @@ def test_a_mistake_is_one_sentence_and_a_failure_code(project):
     assert process.returncode == 1
     assert output.startswith("pretrain.loop.batch must be a multiple")
     assert len(output.splitlines()) == 1
-    assert not (project / "state").exists()
+    assert not (project / "state" / "pretrain").exists()
