@@ -28,12 +28,11 @@ from mimic3d.data.verdict import (
     rejects_table,
 )
 from pipeline.tracking import Tracker
-from stages.params import main
+from stages.params import INPUTS, main
 from stages.preparation import Preparation, report
 from stages.sources import SourceConfig, check_source, plan_source, stamp_source
 
 EACH_IMAGE = ("source", "resolution", "seed", "alpha", "mirror", "gates")  # parameters of each one
-TAKEN_NAMES = ("raw", "init")  # folders of data/ that are inputs
 
 
 class PrepareConfig(SourceConfig):
@@ -92,7 +91,7 @@ def run(cfg: PrepareConfig, root: Path, tracker: Tracker) -> None:
 
 
 def _check_values(cfg: PrepareConfig) -> None:
-    if cfg.name in TAKEN_NAMES:
+    if cfg.name in INPUTS:
         raise ValueError(
             f"prepare.name must not be {cfg.name}, that folder is an input; choose another"
         )
