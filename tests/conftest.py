@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import settings
 
 pytest_plugins = ["golden.report"]
+settings.register_profile("seeded", derandomize=True, deadline=None)  # the same everywhere
+settings.load_profile("seeded")
 
 
 @pytest.fixture(autouse=True)
