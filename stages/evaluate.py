@@ -1,49 +1,32 @@
 """Snapshot and dataset -> reports/evaluate/ (metrics, protocol), runs/evaluate/ (gallery)."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pandas as pd
 import torch
 from jaxtyping import Float
-from pydantic import PositiveInt
 from torch import Tensor
 
 from mimic3d import gallery
-from mimic3d.cameras import Cameras, Scene, cameras_from_labels
+from mimic3d.cameras import Cameras, cameras_from_labels
 from mimic3d.config import Config
 from mimic3d.data.dataset import Multiview, load_multiview
 from mimic3d.data.reference import Reals, split_reals
 from mimic3d.data.schema import Manifest, load_manifest
-from mimic3d.evaluation import (
-    BRANCHES,
-    ConsistencyConfig,
-    SamplingConfig,
-    draw_latents,
-    sample_branches,
-    score_identities,
-    score_multiview,
-)
+from mimic3d.evaluation.distances import DistributionConfig, measure_distances
+from mimic3d.evaluation.sampling import BRANCHES, SamplingConfig, draw_latents
+from mimic3d.evaluation.views import ConsistencyConfig, score_identities, score_multiview
 from mimic3d.gallery import GalleryConfig
-from mimic3d.metrics.distribution import ImageSummary, PatchConfig, distances
-from mimic3d.metrics.features import RandomConvFeatures, resize
-from mimic3d.metrics.protocol import Branch, ConsistencyProtocol, Protocol, protocol_hash
-from mimic3d.networks.generator import Generator, GeneratorConfig
+from mimic3d.metrics.features import RandomConvFeatures
+from mimic3d.metrics.protocol import ConsistencyProtocol, Protocol, protocol_hash
+from mimic3d.networks.generator import Generator
 from mimic3d.networks.snapshot import SnapshotMeta, load_meta, read_snapshot
 from pipeline.tracking import Tracker
 from stages.findings import Findings, Pictures, summary_table, track_findings, write_findings
 from stages.params import dataset_folder, main
 
 SNAPSHOT = "runs/imitate/snapshot"
-
-
-class DistributionConfig(Config):
-    """Generated against real images."""
-
-    num_images: PositiveInt = 1024
-    """Generated images per branch, and as many real ones; at most half of what the dataset has."""
-    patches: PatchConfig = PatchConfig()
-    """Of the sliced Wasserstein distance."""
 
 
 class EvaluateConfig(Config):
@@ -92,7 +75,7 @@ def run(cfg: EvaluateConfig, root: Path, tracker: Tracker) -> None:
     pitch_rad = data.manifest.poses["pitch_mean_rad"]
     label = torch.tensor([snapshot.meta.average_label], device=device)
     findings = Findings(
-        measure_distances(G, data, resolution, cfg, progress),
+        measure_distances(G, data, resolution, cfg.distribution, cfg.sampling, progress.advance),
         measure_consistency(G, label, pitch_rad, multiview, resolution, cfg, progress),
         record_protocol(snapshot.meta, data.manifest, multiview, resolution, cfg),
         draw(G, data.train.labels.to(device), label, pitch_rad, cfg),
@@ -114,55 +97,6 @@ class Progress:
         """Some more are done."""
         self._done += amount
         self._tracker.progress(self._done, self._total, text)
-
-
-def measure_distances(
-    G: Generator, data: Reals, resolution: int, cfg: EvaluateConfig, progress: Progress
-) -> dict[str, float]:
-    """Distances of both branches, of an untrained generator's and of other real images."""
-    device = next(G.parameters()).device
-    network = RandomConvFeatures().to(device)
-    patches, num = cfg.distribution.patches, cfg.distribution.num_images
-
-    def summarize_reals(which: Literal["reference", "floor"]) -> ImageSummary:
-        summary, first = ImageSummary(network, patches), 0
-        for image in data.batches(which, cfg.sampling.batch):
-            summary.append(resize(image.to(device), resolution), first)
-            first += len(image)
-            progress.advance(len(image), "looking at real images")
-        return summary
-
-    def summarize_branches(generator: Generator, text: str) -> dict[Branch, ImageSummary]:
-        summaries: dict[Branch, ImageSummary] = {
-            branch: ImageSummary(network, patches) for branch in BRANCHES
-        }
-        labels = data.train.labels.to(device)
-        for some in sample_branches(generator, labels, num, resolution, cfg.sampling):
-            for branch, image in some.images.items():
-                summaries[branch].append(image, some.first)
-            progress.advance(len(some.images["3d"]), text)
-        return summaries
-
-    reference = summarize_reals("reference")
-    compared: dict[str, ImageSummary] = {
-        "floor": summarize_reals("floor"),
-        **summarize_branches(G, "sampling both branches"),
-    }
-    untrained = build_untrained(G.config, G.scene, cfg.sampling.seed).to(device)
-    for branch, summary in summarize_branches(untrained, "sampling untrained branches").items():
-        compared[f"untrained/{branch}"] = summary
-    return {
-        f"{name}/{metric}": value
-        for name, summary in compared.items()
-        for metric, value in distances(reference, summary, patches).items()
-    }
-
-
-def build_untrained(cfg: GeneratorConfig, scene: Scene, seed: int) -> Generator:
-    """A generator of the same sizes with fresh weights: what training started from."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return Generator(cfg, scene).eval().requires_grad_(False)
 
 
 def measure_consistency(

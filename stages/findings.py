@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from mimic3d.atomic import atomic_file, atomic_folder
-from mimic3d.evaluation import BRANCHES
+from mimic3d.evaluation.sampling import BRANCHES
 from mimic3d.gallery import save_png, save_video
 from pipeline.tracking import Tracker
 

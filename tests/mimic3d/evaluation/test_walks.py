@@ -6,14 +6,8 @@ from torch import nn
 
 from mimic3d.cameras import Scene, cameras_from_labels, orbit_cameras
 from mimic3d.data.dataset import Multiview
-from mimic3d.evaluation import (
-    ConsistencyConfig,
-    SamplingConfig,
-    draw_latents,
-    sample_branches,
-    score_identities,
-    score_multiview,
-)
+from mimic3d.evaluation.sampling import SamplingConfig, draw_latents, sample_branches
+from mimic3d.evaluation.views import ConsistencyConfig, score_identities, score_multiview
 from mimic3d.metrics.features import resize
 from mimic3d.networks.generator import Generated, Generator, GeneratorConfig, View
 from mimic3d.rays import cast_rays

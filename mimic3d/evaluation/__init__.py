@@ -1,0 +1,1 @@
+"""Applies the metrics to a generator and a dataset."""
