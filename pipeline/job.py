@@ -24,10 +24,10 @@ def main() -> int:
     settings = load_settings(root)
     workers = settings.workers_of(args.stage, args.local)
     uri = tracking_uri(settings, root, os.environ)
-    keeper = _open_run(uri, root, args.stage, args.fingerprint)
+    keeper = open_run(uri, root, args.stage, args.fingerprint)
     status = "FAILED"
     try:
-        run_stage(args.stage, root, keeper, workers, args.local)
+        run_stage(args.stage, root, lambda: keeper.address, workers, args.local)
         status = "FINISHED"
     except ValueError as error:
         print(error, file=sys.stderr)
@@ -48,7 +48,8 @@ def describe_code(root: Path) -> dict[str, str]:
     }
 
 
-def _open_run(uri: str, root: Path, stage: str, fingerprint: str) -> RunKeeper:
+def open_run(uri: str, root: Path, stage: str, fingerprint: str, reopen: bool = False) -> RunKeeper:
+    """Opens the MLflow run of a job, below that of its reproduction."""
     tags = describe_code(root)
     content = (root / "params.yaml").read_bytes() + tags["git.commit"].encode()
     return RunKeeper(
@@ -59,6 +60,7 @@ def _open_run(uri: str, root: Path, stage: str, fingerprint: str) -> RunKeeper:
         reproduction=hashlib.sha256(content).hexdigest()[:12],
         fingerprint=fingerprint,
         tags=tags,
+        reopen=reopen,
     )
 
 

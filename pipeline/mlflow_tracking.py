@@ -37,6 +37,10 @@ class RunAddress:
     parent_id: str
     stage: str
 
+    def open_tracker(self) -> "MlflowTracker":
+        """A tracker that reports to the run."""
+        return MlflowTracker(self)
+
 
 def connect(uri: str) -> "MlflowClient":
     """A client that gives up within seconds instead of minutes when the server is away."""
@@ -51,11 +55,18 @@ def connect(uri: str) -> "MlflowClient":
 
 
 def open_run(
-    uri: str, artifacts: Path, stage: str, reproduction: str, fingerprint: str, tags: dict[str, str]
+    uri: str,
+    artifacts: Path,
+    stage: str,
+    reproduction: str,
+    fingerprint: str,
+    tags: dict[str, str],
+    reopen: bool = False,
 ) -> RunAddress:
     """Run of a stage below the run of its reproduction; an unfinished one is opened again.
 
-    `artifacts` is where a local store keeps files; a server decides that itself.
+    `artifacts` is where a local store keeps files; a server decides that itself. With `reopen`, a
+    finished one is opened again, too.
     """
     client = connect(uri)
     found = client.get_experiment_by_name(EXPERIMENT)
@@ -69,7 +80,7 @@ def open_run(
     if parent is None:
         parent = _create(client, experiment, name, {**common, "level": "reproduction"})
     keys = {"fingerprint": fingerprint, "stage": stage, "mlflow.parentRunId": parent}
-    run_id = _find(client, experiment, keys, unfinished=True)
+    run_id = _find(client, experiment, keys, unfinished=not reopen)
     if run_id is None:
         run_id = _create(client, experiment, stage, {**common, **keys, "level": "stage"})
     for each in (parent, run_id):
@@ -78,9 +89,15 @@ def open_run(
 
 
 def close_run(address: RunAddress, status: str) -> None:
-    """Ends the run of a stage and that of its reproduction: FINISHED, FAILED or KILLED."""
+    """Ends the run of a stage and that of its reproduction: FINISHED, FAILED or KILLED.
+
+    Runs below it that nobody ended, such as trials of a sweep that was killed, end with it.
+    """
     client = connect(address.uri)
-    for each in (address.run_id, address.parent_id):
+    experiment = client.get_run(address.run_id).info.experiment_id
+    below = f"tags.`mlflow.parentRunId` = '{address.run_id}' and attributes.status = 'RUNNING'"
+    left = [run.info.run_id for run in client.search_runs([experiment], below)]
+    for each in (*left, address.run_id, address.parent_id):
         client.set_terminated(each, status)
 
 

@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import contextlib
+import functools
 import hashlib
 import importlib
 import os
@@ -45,7 +46,11 @@ def main(argv: list[str] | None = None) -> int:
         params = importlib.import_module("stages.params").validate(stage, root).model_dump_json()
         with _reach(stage, settings) as address:
             print(f"{stage}: on Ray at {address.url} ({address.source})", flush=True)
-            return _run(stage, root, fingerprint(stage, params, root), settings, address)
+            key = fingerprint(stage, params, root)
+            command = ["pipeline.job", stage, "--fingerprint", key]
+            threads = cores() // max(1, settings.workers_of(stage, address.is_local).num_workers)
+            about = {"stage": stage, "root": str(root), "fingerprint": key}
+            return run_job(about, command, threads, settings, address)
     except ValueError as error:
         print(error, file=sys.stderr)
         return 2
@@ -78,31 +83,44 @@ def _reach(stage: str, settings: Settings) -> Iterator[Address]:
         yield head.address
 
 
-def _run(stage: str, root: Path, key: str, settings: Settings, address: Address) -> int:
+def run_job(
+    about: dict[str, str],
+    command: list[str],
+    threads: int,
+    settings: Settings,
+    address: Address,
+) -> int:
+    """Follows the job that `about` describes, submitted unless it runs; returns its exit code.
+
+    The job is `python -m command`; each of its processes has this many threads on this machine.
+    """
     client = connect(address)
-    about = {"stage": stage, "root": str(root), "fingerprint": key}
+    stage = about["stage"]
     job = None if address.is_local else _find_running(client, about)
     if job:
         print(f"{stage}: attached to its running job {job}", flush=True)
     follower = Follower(client, stage)
-    return asyncio.run(follower.run(job, lambda: _submission(about, settings, address, root)))
+    submit = functools.partial(_submission, about, command, threads, settings, address)
+    return asyncio.run(follower.run(job, submit))
 
 
 def _submission(
-    about: dict[str, str], settings: Settings, address: Address, root: Path
+    about: dict[str, str],
+    command: list[str],
+    threads: int,
+    settings: Settings,
+    address: Address,
 ) -> dict[str, object]:
     """Arguments of Ray's submit_job."""
-    stage, key = about["stage"], about["fingerprint"]
-    python = settings.python or sys.executable
-    command = [python, "-m", "pipeline.job", stage, "--fingerprint", key]
+    root = Path(about["root"])
+    command = [settings.python or sys.executable, "-m", *command]
     command += ["--local"] if address.is_local else []
     environ = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
     if address.is_local:  # Ray gives a job one thread, and each worker one for every core it asks
-        workers = settings.workers_of(stage, is_local=True).num_workers
-        environ.setdefault("OMP_NUM_THREADS", str(max(1, cores() // max(1, workers))))
+        environ.setdefault("OMP_NUM_THREADS", str(max(1, threads)))
     environ |= {
         "GOMP_SPINCOUNT": "20000",  # threads that wait spinning cost a busy machine a factor of ten
-        "PYTHONPATH": str(root),
+        "PYTHONPATH": about["root"],
         "MLFLOW_TRACKING_URI": tracking_uri(settings, root, os.environ),
         LOCAL: "1" if address.is_local else "0",
         "RAY_CHDIR_TO_TRIAL_DIR": "0",
@@ -113,8 +131,8 @@ def _submission(
         "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2" if address.is_local else "2",
     }
     return {
-        "entrypoint": f"cd {shlex.quote(str(root))} && exec {shlex.join(command)}",
-        "submission_id": f"{stage}-{key}-{os.urandom(3).hex()}",
+        "entrypoint": f"cd {shlex.quote(about['root'])} && exec {shlex.join(command)}",
+        "submission_id": f"{about['stage']}-{about['fingerprint']}-{os.urandom(3).hex()}",
         "metadata": about,
         "runtime_env": {"env_vars": environ},
     }

@@ -5,7 +5,7 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from PIL import Image
 from tqdm import tqdm
@@ -43,6 +43,14 @@ class Tracker:
     def progress(self, done: float, total: float, text: str) -> None:
         """Shows how far the stage is; `text` says what it is doing, in a few words."""
         self._bar.show(done, total, text)
+
+
+class TrackerAddress(Protocol):
+    """Where a stage reports; plain text, so it travels to other processes."""
+
+    def open_tracker(self) -> Tracker:
+        """A tracker that reports there."""
+        ...
 
 
 class SilentTracker(Tracker):

@@ -9,32 +9,35 @@ import sys
 import sysconfig
 import traceback
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from pipeline.cluster import Workers, cores
-from pipeline.keeper import RunKeeper
-from pipeline.mlflow_tracking import MlflowTracker, RunAddress
-from pipeline.tracking import RelayTracker, SilentTracker, Tracker
+from pipeline.tracking import RelayTracker, SilentTracker, Tracker, TrackerAddress
 
 MAX_RESTARTS = 3
 COLLECTIVE_SECONDS = 7200
 
+FindAddress = Callable[[], TrackerAddress | None]
+"""Where to report; may have to wait for it. None: progress only."""
 
-def run_stage(stage: str, root: Path, keeper: RunKeeper, workers: Workers, is_local: bool) -> None:
+
+def run_stage(
+    stage: str, root: Path, find_address: FindAddress, workers: Workers, is_local: bool
+) -> None:
     """Runs a stage to its end, on Ray Train workers or, with 0 of them, in this process.
 
     Raises:
         ValueError: what the stage has to say to its user.
     """
     if workers.num_workers == 0:
-        _call_stage(stage, root, _tracker(keeper.address))
+        call_stage(stage, root, _tracker(find_address()))
         return
     for restarts in range(MAX_RESTARTS + 1):
         name = f"{stage}-{uuid.uuid4().hex[:8]}"
         try:
-            _fit(name, stage, root, keeper, workers, is_local)
+            _fit(name, stage, root, find_address, workers, is_local)
             return
         except _WorkerDiedError as error:
             if restarts == MAX_RESTARTS:
@@ -58,7 +61,7 @@ def _fit(
     name: str,
     stage: str,
     root: Path,
-    keeper: RunKeeper,
+    find_address: FindAddress,
     workers: Workers,
     is_local: bool,
 ) -> None:
@@ -73,10 +76,10 @@ def _fit(
         signal.signal(
             signal.SIGTERM, lambda number, _: os._exit(128 + number)
         )  # not Ray's slow way
-    use_gpu, resources = _resources(workers, ray.cluster_resources(), is_local)
+    use_gpu, resources = resources_of_worker(workers, ray.cluster_resources(), is_local)
     trainer = TorchTrainer(
         _train,
-        train_loop_config={"stage": stage, "root": str(root), "address": keeper.address},
+        train_loop_config={"stage": stage, "root": str(root), "address": find_address()},
         torch_config=TorchConfig(timeout_s=COLLECTIVE_SECONDS),
         scaling_config=ScalingConfig(
             num_workers=workers.num_workers, use_gpu=use_gpu, resources_per_worker=resources
@@ -109,13 +112,18 @@ def _train(config: dict[str, Any]) -> None:
     is_first = ray.train.get_context().get_world_rank() == 0
     tracker = _tracker(config["address"]) if is_first else SilentTracker()
     try:
-        _call_stage(config["stage"], root, tracker)
+        call_stage(config["stage"], root, tracker)
     except ValueError as error:
         logging.getLogger("ray.train").setLevel(logging.CRITICAL)  # it would show a traceback
         raise StageError(str(error)) from None
 
 
-def _call_stage(stage: str, root: Path, tracker: Tracker) -> None:
+def call_stage(stage: str, root: Path, tracker: Tracker) -> None:
+    """Runs a stage in this process.
+
+    Raises:
+        ValueError: what the stage has to say to its user; a bug is a RuntimeError.
+    """
     try:
         importlib.import_module("stages.params").run_stage(stage, root, tracker)
     except ValueError as error:
@@ -131,15 +139,15 @@ def _is_ours(error: ValueError) -> bool:
     return "site-packages" not in file and not file.startswith(sysconfig.get_path("stdlib"))
 
 
-def _tracker(address: RunAddress | None) -> Tracker:
-    return MlflowTracker(address) if address else RelayTracker()
+def _tracker(address: TrackerAddress | None) -> Tracker:
+    return address.open_tracker() if address else RelayTracker()
 
 
 def _storage(root: Path) -> Path:
     return root / ".pipeline" / "train"
 
 
-def _resources(
+def resources_of_worker(
     workers: Workers, available: Mapping[str, float], is_local: bool
 ) -> tuple[bool, dict[str, float] | None]:
     """GPUs or not, and resources of one worker; checked here where nobody can add machines."""
