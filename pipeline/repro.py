@@ -21,8 +21,10 @@ def main(arguments: list[str]) -> int:
         allow_no_git(root)
         if find_address(settings, os.environ):
             return _call([*dvc, "repro", *arguments])
-        if not arguments and is_up_to_date(root):
-            print("Nothing to do: all stages are up to date.")
+        has_options = any(each.startswith("-") for each in arguments)
+        if not has_options and is_up_to_date(root, arguments):
+            about = " and all before it" if arguments else "all stages"
+            print(f"Nothing to do: {' '.join(arguments)}{about} are up to date.")
             return 0
         most = max((row.num_workers for row in settings.local.values()), default=1)
         with local_head(min_cpus=most):
@@ -35,9 +37,10 @@ def main(arguments: list[str]) -> int:
         return 1
 
 
-def is_up_to_date(root: Path) -> bool:
-    """Whether DVC would run no stage."""
-    command = [sys.executable, "-m", "dvc", "status", "--json"]
+def is_up_to_date(root: Path, targets: list[str]) -> bool:
+    """Whether DVC would run no stage: none of these and those before them, or none at all."""
+    chosen = ["--with-deps", *targets] if targets else []
+    command = [sys.executable, "-m", "dvc", "status", "--json", *chosen]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True)
     return done.returncode == 0 and json.loads(done.stdout or "null") == {}
 

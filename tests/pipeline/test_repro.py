@@ -49,9 +49,9 @@ def checkout(tmp_path, quiet_environ):
     return tmp_path
 
 
-def reproduce(root: Path) -> str:
+def reproduce(root: Path, *targets: str) -> str:
     """What a reproduction says."""
-    command = [sys.executable, "-m", "pipeline.repro"]
+    command = [sys.executable, "-m", "pipeline.repro", *targets]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=550)
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-6000:]
     return done.stdout
@@ -72,6 +72,8 @@ def test_four_stages_then_nothing_then_only_what_changed(checkout):
     assert reproduce(checkout) == "Nothing to do: all stages are up to date.\n"
 
     set_params(checkout, {"evaluate.sampling.truncation_psi": 0.5})
+    up_to = "Nothing to do: imitate and all before it are up to date.\n"
+    assert reproduce(checkout, "imitate") == up_to
     changed = reproduce(checkout)
     assert changed.count("(the head of this reproduction)") == 1
     assert "evaluate: on Ray" in changed
