@@ -1,0 +1,212 @@
+"""sweep.yaml: which stages a trial runs, what is searched, by which metric, for how long."""
+
+import functools
+import hashlib
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+    model_validator,
+)
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from pipeline.sweep.space import Choice, Domain, draw_point, grid_points, parse_domain
+
+FILE = "sweep.yaml"
+MAX_GRID = 10_000
+CHANGING: Any = {"num_trials": True, "concurrent": True, "minutes": True, "asha": {"budgets"}}
+"""What may change while a sweep stays the same."""
+
+
+class _Group(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+Budgets = Annotated[list[PositiveInt | PositiveFloat], Field(min_length=2)]
+
+
+class Asha(_Group):
+    """Early stopping by asynchronous successive halving: at every rung only the best go on."""
+
+    budgets: dict[str, Budgets] | None = None
+    """One parameter, such as pretrain.loop.total_kimg, and its rising values, one per rung: the
+    stages run with each in turn, and go on from the state of the one before."""
+    nimg: Annotated[list[PositiveInt], Field(min_length=1)] | None = None
+    """Instead: the metric as reported while its stage trains, at these numbers of images."""
+    reduction_factor: int = Field(3, ge=2)
+    """One in this many trials passes a rung."""
+
+    @model_validator(mode="after")
+    def _is_one_of_two(self) -> "Asha":
+        if (self.budgets is None) == (self.nimg is None):
+            raise ValueError("asha must have one of budgets and nimg; leave out the other")
+        if self.budgets is not None and len(self.budgets) != 1:
+            raise ValueError("asha.budgets must name one parameter; set others in space")
+        for name, rungs in (*(self.budgets or {}).items(), ("nimg", self.nimg or [])):
+            if list(rungs) != sorted(set(rungs)):
+                raise ValueError(f"asha: {name} must rise, is {rungs}; sort it")
+        return self
+
+
+class Plan(_Group):
+    """What sweep.yaml says."""
+
+    stages: Annotated[list[str], Field(min_length=1)]
+    """What a trial runs, in order; the results of earlier stages are those of the project."""
+    metric: str = Field(pattern=r"^\w+/.+$")
+    """Stage and name of a metric that it reports, such as evaluate/2d/fd_random_conv."""
+    mode: Literal["min", "max"] = "min"
+    """Whether small or large values are good."""
+    search: Literal["random", "grid", "optuna"] = "random"
+    """How values are chosen; grid tries all combinations, optuna learns from earlier trials."""
+    num_trials: PositiveInt | None = None
+    """Trials in all; a larger number continues a finished sweep. Not used with grid."""
+    seed: NonNegativeInt = 0
+    """Of the draws; it is not the seed of a training."""
+    concurrent: PositiveInt | None = None
+    """Trials at a time, at most; on this machine they share its cores. Null: as many as the rows of
+    cluster.yaml leave room for, where a row without resources takes all of this machine."""
+    minutes: PositiveFloat | None = None
+    """No longer than this, counted from every start; trials that were cut off go on at the next."""
+    asha: Asha | None = None
+    """Null: every trial runs to its end."""
+    space: Annotated[dict[str, Any], Field(min_length=1)]
+    """Parameters by their full keys: a value that stays, or `{form: [...]}` to be searched."""
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> "Plan":
+        if len(set(self.stages)) != len(self.stages):
+            raise ValueError(f"stages must name each stage once, is {self.stages}")
+        _require_stage("metric", self.metric_stage, self.stages)
+        for key in (*self.space, *self.budget_keys):
+            _require_stage(f"the parameter {key}", key.partition(".")[0], self.stages)
+            above = [other for other in self.space if key.startswith(f"{other}.")]
+            if above or (key in self.budget_keys and key in self.space):
+                raise ValueError(
+                    f"{key} must be set in one place, {(above or [key])[0]} is another"
+                )
+        if (self.search == "grid") == (self.num_trials is not None):
+            raise ValueError(
+                "num_trials must be given, but not with `search: grid`, which tries everything"
+            )
+        for key, domain in self.domains.items():
+            self._check_form(key, domain)
+        if self.search == "grid" and len(self.points()) > MAX_GRID:
+            raise ValueError(f"the grid must have at most {MAX_GRID} points; use `search: random`")
+        return self
+
+    def _check_form(self, key: str, domain: Domain) -> None:
+        written = self.space[key]
+        is_grid = isinstance(written, dict) and "grid" in written
+        if self.search == "grid" and not isinstance(domain, Choice):
+            raise ValueError(
+                f"space.{key} must be {{grid: [...]}} with `search: grid`, is {written}"
+            )
+        if self.search != "grid" and is_grid:
+            raise ValueError(f"space.{key} must be a choice unless `search: grid`, is {written}")
+
+    @functools.cached_property
+    def domains(self) -> dict[str, Domain]:
+        """What every parameter of the space may be."""
+        return {key: parse_domain(key, written) for key, written in self.space.items()}
+
+    @property
+    def searched(self) -> list[str]:
+        """Keys of the parameters that differ between trials."""
+        return [key for key, domain in self.domains.items() if len(domain.edges()) > 1]
+
+    @property
+    def metric_stage(self) -> str:
+        """The stage that reports the metric."""
+        return self.metric.partition("/")[0]
+
+    @property
+    def metric_name(self) -> str:
+        """The metric as its stage names it."""
+        return self.metric.partition("/")[2]
+
+    @property
+    def budget_keys(self) -> list[str]:
+        """The parameter whose value rises from rung to rung, if there is one."""
+        return list((self.asha.budgets if self.asha else None) or {})
+
+    @property
+    def budgets(self) -> list[dict[str, float]]:
+        """What is set at every rung; with no rising parameter there is one, and it sets nothing."""
+        if not self.asha or not self.asha.budgets:
+            return [{}]
+        ((key, values),) = self.asha.budgets.items()
+        return [{key: value} for value in values]
+
+    @property
+    def thresholds(self) -> list[int]:
+        """Numbers of images at which a running stage is judged."""
+        return list((self.asha.nimg if self.asha else None) or [])
+
+    @property
+    def num_rungs(self) -> int:
+        """How often a trial that is never stopped is judged; the last time is its end."""
+        return len(self.budgets) + len(self.thresholds)
+
+    @property
+    def total(self) -> int:
+        """How many trials there are in all."""
+        return self.num_trials or len(self.points())
+
+    def points(self) -> list[dict[str, Any]]:
+        """Values of all trials of a grid; else what a random search draws."""
+        if self.search == "grid":
+            return grid_points(self.domains)
+        assert self.num_trials
+        return [draw_point(self.domains, self.seed, number) for number in range(self.num_trials)]
+
+    def identity(self) -> str:
+        """What makes two sweeps the same: not how many trials, nor how long."""
+        content = self.model_dump(mode="json", exclude=CHANGING) | {"budgets": self.budget_keys}
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _require_stage(what: str, stage: str, stages: list[str]) -> None:
+    if stage not in stages:
+        raise ValueError(
+            f"{what} must belong to one of stages = {', '.join(stages)}, is of {stage}"
+        )
+
+
+def load_plan(path: Path) -> Plan:
+    """The plan in a file.
+
+    Raises:
+        ValueError: one line per mistake, with the key.
+    """
+    try:
+        content = YAML(typ="safe").load(path)
+    except FileNotFoundError:
+        raise ValueError(f"there is no {path.name} in {path.parent}; see the one in git") from None
+    except YAMLError as error:
+        raise ValueError(
+            f"{path.name} must be valid YAML: {' '.join(str(error).split())}"
+        ) from None
+    try:
+        return Plan.model_validate_json(json.dumps(content, default=str))
+    except ValidationError as error:
+        raise ValueError("\n".join(_explain(path.name, each) for each in error.errors())) from None
+
+
+def _explain(file: str, detail: Any) -> str:
+    key = ".".join(map(str, detail["loc"]))
+    if detail["type"] == "value_error":
+        return f"{file}: {detail['ctx']['error']}"
+    if detail["type"] == "extra_forbidden":
+        return f"{file}: {key} is no key of it; known are {', '.join(Plan.model_fields)}"
+    found = "" if detail["type"] == "missing" else f", is {detail['input']!r}"
+    return f"{file}: {key}: {detail['msg']}{found}"
