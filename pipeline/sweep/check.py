@@ -1,0 +1,96 @@
+"""Whether everything that a sweep may draw fits the typed parameters of its stages."""
+
+import importlib
+import itertools
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pipeline.cluster import FILE as CLUSTER
+from pipeline.cluster import Settings
+from pipeline.sweep.folder import PARAMS, build_project, write_params
+from pipeline.sweep.plan import FILE, Plan
+from pipeline.sweep.search import require_optuna
+from pipeline.sweep.space import draw_point
+
+MIN_POINTS, MAX_POINTS = 32, 200
+"""Whole trials that are tried; ends of ranges and choices are tried in any case."""
+
+
+def check_plan(plan: Plan, root: Path, settings: Settings) -> None:
+    """Tries the ends of every range, every choice, every budget, and then whole trials.
+
+    Raises:
+        ValueError: one line per mistake, with the full key.
+    """
+    unknown = [stage for stage in plan.stages if stage not in settings.local]
+    if unknown:
+        raise ValueError(
+            f"stages in {FILE} must be of {', '.join(settings.local)} in {CLUSTER}, "
+            f"{', '.join(unknown)} is not"
+        )
+    if plan.search == "optuna":
+        require_optuna()
+    mistakes = [line for stage in plan.stages for line in _complaints(stage, root)]
+    if not mistakes:
+        with tempfile.TemporaryDirectory() as folder:
+            probe = _Probe(Path(folder), root, plan)
+            mistakes = list(probe.try_values()) or list(probe.try_points())
+    if mistakes:
+        raise ValueError("\n".join(dict.fromkeys(mistakes)))
+
+
+class _Probe:
+    """A project folder in which values are tried."""
+
+    def __init__(self, folder: Path, root: Path, plan: Plan) -> None:
+        self._folder, self._root, self._plan = folder, root, plan
+        build_project(folder, root, plan.stages)
+
+    def try_values(self) -> Iterator[str]:
+        """What is wrong with a value by itself, whatever the others are; one line per parameter."""
+        values = {key: list(domain.edges()) for key, domain in self._plan.domains.items()}
+        for key in self._plan.budget_keys:
+            values[key] = [budget[key] for budget in self._plan.budgets]
+        for key, edges in values.items():
+            lines = (
+                line for edge in edges for line in self._try({key: edge}, key.partition(".")[0])
+            )
+            yield from itertools.islice((line for line in lines if _is_about(line, key)), 1)
+
+    def try_points(self) -> Iterator[str]:
+        """What is wrong with whole trials, and with the inputs of their first stage."""
+        plan, first = self._plan, self._plan.stages[0]
+        count = max(MIN_POINTS, min(plan.num_trials or 0, MAX_POINTS))
+        drawn = (draw_point(plan.domains, plan.seed, number) for number in range(count))
+        points = plan.points()[:MAX_POINTS] if plan.search == "grid" else drawn
+        changing = {key.partition(".")[0] for key in plan.searched}
+        for number, point in enumerate(points):
+            for stage in plan.stages if number == 0 else changing:
+                yield from self._try(point | plan.budgets[0], stage, is_thorough=stage == first)
+
+    def _try(self, values: Mapping[str, Any], stage: str, is_thorough: bool = False) -> list[str]:
+        write_params(self._folder, self._root, values)
+        lines = _complaints(stage, self._folder, is_thorough)
+        here = (str(self._folder), str(self._root))
+        return [line.replace(*here).replace(f"it in {PARAMS}", f"it in {FILE}") for line in lines]
+
+
+def _complaints(stage: str, root: Path, is_thorough: bool = False) -> list[str]:
+    """What is wrong with the parameters of a stage; thorough: with its inputs, too."""
+    params = importlib.import_module("stages.params")
+    try:
+        if is_thorough:
+            params.validate(stage, root)
+        else:
+            params.load_params(stage, importlib.import_module(f"stages.{stage}").CONFIG, root)
+    except ValueError as error:
+        return str(error).splitlines()
+    return []
+
+
+def _is_about(line: str, key: str) -> bool:
+    """Whether a complaint names this parameter, a group around it, or a part of it."""
+    word = line.partition(" ")[0]
+    return key == word or key.startswith(f"{word}.") or word.startswith(f"{key}.")
