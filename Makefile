@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help preset repro test lint ui clean
+.PHONY: help preset repro sweep test lint ui clean
 
 help:  ## Show this list
 	@sed -n 's/^\([a-z]*\):.*##\(.*\)/make \1\	\2/p' Makefile
@@ -15,6 +15,9 @@ preset: $(VENV)/installed  ## Write a file of presets/ to params.yaml: make pres
 
 repro: $(VENV)/installed  ## Prepare, pretrain, imitate, evaluate: whatever is not up to date
 	@$(BIN)/python -m pipeline.repro
+
+sweep: $(VENV)/installed  ## Search for better parameters as sweep.yaml says (PLAN=sweep.yaml)
+	@$(BIN)/python -m pipeline.repro prepare && $(BIN)/python -m pipeline.sweep $(PLAN)
 
 test: $(VENV)/installed-dev  ## All tests that need no GPU
 	@$(BIN)/python -m pytest

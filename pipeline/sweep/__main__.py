@@ -1,0 +1,7 @@
+"""See pipeline/sweep/submit.py."""
+
+import sys
+
+from pipeline.sweep.submit import main
+
+sys.exit(main())
