@@ -14,9 +14,10 @@ from mimic3d.config import Config
 from mimic3d.rays import Rays
 from mimic3d.rendering.composite import interval_weights, mean_depth, sample_weights
 from mimic3d.rendering.depths import Sampling, importance_depths, stratified_depths
+from mimic3d.rendering.memory import chunk_bytes
 from mimic3d.rendering.triplane import PLANE_AXES, PlaneAxes, Planes, sample_planes
 
-CHUNK_FLOATS = 2**26  # plane features held at once while no gradient is recorded: 256 MiB
+FLOAT_BYTES = 4
 
 
 class RenderingConfig(Config):
@@ -70,13 +71,14 @@ def render(
 
     Only the first `channels` colour features are decoded. Without `sampling` the samples lie at
     fixed places, so that the same scene and camera always give the same pixels; with it they are
-    drawn, one per bin. Without gradients, rays go in chunks that bound memory. `legacy` samples as
-    the reference does (see `depths`) and clamps the depth map like it (see `mean_depth`).
+    drawn, one per bin. Without gradients, rays go in chunks that fit into the memory that is free
+    (see `memory`). `legacy` samples as the reference does (see `depths`) and clamps the depth map
+    like it (see `mean_depth`).
     """
-    num_samples = cfg.depth_resolution + cfg.depth_resolution_importance
-    width = len(planes) * 3 * planes[0].shape[2]
-    chunk = max(1, CHUNK_FLOATS // (rays.origins.shape[0] * num_samples * width))
-    if torch.is_grad_enabled() or chunk >= rays.origins.shape[1]:
+    if torch.is_grad_enabled():
+        return _render_chunk(planes, decode, rays, scene, cfg, channels, sampling, legacy)
+    chunk = chunk_rays(planes, len(rays.origins), cfg)
+    if chunk >= rays.origins.shape[1]:
         return _render_chunk(planes, decode, rays, scene, cfg, channels, sampling, legacy)
     parts = [
         _render_chunk(
@@ -91,6 +93,18 @@ def render(
         torch.cat([part.depth for part in parts], dim=1),
         torch.cat([part.alpha for part in parts], dim=1),
     )
+
+
+def chunk_rays(planes: Planes, num: int, cfg: RenderingConfig) -> int:
+    """Rays of each of `num` samples that are rendered at once without gradients.
+
+    A ray is taken to hold the features of all its samples on every plane, which bounds what is
+    measured: a pass holds half of its samples, but their means and the decoder's layers as well.
+    """
+    num_samples = cfg.depth_resolution + cfg.depth_resolution_importance
+    features = len(planes) * 3 * planes[0].shape[2]
+    ray_bytes = FLOAT_BYTES * num * num_samples * features
+    return max(1, chunk_bytes(planes[0].device) // ray_bytes)
 
 
 def _render_chunk(

@@ -93,7 +93,7 @@ def test_render_shows_the_same_pixels_in_any_batch_and_chunk(generator, branch, 
         ws = styles(generator, 3)
         together = generator.render(ws, cameras(3), branch)
         assert together.image.equal(generator.render(ws, cameras(3), branch).image)
-        monkeypatch.setattr(renderer, "CHUNK_FLOATS", 12 * 24 * 7)  # seven rays at a time
+        monkeypatch.setattr(renderer, "chunk_bytes", lambda device: 4 * 12 * 24 * 7)  # seven rays
         for k in range(3):
             alone = generator.render(ws[k : k + 1], cameras(3)[k : k + 1], branch)
             for name in ("image", "depth", "alpha"):

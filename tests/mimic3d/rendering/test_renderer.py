@@ -69,7 +69,7 @@ def test_chunks_change_nothing(monkeypatch):
     planes, rays = coordinate_planes(), cast_rays(cameras(), 16)
     with torch.no_grad():
         whole = render(planes, ball, rays, SCENE, CFG, 3)
-        monkeypatch.setattr(renderer, "CHUNK_FLOATS", 48 * 9 * 50)  # 50 rays at a time
+        monkeypatch.setattr(renderer, "chunk_bytes", lambda device: 4 * 48 * 12 * 50)  # 50 rays
         parts = render(planes, ball, rays, SCENE, CFG, 3)
     for field in ("features", "depth", "alpha"):
         assert_close(getattr(parts, field), getattr(whole, field), rtol=0, atol=1e-6)
