@@ -9,7 +9,11 @@ from mimic3d.losses.perceptual import Perceptual, PerceptualConfig
 
 
 class ImitationConfig(Config):
-    """Weights of what the 3D branch is taught with."""
+    """Weights of what G is taught with in `imitate`.
+
+    `weight` and `l1_weight` of 0 leave the patch discriminator alone to teach the 3D branch; with
+    `dual_weight` 0 as well nothing teaches the 2D branch, whose pictures then mean nothing.
+    """
 
     weight: NonNegativeFloat = 1.0
     """Weight of the perceptual distance to the 2D branch; 1 in the reference, which has no other
@@ -19,6 +23,8 @@ class ImitationConfig(Config):
     adversarial_weight: NonNegativeFloat = 0.1
     """Weight of the patch discriminator's verdict: 0.1 at 512 px, 0.2 at 256 and 128 in the
     authors' settings."""
+    dual_weight: NonNegativeFloat = 1.0
+    """Weight of the dual discriminator's verdict on the 2D branch; 1 in the reference."""
     perceptual: PerceptualConfig = PerceptualConfig()
     """The network that measures the distance."""
 
@@ -31,8 +37,9 @@ def imitation_loss(
 
     The 2D patch is the target: no gradient reaches it (Mimic3D "3D-to-2D imitation").
     """
-    target = patch_2d.detach()
-    loss = cfg.weight * perceptual(patch_3d, target).mean()
+    target, loss = patch_2d.detach(), patch_3d.new_zeros(())
+    if cfg.weight:
+        loss = loss + cfg.weight * perceptual(patch_3d, target).mean()
     if cfg.l1_weight:
         loss = loss + cfg.l1_weight * (patch_3d - target).abs().mean()
     return loss

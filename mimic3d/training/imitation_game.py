@@ -1,5 +1,7 @@
 """The 2D game plus the patches of the 3D branch: the losses of `imitate`."""
 
+from dataclasses import replace
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -15,10 +17,12 @@ from mimic3d.losses.adversarial import (
 from mimic3d.losses.imitation import ImitationConfig, imitation_loss
 from mimic3d.losses.perceptual import Perceptual
 from mimic3d.networks.discriminator import PatchDiscriminator
+from mimic3d.networks.resample import gaussian_blur
 from mimic3d.rays import Windows, crop, random_windows
 from mimic3d.rendering.depths import Sampling, uniform_draws
 from mimic3d.training.dual_game import DualGame, Fake
 from mimic3d.training.phases import Moment, Outcome
+from mimic3d.training.schedules import blur_sigma
 
 
 class ImitationGame(DualGame):
@@ -55,8 +59,9 @@ class ImitationGame(DualGame):
         generated = self.render_2d(fake, sampling)
         windows = self.windows(num, moment)
         patch_3d = self.render_patch(fake, windows, sampling)
+        fooled = self.fool(generated, fake.c, moment)
         terms = (
-            self.fool(generated, fake.c, moment),
+            replace(fooled, loss=self.imitation.dual_weight * fooled.loss),
             self.imitate(patch_3d, crop(generated.image, windows)),
             self.fool_patch(patch_3d, moment),
         )
@@ -111,5 +116,6 @@ class ImitationGame(DualGame):
     def show_patch(
         self, patch: Float[Tensor, "n 3 h w"], moment: Moment
     ) -> Float[Tensor, "n 3 h w"]:
-        """How the patch discriminator sees a patch: augmented as strongly as D sees images."""
+        """How the patch discriminator sees a patch: blurred and augmented as D sees images."""
+        patch = gaussian_blur(patch, blur_sigma(moment.kimg, self.blur))
         return patch if self.augment is None else self.augment(patch, moment.rng)

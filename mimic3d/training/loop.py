@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from accelerate import Accelerator
 from jaxtyping import Float
-from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
 from mimic3d.config import Config
@@ -22,8 +22,9 @@ MAX_GRADIENT = 1e5  # replaces an infinite gradient, as in StyleGAN2
 class LoopConfig(Config):
     """Length and rhythm of a training."""
 
-    total_kimg: PositiveFloat = 25000.0
-    """Budget in thousands of real images; a larger one continues a finished run."""
+    total_kimg: NonNegativeFloat = 25000.0
+    """Budget in thousands of real images; a larger one continues a finished run, and with 0 the
+    networks are published as training would find them."""
     batch: PositiveInt = 32
     """Images per step over all processes."""
     microbatch: PositiveInt = 4

@@ -147,3 +147,33 @@ def test_blur_changes_what_d_sees_until_it_is_over(game, real):
     assert not early.image.equal(sight.image)
     assert early.image_raw.equal(sight.image_raw)
     assert late.image.equal(sight.image)
+
+
+def test_patches_are_blurred_like_images_in_a_start_from_scratch(game, real):
+    assert game.show_patch(real.image, moment()).equal(real.image)
+    game.blur = BlurConfig(initial_sigma_px=2, fade_kimg=1)
+    early, late = (game.show_patch(real.image, moment(kimg)) for kimg in (0.0, 1.0))
+    assert early.equal(game.show_real(game.real_sight(real), moment()).image)
+    assert not early.equal(real.image)
+    assert late.equal(real.image)
+
+
+def test_weights_of_zero_leave_the_patch_discriminator_alone(game, real):
+    game.imitation = ImitationConfig(
+        weight=0, l1_weight=0, dual_weight=0, adversarial_weight=1,
+        perceptual=game.imitation.perceptual,
+    )  # fmt: skip
+    outcome = game.generator_loss(real, moment())
+    assert outcome.loss.equal(outcome.stats["loss/G_patch"])
+    parts = gradients(game.G, outcome)
+    assert {part for part, size in parts.items() if size > 0} == PARTS - {"superresolution"}
+
+
+def test_the_weight_of_the_2d_branch_scales_its_loss(game, real):
+    losses = []
+    for weight in (0.0, 1.0, 3.0):
+        game.imitation = game.imitation.model_copy(update={"dual_weight": weight})
+        outcome = game.generator_loss(real, moment())
+        losses.append(outcome.loss)
+    torch.testing.assert_close(losses[2] - losses[0], 3 * (losses[1] - losses[0]))
+    torch.testing.assert_close(losses[1] - losses[0], outcome.stats["loss/G"])
