@@ -1,4 +1,4 @@
-"""The real images that generated ones are compared with, and others that show the floor."""
+"""Real images to compare generated ones with, at the end and in the course of a training."""
 
 import math
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from mimic3d.data.dataset import ImageDataset
-from mimic3d.data.schema import Manifest
+from mimic3d.data.schema import Manifest, load_manifest
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ def split_reals(manifest: Manifest, num: int, seed: int) -> RealSplit:
     """
     copies = 2 if manifest.mirror else 1
     num_train, num_val = manifest.counts.get("train", 0), manifest.counts.get("val", 0)
-    most = copies * min(num_train, (num_train + num_val) // 2)
+    most = copies * _largest_reference(num_train, num_val)
     if num > most:
         raise ValueError(
             f"evaluate.distribution.num_images must be at most {most}, is {num}: the reference and "
@@ -54,6 +54,53 @@ def split_reals(manifest: Manifest, num: int, seed: int) -> RealSplit:
     floor_val = _with_copies(torch.arange(from_val), num_val, copies)[:num]
     floor_train = _with_copies(rest, num_train, copies)
     return RealSplit(reference[:num], floor_val, floor_train[: num - len(floor_val)])
+
+
+@dataclass(frozen=True)
+class ValidationSplit:
+    """Real images for choices made in a training, as indices into the splits val and train."""
+
+    val: Int[Tensor, " k"]
+    train: Int[Tensor, " m"]
+    """Images that are in no reference of `split_reals` with seed 0, however large it is."""
+
+    @property
+    def num(self) -> int:
+        """Images."""
+        return len(self.val) + len(self.train)
+
+    @property
+    def description(self) -> str:
+        """What they are, for people."""
+        parts = {"val": self.val, "train outside of the reference": self.train}
+        return " and ".join(f"{len(part)} of {name}" for name, part in parts.items() if len(part))
+
+
+def split_validation(manifest: Manifest, num: int, key: str) -> ValidationSplit:
+    """At most `num` real images: of val and, where that is too small, of train.
+
+    A largest reference takes the first half or so of train in random order; these come from its
+    end. A photo is followed by its mirrored copy. `key` names the parameters in errors.
+
+    Raises:
+        ValueError: there are fewer than two.
+    """
+    copies = 2 if manifest.mirror else 1
+    num_train, num_val = manifest.counts.get("train", 0), manifest.counts.get("val", 0)
+    order = torch.randperm(num_train, generator=torch.Generator().manual_seed(0))
+    unused = order[_largest_reference(num_train, num_val) :].flip(0)
+    val = _with_copies(torch.arange(num_val), num_val, copies)[:num]
+    train = _with_copies(unused, num_train, copies)[: num - len(val)]
+    if len(val) + len(train) < 2:
+        raise ValueError(
+            f"{key}.every_kimg must be 0 with this dataset, which holds no two images beside those "
+            f"that `evaluate` compares with: train has {num_train}, val {num_val}; or prepare more"
+        )
+    return ValidationSplit(val, train)
+
+
+def _largest_reference(num_train: int, num_val: int) -> int:
+    return min(num_train, (num_train + num_val) // 2)
 
 
 def _with_copies(rows: Int[Tensor, " n"], num_stored: int, copies: int) -> Int[Tensor, " m"]:
@@ -81,3 +128,22 @@ class Reals:
         for dataset, indices in self._sets[which]:
             for start in range(0, len(indices), batch):
                 yield dataset.batch(indices[start : start + batch]).image
+
+
+class Validation:
+    """Real images of `split_validation`."""
+
+    def __init__(self, folder: Path, cache: Path, num: int, key: str) -> None:
+        split = split_validation(load_manifest(folder), num, key)
+        self.num, self.description = split.num, split.description
+        self._sets = [
+            (ImageDataset(folder, name, cache), indices)
+            for name, indices in (("val", split.val), ("train", split.train))
+            if len(indices)
+        ]
+
+    def batches(self, batch: int) -> Iterator[Float[Tensor, "n 3 h w"]]:
+        """The images in [-1, 1]."""
+        for dataset, indices in self._sets:
+            for some in indices.split(batch):
+                yield dataset.batch(some).image

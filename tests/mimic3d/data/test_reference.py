@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mimic3d.cameras import Scene
-from mimic3d.data.reference import split_reals
+from mimic3d.data.reference import Validation, split_reals, split_validation
 from mimic3d.data.schema import Manifest
 
 
@@ -47,3 +47,38 @@ def test_too_few_real_images_are_refused():
 def test_the_reference_is_another_one_for_another_seed():
     one, other = (split_reals(manifest(100, 100, False), 20, seed) for seed in (0, 1))
     assert not torch.equal(one.reference, other.reference)
+
+
+@given(
+    train=st.integers(2, 40), val=st.integers(0, 40), mirror=st.booleans(), num=st.integers(2, 99)
+)  # fmt: skip
+def test_validation_shares_no_photo_with_any_reference(train, val, mirror, num):
+    facts, copies = manifest(train, val, mirror), 2 if mirror else 1
+    largest = split_reals(facts, copies * min(train, (train + val) // 2), seed=0)
+    if copies * (train + val - len(largest.reference) // copies) < 2:
+        return  # hardly anything is left
+    split = split_validation(facts, num, "pretrain.monitor")
+    photos = [set((indices % train).tolist()) for indices in (largest.reference, split.train)]
+    assert not photos[0] & photos[1]
+    assert 2 <= split.num <= num
+    assert len(split.val) == min(num, copies * val)
+    assert len(split.train.unique()) == len(split.train)
+
+
+def test_validation_says_what_it_is():
+    facts = manifest(10, 4, False)
+    assert split_validation(facts, 3, "pretrain.monitor").description == "3 of val"
+    both = split_validation(facts, 6, "pretrain.monitor")
+    assert both.description == "4 of val and 2 of train outside of the reference"
+    with pytest.raises(
+        ValueError, match=r"pretrain\.monitor\.every_kimg must be 0 .* has 1, val 0"
+    ):
+        split_validation(manifest(1, 0, False), 6, "pretrain.monitor")
+
+
+def test_validation_reads_its_images(prepared_project, tmp_path):
+    folder = prepared_project / "data" / "tiny"
+    data = Validation(folder, tmp_path, 12, "pretrain.monitor")
+    images = torch.cat(list(data.batches(5)))
+    assert len(images) == data.num == 12
+    assert len(images.flatten(1).unique(dim=0)) == 12
