@@ -9,6 +9,7 @@ from pydantic import Field
 from mimic3d.config import Config
 from mimic3d.data.dataset import ImageDataset
 from mimic3d.data.schema import load_manifest
+from mimic3d.evaluation.monitor import MonitorConfig
 from mimic3d.losses.adversarial import AdversarialConfig
 from mimic3d.losses.density import DensityConfig
 from mimic3d.losses.imitation import ImitationConfig
@@ -31,6 +32,7 @@ from mimic3d.training.recipes import imitate_phases
 from mimic3d.training.schedules import BlurConfig, SwappingConfig
 from pipeline.tracking import Tracker
 from stages.ancestor import inherit
+from stages.monitoring import build_watch, check_monitor
 from stages.params import dataset_folder, main
 from stages.training import (
     Run,
@@ -50,6 +52,8 @@ class ImitateConfig(Config):
 
     loop: LoopConfig = LoopConfig()
     """Length and rhythm."""
+    monitor: MonitorConfig = MonitorConfig()
+    """What is measured in the course of it, and which snapshot is published."""
     patch_scale: float = Field(0.125, gt=0, le=1)
     """Side of the patches that the 3D branch renders, as a share of the image's side."""
     imitation: ImitationConfig = ImitationConfig()
@@ -68,6 +72,8 @@ class ImitateConfig(Config):
     """Density regularisation, of coarse and detail planes together."""
     swapping: SwappingConfig = SwappingConfig(fade_kimg=0)
     """Pose swapping; the fade is over since stage 1."""
+    blur: BlurConfig = BlurConfig(initial_sigma_px=0)
+    """Blur on what both discriminators see; it is over since stage 1, unless that was left out."""
     augment: AugmentConfig = AugmentConfig(speed_kimg=100)
     """Adaptive augmentation of what both discriminators see; its strength goes on from stage 1."""
     ema: EmaConfig = EmaConfig(rampup=None)
@@ -88,6 +94,7 @@ def check(cfg: ImitateConfig, root: Path) -> None:
     for discriminator in (meta.discriminator, cfg.patch_discriminator):
         check_batch(cfg.loop, 1, discriminator.mbstd_group_size, "imitate.loop")
     patch_size(cfg, meta.generator.image_resolution)
+    check_monitor(cfg.monitor, cfg.loop, manifest, ("2d", "3d"), "imitate")
     if meta.dataset_fingerprint != manifest.fingerprint:
         raise ValueError(
             f"runs/pretrain/snapshot must come from the dataset {manifest.fingerprint[:12]}, comes "
@@ -125,6 +132,7 @@ def run(cfg: ImitateConfig, root: Path, tracker: Tracker) -> None:
         update={
             "stage": "imitate",
             "nimg": 0,
+            "selection": None,
             "generator": generator,
             "patch_discriminator": cfg.patch_discriminator,
             "patch_size": size,
@@ -149,9 +157,8 @@ def run(cfg: ImitateConfig, root: Path, tracker: Tracker) -> None:
     g_optimizer = build_optimizer(G, cfg.g_optimizer, cfg.density.interval)
     d_optimizer = build_optimizer(D, cfg.d_optimizer, cfg.adversarial.r1_interval)
     d_patch_optimizer = build_optimizer(D_patch, cfg.d_optimizer, cfg.patch_adversarial.r1_interval)
-    no_blur = BlurConfig(initial_sigma_px=0)  # it is over since stage 1
     dual = DualGame(
-        G, D, camera_table(dataset, device), cfg.adversarial, cfg.density, cfg.swapping, no_blur,
+        G, D, camera_table(dataset, device), cfg.adversarial, cfg.density, cfg.swapping, cfg.blur,
         augment.get("augment"),
     )  # fmt: skip
     game = ImitationGame(dual, D_patch, perceptual, cfg.imitation, cfg.patch_adversarial, size)
@@ -160,6 +167,7 @@ def run(cfg: ImitateConfig, root: Path, tracker: Tracker) -> None:
         phases=imitate_phases(game, g_optimizer, d_optimizer, d_patch_optimizer),
         networks=networks,
         optimizers={"G": g_optimizer, "D": d_optimizer, "D_patch": d_patch_optimizer},
+        watch=build_watch(cfg.monitor, root, dataset, accelerator, "imitate"),
         meta=meta,
         draw_samples=lambda network: draw_orbits(network, meta),
     )  # fmt: skip

@@ -9,6 +9,7 @@ from pydantic import model_validator
 from mimic3d.config import Config
 from mimic3d.data.dataset import ImageDataset
 from mimic3d.data.schema import load_manifest
+from mimic3d.evaluation.monitor import MonitorConfig
 from mimic3d.losses.adversarial import AdversarialConfig
 from mimic3d.losses.density import DensityConfig
 from mimic3d.networks.discriminator import DiscriminatorConfig, DualDiscriminator
@@ -24,6 +25,7 @@ from mimic3d.training.recipes import pretrain_phases
 from mimic3d.training.schedules import BlurConfig, SwappingConfig
 from pipeline.tracking import Tracker
 from stages.ancestor import check_ancestor, inherit
+from stages.monitoring import build_watch, check_monitor
 from stages.params import dataset_folder, main
 from stages.training import (
     Run,
@@ -41,6 +43,8 @@ class PretrainConfig(Config):
 
     loop: LoopConfig = LoopConfig()
     """Length and rhythm."""
+    monitor: MonitorConfig = MonitorConfig()
+    """What is measured in the course of it, and which snapshot is published."""
     init_from: str | None = None
     """Folder of a snapshot below data/init/ whose G, G_ema and D training starts from, such as a
     converted checkpoint; null starts from random weights."""
@@ -88,6 +92,7 @@ def check(cfg: PretrainConfig, root: Path) -> None:
             f"pretrain.generator.image_resolution must be the dataset's = {manifest.resolution}, "
             f"is {cfg.generator.image_resolution}; change it or prepare.resolution"
         )
+    check_monitor(cfg.monitor, cfg.loop, manifest, ("2d",), "pretrain")
     if cfg.init_from is not None:
         check_ancestor(root, cfg.init_from, cfg.generator, cfg.discriminator)
 
@@ -137,6 +142,7 @@ def run(cfg: PretrainConfig, root: Path, tracker: Tracker) -> None:
         phases=pretrain_phases(game, g_optimizer, d_optimizer),
         networks=networks,
         optimizers={"G": g_optimizer, "D": d_optimizer},
+        watch=build_watch(cfg.monitor, root, dataset, accelerator, "pretrain"),
         meta=meta,
         draw_samples=lambda generator: draw_orbits(generator, meta),
     )  # fmt: skip

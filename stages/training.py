@@ -21,7 +21,7 @@ from mimic3d.data.dataset import Batch, ImageDataset
 from mimic3d.data.sampler import draw_indices
 from mimic3d.gallery import image_grid
 from mimic3d.networks.generator import Generator
-from mimic3d.networks.snapshot import SnapshotMeta, save_snapshot
+from mimic3d.networks.snapshot import SnapshotMeta, load_meta, save_snapshot
 from mimic3d.training.augment import Augment, AugmentConfig
 from mimic3d.training.dual_game import Table
 from mimic3d.training.ema import EmaConfig
@@ -35,6 +35,7 @@ from mimic3d.training.state import (
     save_state,
 )
 from pipeline.tracking import Tracker
+from stages.monitoring import Watch
 
 SAMPLE_OBJECTS = 8  # rows of the pictures made while training
 SAMPLE_VIEWS = 5
@@ -56,6 +57,7 @@ class Run:
     networks: dict[str, nn.Module]
     """By the names of their files: G, G_ema, D, in `imitate` D_patch, with ADA augment."""
     optimizers: dict[str, torch.optim.Optimizer]
+    watch: Watch
     meta: SnapshotMeta
     draw_samples: Callable[[Generator], Image.Image]
     """A picture of what G_ema makes."""
@@ -117,17 +119,23 @@ def run_training(run: Run, key: str) -> None:
     run.accelerator.wait_for_everyone()
     progress = load_state(folder, run.networks, run.optimizers)
     run.tracker.set_tags(
-        {"state": str(folder), "dataset_fingerprint": run.dataset.manifest.fingerprint}
+        {
+            "state": str(folder),
+            "dataset_fingerprint": run.dataset.manifest.fingerprint,
+            "monitor.images": run.watch.images,
+        }
     )
     if is_main and progress.nimg == 0:
         _draw(run, folder, 0)
     for tick in _timed_ticks(run, progress):
-        if not is_main:
-            continue
-        _report(run, tick)
-        if tick.is_snapshot:
+        if is_main:
+            _report(run, tick)
+        if run.watch.is_due(tick, progress.monitor):
+            _measure(run, folder, progress)
+        if is_main and tick.is_snapshot:
             _draw(run, folder, tick.nimg)
             save_state(folder, progress, run.networks, run.optimizers)
+            run.watch.tidy(folder, progress.monitor)
     if is_main:
         _publish(run, folder, progress)
         mark_finished(folder, run.loop.total_nimg)
@@ -177,6 +185,21 @@ def _report(run: Run, tick: Tick) -> None:
     run.tracker.progress(tick.nimg / 1000, run.loop.total_nimg / 1000, text)
 
 
+def _measure(run: Run, folder: Path, progress: Progress) -> None:
+    """All processes take part and know the result; the main one reports it."""
+    done, total = progress.nimg / 1000, run.loop.total_nimg / 1000
+    is_main = run.accelerator.is_main_process
+    if is_main:
+        run.tracker.progress(done, total, f"{run.stage} measuring G_ema")
+    row = run.watch.measure(progress.nimg, run.networks["G_ema"])
+    progress.monitor.append(row)
+    if is_main:
+        run.tracker.log_metrics(
+            {name: value for name, value in row.items() if name != "nimg"}, progress.nimg
+        )
+        run.watch.keep(folder, progress.monitor, run.meta, run.networks)
+
+
 def _losses(stats: dict[str, float]) -> list[str]:
     shown = ("loss/G", "loss/D", "loss/imitation")
     return [name for name in shown if name in stats]
@@ -192,21 +215,31 @@ def _draw(run: Run, folder: Path, nimg: int) -> None:
 
 
 def _publish(run: Run, folder: Path, progress: Progress) -> None:
-    with atomic_folder(run.root / "runs" / run.stage) as draft:
-        meta = run.meta.model_copy(update={"nimg": progress.nimg})
-        save_snapshot(draft / "snapshot", meta, run.networks)
+    published, chosen = run.root / "runs" / run.stage, run.watch.chosen(folder, progress.monitor)
+    with atomic_folder(published) as draft:
+        if chosen is None:
+            meta = run.meta.model_copy(update={"nimg": progress.nimg})
+            save_snapshot(draft / "snapshot", meta, run.networks)
+        else:
+            shutil.copytree(chosen, draft / "snapshot")
         shutil.copytree(folder / "samples", draft / "samples")
+    nimg = load_meta(published / "snapshot").nimg
     with atomic_folder(run.root / "reports" / run.stage) as draft:
-        _write_history(draft / "losses.csv", progress.history)
-        ends = {"first_tick": progress.history[0], "last_tick": progress.history[-1]}
-        (draft / "metrics.json").write_text(json.dumps(ends, indent=2) + "\n")
-    run.tracker.log_snapshot(run.root / "runs" / run.stage / "snapshot", progress.nimg)
+        _write_rows(draft / "losses.csv", progress.history)
+        _write_rows(draft / "monitor.csv", progress.monitor)
+        metrics: dict[str, object] = {"snapshot": {"nimg": nimg}}
+        if progress.history:
+            metrics |= {"first_tick": progress.history[0], "last_tick": progress.history[-1]}
+        if progress.monitor:
+            metrics["monitor"] = progress.monitor[-1]
+        (draft / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n")
+    run.tracker.log_snapshot(published / "snapshot", nimg)
 
 
-def _write_history(path: Path, history: list[dict[str, float]]) -> None:
-    """A row per tick; a lazy loss that no step of a tick took has an empty cell."""
-    names = ["nimg", *sorted({name for row in history for name in row} - {"nimg"})]
+def _write_rows(path: Path, rows: list[dict[str, float]]) -> None:
+    """A line per tick or measurement; what was not taken or could not be has an empty cell."""
+    names = ["nimg", *sorted({name for row in rows for name in row} - {"nimg"})]
     with path.open("w", newline="") as file:
         writer = csv.DictWriter(file, names)
         writer.writeheader()
-        writer.writerows(history)
+        writer.writerows(rows)

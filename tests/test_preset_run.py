@@ -20,6 +20,7 @@ PRESETS = Path(__file__).parents[1] / "presets"
 TINY = """
 prepare: {resolution: 64}
 pretrain:
+  monitor: {num_images: 8, num_identities: 2}
   loop: {total_kimg: 0.016, batch: 8, microbatch: 4, tick_kimg: 0.016, snapshot_ticks: 1}
   generator:
     image_resolution: 64
@@ -36,6 +37,7 @@ pretrain:
   discriminator: {channel_base: 64, channel_max: 8}
   density: {num_points: 16}
 imitate:
+  monitor: {num_images: 8, num_identities: 2}
   loop: {total_kimg: 0.016, batch: 8, microbatch: 4, tick_kimg: 0.016, snapshot_ticks: 1}
   imitation: {perceptual: {vgg16_sha256: null}}
   patch_discriminator: {channel_base: 64, channel_max: 8}

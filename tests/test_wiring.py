@@ -9,7 +9,7 @@ from ruamel.yaml import YAML
 
 ROOT = Path(__file__).parents[1]
 STAGES = ("prepare", "pretrain", "imitate", "evaluate")
-LOOKS_ONLY = ("mimic3d.metrics", "mimic3d.gallery")
+LOOKS_ONLY = ("mimic3d.gallery",)
 """Code that only looks at a run: no dependency of the training stages."""
 
 

@@ -23,6 +23,17 @@ META = "snapshot.json"
 Weights = dict[str, Tensor]
 
 
+class Selection(Config):
+    """Why this snapshot of its run was published and no other."""
+
+    metric: str
+    """It has the lowest value of this metric of all that were measured in the run."""
+    value: float
+    """Of that metric."""
+    images: str
+    """Real images it was measured with."""
+
+
 class SnapshotMeta(Config):
     """What rebuilds the networks of a snapshot and tells where it comes from."""
 
@@ -46,6 +57,8 @@ class SnapshotMeta(Config):
     """Rebuilds D_patch, which `pretrain` does not have."""
     patch_size: int | None = None
     """Side in pixels of what D_patch sees."""
+    selection: Selection | None = None
+    """How it was chosen from its run; null is the end of the run."""
     sha256: dict[str, str] = Field(default_factory=dict)
     """Checksum of each weight file by name; filled in by `save_snapshot`."""
 

@@ -19,10 +19,13 @@ KEEP = 2  # states kept: the newest, and the one before in case it is damaged la
 
 @dataclass
 class Progress:
-    """How far a run is, and what it reported on the way: one row of statistics per tick."""
+    """How far a run is, and what it reported on the way."""
 
     nimg: int = 0
     history: list[dict[str, float]] = field(default_factory=list)
+    """One row of statistics per tick."""
+    monitor: list[dict[str, float]] = field(default_factory=list)
+    """One row per measurement of G_ema."""
 
 
 def save_state(
@@ -42,8 +45,7 @@ def save_state(
             path = draft / f"{name}.safetensors"
             save_weights(path, weights)
             sha256[path.name] = checksum(path)
-        meta = {"nimg": progress.nimg, "history": progress.history, "sha256": sha256}
-        (draft / META).write_text(json.dumps(meta))
+        (draft / META).write_text(json.dumps({**vars(progress), "sha256": sha256}))
     for old in _states(folder)[:-KEEP]:
         shutil.rmtree(old)
 
@@ -63,7 +65,8 @@ def load_state(
     newest = states[-1]
     try:
         meta = json.loads((newest / META).read_text())
-        progress, sha256 = Progress(meta["nimg"], meta["history"]), meta["sha256"]
+        progress = Progress(meta["nimg"], meta["history"], meta["monitor"])
+        sha256 = meta["sha256"]
         for name, network in networks.items():
             network.load_state_dict(load_weights(newest / f"{name}.safetensors", sha256))
         for name, adam in optimizers.items():
@@ -84,7 +87,7 @@ def prepare_state(folder: Path, total_nimg: int) -> None:
     A run that finished at this budget, or went beyond it, starts anew; anything else is resumed.
     """
     states = _states(folder)
-    reached = int(states[-1].name.removeprefix("nimg-")) if states else 0
+    reached = _nimg(states[-1]) if states else 0
     finished = folder / FINISHED
     done = json.loads(finished.read_text())["nimg"] if finished.exists() else None
     if reached > total_nimg or done == total_nimg:
@@ -98,8 +101,18 @@ def mark_finished(folder: Path, nimg: int) -> None:
         path.write_text(json.dumps({"nimg": nimg}))
 
 
+def oldest_state(folder: Path) -> int:
+    """Images seen by the oldest state below `folder`, 0 without one."""
+    states = _states(folder)
+    return _nimg(states[0]) if states else 0
+
+
 def _states(folder: Path) -> list[Path]:
     return sorted(path for path in folder.glob("nimg-*") if path.is_dir())
+
+
+def _nimg(state: Path) -> int:
+    return int(state.name.removeprefix("nimg-"))
 
 
 def _adam_tensors(adam: torch.optim.Optimizer) -> dict[str, Tensor]:

@@ -81,6 +81,12 @@ def test_ticks_cover_the_budget():
     assert player.calls.count("decay") == 6  # iterations 0, 3 and 6, two microbatches each
 
 
+def test_no_budget_trains_nothing():
+    player = toy()
+    assert not list(run(player, CFG.model_copy(update={"total_kimg": 0.0})))
+    assert player.network.weight.equal(toy().network.weight)
+
+
 def test_lazy_gradients_are_scaled_by_their_interval():
     player = toy()
     before = player.network.weight.detach().clone()
@@ -107,12 +113,13 @@ def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path):
     first = toy()
     for tick in run(first):
         if tick.is_snapshot:
-            save_state(tmp_path, Progress(tick.nimg), {"net": first.network}, {"net": first.adam})
+            progress = Progress(tick.nimg, [{"nimg": 16.0}], [{"nimg": 32.0, "swd": 0.5}])
+            save_state(tmp_path, progress, {"net": first.network}, {"net": first.adam})
             break
     second = toy()
     with torch.no_grad():
         second.network.weight.zero_()
-    progress = load_state(tmp_path, {"net": second.network}, {"net": second.adam})
+    assert load_state(tmp_path, {"net": second.network}, {"net": second.adam}) == progress
     assert progress.nimg == 32
     ticks = list(run(second, nimg=progress.nimg))
     assert [tick.stats for tick in ticks] == [tick.stats for tick in expected[2:]]
