@@ -13,12 +13,18 @@ from mimic3d.cameras import Cameras, cameras_from_labels
 from mimic3d.config import Config
 from mimic3d.data.dataset import Multiview, load_multiview
 from mimic3d.data.reference import Reals, split_reals
-from mimic3d.data.schema import Manifest, load_manifest
-from mimic3d.evaluation.distances import DistributionConfig, measure_distances
+from mimic3d.data.schema import load_manifest
+from mimic3d.evaluation.distances import (
+    Distances,
+    DistributionConfig,
+    check_distribution,
+    count_distances,
+    measure_distances,
+)
 from mimic3d.evaluation.sampling import BRANCHES, SamplingConfig, draw_latents
+from mimic3d.evaluation.share import ALONE
 from mimic3d.evaluation.views import ConsistencyConfig, score_identities, score_multiview
 from mimic3d.gallery import GalleryConfig
-from mimic3d.metrics.features import RandomConvFeatures
 from mimic3d.metrics.protocol import ConsistencyProtocol, Protocol, protocol_hash
 from mimic3d.networks.generator import Generator
 from mimic3d.networks.snapshot import SnapshotMeta, load_meta, read_snapshot
@@ -55,6 +61,7 @@ def check(cfg: EvaluateConfig, root: Path) -> None:
     """
     if not load_meta(root / SNAPSHOT).generator.detail:
         raise ValueError(f"{SNAPSHOT} must have detail planes, has none; run imitate again")
+    check_distribution(cfg.distribution)
     split_reals(load_manifest(dataset_folder(root)), cfg.distribution.num_images, seed=0)
     if cfg.video:
         gallery.load_video_writer()
@@ -74,10 +81,15 @@ def run(cfg: EvaluateConfig, root: Path, tracker: Tracker) -> None:
 
     pitch_rad = data.manifest.poses["pitch_mean_rad"]
     label = torch.tensor([snapshot.meta.average_label], device=device)
+    distances = measure_distances(
+        G, data, label, resolution, cfg.distribution, cfg.sampling, ALONE, cache, progress.advance
+    )
+    for notice in distances.notices:
+        print(notice)
     findings = Findings(
-        measure_distances(G, data, resolution, cfg.distribution, cfg.sampling, progress.advance),
+        distances.values,
         measure_consistency(G, label, pitch_rad, multiview, resolution, cfg, progress),
-        record_protocol(snapshot.meta, data.manifest, multiview, resolution, cfg),
+        record_protocol(snapshot.meta, distances, multiview, resolution, cfg),
         draw(G, data.train.labels.to(device), label, pitch_rad, cfg),
     )
     write_findings(root, findings)
@@ -90,7 +102,7 @@ class Progress:
 
     def __init__(self, cfg: EvaluateConfig, tracker: Tracker):
         num_pairs = len(BRANCHES) * len(cfg.consistency.baselines_rad)
-        self._total = 4 * cfg.distribution.num_images + num_pairs * cfg.consistency.num_identities
+        self._total = count_distances(cfg.distribution) + num_pairs * cfg.consistency.num_identities
         self._done, self._tracker = 0, tracker
 
     def advance(self, amount: int, text: str) -> None:
@@ -116,25 +128,12 @@ def measure_consistency(
 
 
 def record_protocol(
-    meta: SnapshotMeta, manifest: Manifest, multiview: Multiview | None, resolution: int,
+    meta: SnapshotMeta, distances: Distances, multiview: Multiview | None, resolution: int,
     cfg: EvaluateConfig,
 ) -> dict[str, Any]:  # fmt: skip
     """How everything was measured, with a hash per part: only equal hashes compare."""
     rendering, psi = meta.generator.rendering, cfg.sampling.truncation_psi
     samples = rendering.depth_resolution + rendering.depth_resolution_importance
-    sizes = {manifest.resolution, meta.generator.image_resolution, resolution}
-    distribution = [
-        Protocol(
-            branch=branch, dataset_fingerprint=manifest.fingerprint,
-            reference="train with mirrored copies" if manifest.mirror else "train",
-            num_real=cfg.distribution.num_images, num_fake=cfg.distribution.num_images,
-            cameras="conditioned", truncation_psi=psi, resolution=resolution,
-            resize="none" if len(sizes) == 1 else "bilinear antialiased",
-            feature_network=RandomConvFeatures.name, samples_per_ray=samples,
-            patches=cfg.distribution.patches,
-        )
-        for branch in BRANCHES
-    ]  # fmt: skip
     views = ConsistencyProtocol(
         num_identities=cfg.consistency.num_identities,
         baselines_rad=cfg.consistency.baselines_rad, cameras="average",
@@ -146,7 +145,7 @@ def record_protocol(
         ceiling = f"true renderings of {len(multiview.images)} identities of eval_multiview"
     return {
         "snapshot": {"nimg": meta.nimg, "dataset_fingerprint": meta.dataset_fingerprint},
-        **{record.branch: describe(record) for record in distribution},
+        **{name: describe(record) for name, record in distances.protocols.items()},
         "consistency": describe(views) | {"ceiling": ceiling},
     }
 

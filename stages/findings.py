@@ -82,8 +82,8 @@ def write_findings(root: Path, findings: Findings) -> None:
 
 def track_findings(root: Path, findings: Findings, tracker: Tracker, nimg: int) -> None:
     """Metrics and pictures at the snapshot's nimg, and the files."""
-    parts = (*BRANCHES, "consistency")
-    tags = {f"protocol.{part}": findings.protocol[part]["hash"] for part in parts}
+    records = {name: record for name, record in findings.protocol.items() if "hash" in record}
+    tags = {f"protocol.{name}": record["hash"] for name, record in records.items()}
     fingerprint = findings.protocol["snapshot"]["dataset_fingerprint"]
     tracker.set_tags({**tags, "dataset_fingerprint": fingerprint})
     tracker.log_metrics(findings.metrics, nimg)

@@ -13,6 +13,8 @@ from torch import Tensor
 from mimic3d.data.dataset import ImageDataset
 from mimic3d.data.schema import Manifest, load_manifest
 
+RealSet = Literal["reference", "floor"]
+
 
 @dataclass(frozen=True)
 class RealSplit:
@@ -113,21 +115,24 @@ class Reals:
     def __init__(self, folder: Path, cache: Path, num: int, seed: int) -> None:
         self.train = ImageDataset(folder, "train", cache)
         self.manifest = self.train.manifest
+        self.num, self.seed = num, seed
         split = split_reals(self.manifest, num, seed)
-        self._sets = {
+        self._sets: dict[RealSet, list[tuple[ImageDataset, Int[Tensor, " n"]]]] = {
             "reference": [(self.train, split.reference)],
             "floor": [(self.train, split.floor_train)],
         }
         if len(split.floor_val):
-            self._sets["floor"].append((ImageDataset(folder, "val", cache), split.floor_val))
+            val = ImageDataset(folder, "val", cache)
+            self._sets["floor"].insert(0, (val, split.floor_val))
 
-    def batches(
-        self, which: Literal["reference", "floor"], batch: int
-    ) -> Iterator[Float[Tensor, "n 3 h w"]]:
-        """The images of one of the two sets, in [-1, 1]."""
+    def images(self, which: RealSet, samples: range) -> Float[Tensor, "n 3 h w"]:
+        """The numbered images of one of the two sets, in [-1, 1]."""
+        parts, offset = [], 0
         for dataset, indices in self._sets[which]:
-            for start in range(0, len(indices), batch):
-                yield dataset.batch(indices[start : start + batch]).image
+            some = indices[max(0, samples.start - offset) : max(0, samples.stop - offset)]
+            parts += [dataset.batch(some).image] if len(some) else []
+            offset += len(indices)
+        return torch.cat(parts)
 
 
 class Validation:

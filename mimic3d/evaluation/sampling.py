@@ -1,8 +1,11 @@
 """Draws objects from a generator: latents with seeds of their own, images of both branches."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass
+from typing import Literal
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
 from pydantic import Field, NonNegativeInt, PositiveInt
@@ -15,6 +18,11 @@ from mimic3d.metrics.protocol import Branch
 from mimic3d.networks.generator import Generator
 
 BRANCHES: tuple[Branch, ...] = ("2d", "3d")
+FIRST_PASS = 4  # samples that the renderer needs at least
+CONDITIONING = 1  # stream of random numbers apart from that of latents
+
+CameraMode = Literal["conditioned", "independent", "fixed"]
+"""What conditions G: the camera that renders, another one of the dataset, or the average one."""
 
 
 class SamplingConfig(Config):
@@ -31,12 +39,29 @@ class SamplingConfig(Config):
 
 
 @dataclass(frozen=True)
+class CameraDraw:
+    """Where cameras come from.
+
+    The one that renders is drawn from the labels, uniformly and with replacement; it is the same
+    for a sample in every mode.
+    """
+
+    labels: Float[Tensor, "m 25"]
+    """Of the dataset."""
+    average_label: Float[Tensor, "1 25"]
+    """Mean of the labels."""
+    mode: CameraMode = "conditioned"
+
+
+@dataclass(frozen=True)
 class BranchImages:
     """The same objects from the same cameras by both branches."""
 
     first: int
     """Number of the first sample."""
     images: dict[Branch, Float[Tensor, "n 3 h w"]]
+    resampled: dict[int, Float[Tensor, "n 3 h w"]]
+    """The 3D branch with other numbers of samples per ray."""
 
 
 def draw_latents(
@@ -51,21 +76,60 @@ def draw_latents(
     return torch.stack(z), torch.stack(rows)
 
 
-def sample_branches(
-    G: Generator, labels: Float[Tensor, "m 25"], num: int, resolution: int, cfg: SamplingConfig
-) -> Iterator[BranchImages]:
-    """Images as the field's FID wants them: the camera that renders also conditions.
+def draw_conditioning(first: int, num: int, num_labels: int, seed: int) -> Int[Tensor, " n"]:
+    """Rows of the label table that have nothing to do with those of `draw_latents`."""
+    rows = [
+        np.random.default_rng([CONDITIONING, seed + index]).integers(num_labels)
+        for index in range(first, first + num)
+    ]
+    return torch.tensor(rows)
 
-    Cameras are drawn from the labels, uniformly and with replacement.
+
+def sample_branches(
+    G: Generator, draw: CameraDraw, samples: range, resolution: int, cfg: SamplingConfig,
+    samples_per_ray: Sequence[int] = (),
+) -> Iterator[BranchImages]:  # fmt: skip
+    """Images of the numbered samples, in passes of `cfg.batch`.
+
+    With `samples_per_ray`, the 3D branch also renders with these numbers of samples.
     """
-    device = labels.device
-    for first in range(0, num, cfg.batch):
-        size = min(cfg.batch, num - first)
+    for first in range(samples.start, samples.stop, cfg.batch):
+        size = min(cfg.batch, samples.stop - first)
+        labels, device = draw.labels, draw.labels.device
         z, rows = draw_latents(first, size, G.config.z_dim, len(labels), cfg.seed)
-        c = labels[rows.to(device)]
-        cameras = cameras_from_labels(c)
+        seen = labels[rows.to(device)]
+        if draw.mode == "conditioned":
+            c = seen
+        elif draw.mode == "independent":
+            c = labels[draw_conditioning(first, size, len(labels), cfg.seed).to(device)]
+        else:
+            c = draw.average_label.expand(size, -1)
+        cameras = cameras_from_labels(seen)
         ws = G.mapping(z.to(device), c, cfg.truncation_psi)
         planes = G.synthesize_planes(ws, detail=True, noise="const")
-        flat = G.render_2d(planes, ws, cameras).image
+        flat = resize(G.render_2d(planes, ws, cameras).image, resolution)
         direct = G.render_3d(planes, cameras, resolution).image
-        yield BranchImages(first, {"2d": resize(flat, resolution), "3d": direct})
+        resampled = {
+            num: with_samples_per_ray(G, num).render_3d(planes, cameras, resolution).image
+            for num in samples_per_ray
+        }
+        yield BranchImages(first, {"2d": flat, "3d": direct}, resampled)
+
+
+def count_samples_per_ray(G: Generator) -> int:
+    """Samples of both passes along a ray."""
+    return G.config.rendering.depth_resolution + G.config.rendering.depth_resolution_importance
+
+
+def with_samples_per_ray(G: Generator, num: int) -> Generator:
+    """The same generator, sharing its weights, that renders with `num` samples along a ray.
+
+    They are split between the passes as the generator's own.
+    """
+    own = G.config.rendering
+    first = round(num * own.depth_resolution / count_samples_per_ray(G))
+    first = min(max(first, FIRST_PASS), num - 1)
+    other = {"depth_resolution": first, "depth_resolution_importance": num - first}
+    twin = copy(G)
+    twin.config = G.config.model_copy(update={"rendering": own.model_copy(update=other)})
+    return twin

@@ -1,6 +1,8 @@
 """Features of images and their running statistics; the network here needs no download."""
 
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
@@ -31,7 +33,34 @@ def resize(images: Float[Tensor, "n c h w"], resolution: int) -> Float[Tensor, "
     return F.interpolate(images, size, mode="bilinear", antialias=True, align_corners=False)
 
 
-class RandomConvFeatures(nn.Module):
+def exact_convolutions() -> AbstractContextManager[None]:
+    """On GPUs: float32 throughout, and the same bits every time."""
+    return torch.backends.cudnn.flags(
+        enabled=True, benchmark=False, deterministic=True, allow_tf32=False
+    )
+
+
+FeatureNetworkName = Literal["inception", "random_conv", "probe"]
+
+
+class FeatureNetwork(nn.Module):
+    """Images as they would be stored to features; what distances of distributions stand on."""
+
+    label: FeatureNetworkName
+    """Appears in the names of metrics."""
+    name: str
+    """With version: distances by networks of other names do not compare."""
+    dim: int
+    """Length of the features."""
+    input_resize: str
+    """How the network brings images to the size it sees."""
+
+    def forward(self, images: UInt8[Tensor, "n 3 h w"]) -> Float[Tensor, "n d"]:
+        """Features."""
+        raise NotImplementedError
+
+
+class RandomConvFeatures(FeatureNetwork):
     """256 features of an image by a random convolutional network whose weights never change.
 
     Four strided blocks of 32 channels with orthogonal weights; the mean and the standard deviation
@@ -41,8 +70,10 @@ class RandomConvFeatures(nn.Module):
     and dimension, belongs to every number made with them.
     """
 
+    label = "random_conv"
     name = "random_conv-v1-d256"
     dim = 2 * BLOCKS * CHANNELS
+    input_resize = "none"
 
     def __init__(self):
         super().__init__()
@@ -61,7 +92,7 @@ class RandomConvFeatures(nn.Module):
     def _features(self, images: UInt8[Tensor, "n 3 h w"]) -> Float[Tensor, "n d"]:
         x = images.float() / 127.5 - 1
         pooled = []
-        with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+        with exact_convolutions():
             for block in range(BLOCKS):
                 weight, bias = getattr(self, f"weight{block}"), getattr(self, f"bias{block}")
                 x = F.leaky_relu(F.conv2d(x, weight, bias, stride=2, padding=1), 0.2)

@@ -1,13 +1,16 @@
 """How a number was measured: two numbers compare only if these records are equal."""
 
 import hashlib
+from collections.abc import Sequence
 from typing import Literal
 
 from pydantic import PositiveInt
 
 from mimic3d.config import Config
 from mimic3d.metrics.consistency import WarpConfig
-from mimic3d.metrics.distribution import PatchConfig
+from mimic3d.metrics.kernel import KernelConfig
+from mimic3d.metrics.neighbours import NeighboursConfig
+from mimic3d.metrics.sliced_wasserstein import PatchConfig
 
 Branch = Literal["2d", "3d"]
 
@@ -20,29 +23,44 @@ class Protocol(Config):
 
     branch: Branch
     """The branch of the generator that made the images."""
+    feature_network: str
+    """Name and version of the network whose features are compared; none for patches of pixels."""
+    feature_resize: str
+    """How that network brings images to the size it sees."""
     dataset_fingerprint: str
     """Of the dataset that the real images come from."""
+    split: str
+    """The split of the dataset that the real images come from."""
     reference: str
-    """The real images that were compared with."""
+    """Which images of that split."""
+    mirrored: bool
+    """Whether mirrored copies count as real images."""
     num_real: PositiveInt
     """Real images."""
     num_fake: PositiveInt
     """Generated images."""
-    cameras: Literal["conditioned", "average"]
-    """The camera that conditions G: the one it is rendered with, or the mean of the dataset; the
-    rendering camera is drawn from the dataset's labels in both cases."""
+    conditioning_camera: Literal[
+        "rendering camera", "another of the dataset", "average of the training set"
+    ]
+    """The camera that conditions G."""
+    rendering_camera: Literal["drawn from the dataset's labels"]
+    """The camera the images are seen from, uniformly with replacement."""
     truncation_psi: float
     """Truncation of w; 1 is none."""
     resolution: PositiveInt
     """Side of the compared images in pixels."""
     resize: Literal["none", "bilinear antialiased"]
-    """How images of another size were brought to it."""
-    feature_network: str
-    """Name and version of the network behind the Frechet distance."""
+    """How images of another size, real or generated, were brought to it."""
     samples_per_ray: PositiveInt
     """Samples of both passes of the volume renderer."""
-    patches: PatchConfig
-    """Of the sliced Wasserstein distance."""
+    seeds: tuple[int, int]
+    """Of the first and the last generated image."""
+    kernel: KernelConfig | None
+    """Of the kernel distance; null for patches."""
+    neighbours: NeighboursConfig | None
+    """Of precision and recall; null for patches."""
+    patches: PatchConfig | None
+    """Of the sliced Wasserstein distance; null for features."""
 
 
 class ConsistencyProtocol(Config):
@@ -69,3 +87,19 @@ class ConsistencyProtocol(Config):
 def protocol_hash(protocol: Protocol | ConsistencyProtocol) -> str:
     """Twelve hexadecimal digits that are equal for equal protocols."""
     return hashlib.sha256(protocol.model_dump_json().encode()).hexdigest()[:12]
+
+
+def refuse_mixed(records: Sequence[Protocol] | Sequence[ConsistencyProtocol]) -> None:
+    """Refuse to put numbers that were measured differently on one axis.
+
+    Raises:
+        ValueError: two records differ; names the first field that does, and both values.
+    """
+    for record in records[1:]:
+        for field in type(records[0]).model_fields:
+            first, other = getattr(records[0], field), getattr(record, field)
+            if first != other:
+                raise ValueError(
+                    f"numbers share an axis only if they were measured alike, their {field} is "
+                    f"{first!r} and {other!r}; evaluate both with one {field}, or show them apart"
+                )

@@ -123,13 +123,14 @@ def test_the_protocol_says_how_it_was_measured(evaluated):
     root, tracker, _ = evaluated
     protocol = json.loads((root / "reports" / "evaluate" / "protocol.json").read_text())
     manifest = load_manifest(root / "data" / "toy")
-    assert protocol["3d"]["dataset_fingerprint"] == manifest.fingerprint
-    assert protocol["3d"]["num_fake"] == 8
-    assert protocol["3d"]["samples_per_ray"] == 12
-    assert protocol["3d"]["resize"] == "none"
+    record, other = protocol["3d/random_conv"], protocol["2d/random_conv"]
+    assert record["dataset_fingerprint"] == manifest.fingerprint
+    assert record["num_fake"] == 8
+    assert record["samples_per_ray"] == 12
+    assert record["resize"] == "none"
     assert protocol["snapshot"]["nimg"] == 4000
     assert "2 identities" in protocol["consistency"]["ceiling"]
-    assert tracker.tags["protocol.3d"] == protocol["3d"]["hash"] != protocol["2d"]["hash"]
+    assert tracker.tags["protocol.3d/random_conv"] == record["hash"] != other["hash"]
 
 
 def test_pictures_are_drawn(evaluated):
@@ -149,7 +150,7 @@ def test_the_tracker_hears_everything(evaluated):
     assert tracker.metrics == {(key, 4000): value for key, value in metrics.items()}
     done = [step for step, _ in tracker.steps]
     assert done == sorted(done)
-    assert tracker.steps[-1] == (8 * 4 + 2 * 2 * 2, 8 * 4 + 2 * 2 * 2)
+    assert tracker.steps[-1] == (8 * 6 + 2 * 2 * 2, 8 * 6 + 2 * 2 * 2)
 
 
 def test_metric_names_suit_mlflow(evaluated):

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mimic3d.cameras import Scene
-from mimic3d.data.reference import Validation, split_reals, split_validation
+from mimic3d.data.reference import Reals, Validation, split_reals, split_validation
 from mimic3d.data.schema import Manifest
 
 
@@ -82,3 +82,12 @@ def test_validation_reads_its_images(prepared_project, tmp_path):
     images = torch.cat(list(data.batches(5)))
     assert len(images) == data.num == 12
     assert len(images.flatten(1).unique(dim=0)) == 12
+
+
+def test_any_range_of_a_set_is_that_part_of_it(prepared_project, tmp_path):
+    data = Reals(prepared_project / "data" / "tiny", tmp_path, 16, seed=0)
+    for which in ("reference", "floor"):
+        whole = data.images(which, range(16))
+        parts = [data.images(which, range(first, min(first + 3, 16))) for first in range(0, 16, 3)]
+        assert torch.cat(parts).equal(whole)
+        assert len(whole.flatten(1).unique(dim=0)) == 16

@@ -1,14 +1,12 @@
 import pandas as pd
-import pytest
 import torch
 from einops import rearrange
 from torch import nn
 
-from mimic3d.cameras import Scene, cameras_from_labels, orbit_cameras
+from mimic3d.cameras import Scene, orbit_cameras
 from mimic3d.data.dataset import Multiview
-from mimic3d.evaluation.sampling import SamplingConfig, draw_latents, sample_branches
+from mimic3d.evaluation.sampling import SamplingConfig, draw_latents
 from mimic3d.evaluation.views import ConsistencyConfig, score_identities, score_multiview
-from mimic3d.metrics.features import resize
 from mimic3d.networks.generator import Generated, Generator, GeneratorConfig, View
 from mimic3d.rays import cast_rays
 
@@ -115,21 +113,3 @@ def test_true_renderings_are_scored_where_their_views_exist():
     assert set(table["branch"]) == {"ceiling"}
     assert sorted(table["baseline"].unique()) == [0.05, 0.2]
     assert table["warp_psnr"].min() > 30
-
-
-@pytest.mark.parametrize("resolution", [64, 32])
-def test_images_of_both_branches_come_from_the_conditioning_cameras(resolution):
-    G, num = PaintedBalls(), 5
-    labels = orbit_cameras(torch.linspace(-0.5, 0.5, 7), torch.zeros(7), SCENE).labels()
-    batches = list(sample_branches(G, labels, num, resolution, SamplingConfig(batch=2, seed=9)))
-    assert [batch.first for batch in batches] == [0, 2, 4]
-    z, rows = draw_latents(0, num, 2, 7, seed=9)
-    ws = G.mapping(z, labels[rows])
-    planes, cameras = G.synthesize_planes(ws, True, "const"), cameras_from_labels(labels[rows])
-    expected = {
-        "3d": G.render_3d(planes, cameras, resolution).image,
-        "2d": resize(G.render_2d(planes, ws, cameras).image, resolution),
-    }
-    for branch, images in expected.items():
-        found = torch.cat([batch.images[branch] for batch in batches])
-        torch.testing.assert_close(found, images)

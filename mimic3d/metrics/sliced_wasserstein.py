@@ -1,4 +1,4 @@
-"""How far a set of images is from another: Frechet and sliced Wasserstein distances."""
+"""How far a set of images is from another, patch by patch: the sliced Wasserstein distance."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,28 +12,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from mimic3d.config import Config
-from mimic3d.metrics.features import FeatureStats, RandomConvFeatures, to_uint8
 
 SIDE = 7  # of a patch in pixels (progressive GAN)
 SCALE = 1e3  # sliced Wasserstein distances are reported in thousandths (progressive GAN)
 CHUNK_PROJECTIONS = 32
-
-
-def frechet_distance(real: FeatureStats, fake: FeatureStats) -> float:
-    """FID between two Gaussians of features (Heusel et al. 2017, Eq. 6).
-
-    The trace of sqrt(A B) is the nuclear norm of sqrt(A) sqrt(B): symmetric eigenproblems only, no
-    imaginary part, and exact with fewer images than features.
-    """
-    a, b = real.covariance, fake.covariance
-    overlap = torch.linalg.svdvals(_root(a) @ _root(b)).sum()
-    gap = (real.mean - fake.mean).square().sum()
-    return max(0.0, float(gap + a.trace() + b.trace() - 2 * overlap))
-
-
-def _root(covariance: Float[Tensor, "d d"]) -> Float[Tensor, "d d"]:
-    values, vectors = torch.linalg.eigh(covariance)
-    return (vectors * values.clamp(min=0).sqrt()) @ vectors.T
 
 
 class PatchConfig(Config):
@@ -41,6 +23,9 @@ class PatchConfig(Config):
 
     patches_per_image: PositiveInt = 32
     """Patches from each level of each image; 128 in progressive GAN."""
+    max_images: PositiveInt = 4096
+    """Only the first so many images of a set are looked at, since patches fill memory: 0.1 MiB per
+    image; 16384 in progressive GAN."""
     num_projections: PositiveInt = 128
     """Random directions; 512 in progressive GAN."""
     smallest: int = Field(default=16, ge=8)
@@ -80,7 +65,7 @@ def sample_patches(images: UInt8[Tensor, "n 3 h w"], first: int, cfg: PatchConfi
         batch = torch.arange(num, device=level.device)[:, None, None, None]
         rows, columns = places[:, 0, :, :, None], places[:, 1, :, None, :]
         picked = rearrange(level, "n c h w -> n h w c")[batch, rows, columns]
-        levels.append(rearrange(picked, "n m h w c -> (n m) c h w").cpu())
+        levels.append(rearrange(picked, "n m h w c -> (n m) c h w").cpu().contiguous())
     return Patches(tuple(level.shape[-1] for level in pyramid), tuple(levels))
 
 
@@ -149,33 +134,3 @@ def _projected_distance(
         gaps = (some @ a.T).sort(dim=-1).values - (some @ b.T).sort(dim=-1).values
         total += float(gaps.abs().double().mean(dim=-1).sum())
     return SCALE * total / cfg.num_projections
-
-
-class ImageSummary:
-    """All that the distances need to know of a set of images, gathered batch by batch."""
-
-    def __init__(self, network: RandomConvFeatures, cfg: PatchConfig):
-        self.features = FeatureStats.empty(network.dim)
-        self._network, self._cfg = network, cfg
-        self._patches: list[Patches] = []
-
-    def append(self, images: Float[Tensor, "n 3 h w"], first: int) -> None:
-        """Take in images in [-1, 1], quantised as if stored; `first` as in `sample_patches`."""
-        quantised = to_uint8(images)
-        self.features = self.features + FeatureStats.of(self._network(quantised))
-        self._patches.append(sample_patches(quantised, first, self._cfg))
-
-    @property
-    def patches(self) -> Patches:
-        """Patches of all images."""
-        return merge_patches(self._patches)
-
-
-def distances(real: ImageSummary, fake: ImageSummary, cfg: PatchConfig) -> dict[str, float]:
-    """Distances between two sets of images by name; `swd_64` is that of the level of side 64."""
-    levels = sliced_wasserstein(real.patches, fake.patches, cfg)
-    return {
-        "fd_random_conv": frechet_distance(real.features, fake.features),
-        "swd": sum(levels.values()) / len(levels),
-        **{f"swd_{side}": value for side, value in levels.items()},
-    }

@@ -1,58 +1,19 @@
 import numpy as np
 import pytest
-import scipy.linalg
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from mimic3d.metrics.distribution import (
-    ImageSummary,
+from mimic3d.metrics.features import RandomConvFeatures, to_uint8
+from mimic3d.metrics.frechet import frechet_of_features
+from mimic3d.metrics.sliced_wasserstein import (
     PatchConfig,
-    frechet_distance,
     laplacian_pyramid,
     merge_patches,
     sample_patches,
     sliced_wasserstein,
 )
-from mimic3d.metrics.features import FeatureStats, RandomConvFeatures
 
 CFG = PatchConfig(patches_per_image=32, num_projections=64)
-
-
-def random_stats(seed, num, dim):
-    rng = torch.Generator().manual_seed(seed)
-    mix = torch.randn(dim, dim, generator=rng, dtype=torch.float64)
-    shift = torch.randn(dim, generator=rng, dtype=torch.float64)
-    return FeatureStats.of(torch.randn(num, dim, generator=rng, dtype=torch.float64) @ mix + shift)
-
-
-@settings(max_examples=20, deadline=None)
-@given(seed=st.integers(0, 2**31), num=st.sampled_from([5, 12, 80]))
-def test_frechet_distance_equals_sqrtm(seed, num):
-    """Also with fewer samples than dimensions, where sqrtm needs a nudge to converge."""
-    a, b = random_stats(seed, num, 12), random_stats(seed + 1, num, 12)
-    nudge = 1e-9 * np.eye(12)
-    cov_a, cov_b = a.covariance.numpy() + nudge, b.covariance.numpy() + nudge
-    root = np.real(scipy.linalg.sqrtm(cov_a @ cov_b))
-    expected = float((a.mean - b.mean).square().sum()) + np.trace(cov_a + cov_b - 2 * root)
-    assert frechet_distance(a, b) == pytest.approx(expected, rel=1e-4, abs=2e-2)
-
-
-def test_frechet_distance_of_shifted_and_scaled_gaussians():
-    """By hand: |m|^2 + d (s - 1)^2 for covariances s^2 I and I."""
-    base = torch.randn(50, 6, dtype=torch.float64)
-    base = base - base.mean(dim=0)
-    white = base @ torch.linalg.inv(torch.linalg.cholesky(base.T.cov())).T
-    a = FeatureStats.of(white)
-    assert frechet_distance(a, a) == pytest.approx(0, abs=1e-9)
-    assert frechet_distance(a, FeatureStats.of(3 * white + 2)) == pytest.approx(6 * 4 + 6 * 4)
-
-
-def test_frechet_distance_of_few_samples_is_zero_to_itself_and_symmetric():
-    few, other = random_stats(0, 5, 64), random_stats(1, 5, 64)
-    assert frechet_distance(few, few) == pytest.approx(0, abs=1e-9)
-    assert frechet_distance(few, other) == pytest.approx(frechet_distance(other, few))
 
 
 def test_pyramid_sums_to_the_image():
@@ -74,11 +35,13 @@ def blobs(num, seed):
     return image.clamp(-1, 1)
 
 
-def summary(images, batch=32):
-    result = ImageSummary(RandomConvFeatures(), CFG)
-    for first in range(0, len(images), batch):
-        result.append(images[first : first + batch], first)
-    return result
+def patches_of(images, batch=32):
+    stored = to_uint8(images)
+    parts = [
+        sample_patches(stored[first : first + batch], first, CFG)
+        for first in range(0, len(images), batch)
+    ]
+    return merge_patches(parts)
 
 
 @pytest.fixture(scope="module")
@@ -92,11 +55,12 @@ def scores():
         "collapse": other[:8].repeat(12, 1, 1, 1),
         "dark": other * 0.6 - 0.4,
     }
-    reference = summary(real)
+    network = RandomConvFeatures()
+    features, patches = network(to_uint8(real)), patches_of(real)
     return {
         name: (
-            frechet_distance(reference.features, (found := summary(images)).features),
-            sliced_wasserstein(reference.patches, found.patches, CFG),
+            frechet_of_features(features, network(to_uint8(images))),
+            sliced_wasserstein(patches, patches_of(images), CFG),
         )
         for name, images in cases.items()
     }
@@ -113,7 +77,7 @@ def test_sliced_wasserstein_catches_at_its_level(scores, fault, side):
 
 
 def test_sliced_wasserstein_of_a_set_to_itself_is_zero():
-    patches = summary(blobs(8, 0)).patches
+    patches = patches_of(blobs(8, 0))
     assert set(sliced_wasserstein(patches, patches, CFG).values()) == {0.0}
 
 
@@ -137,16 +101,15 @@ def test_sliced_wasserstein_equals_a_plain_loop():
         assert found[side] == pytest.approx(1000 * total / 3, rel=1e-4)
 
 
-def test_summaries_do_not_depend_on_batch():
+def test_patches_do_not_depend_on_batch():
     images = blobs(6, 0)
-    one, many = summary(images, batch=1), summary(images, batch=6)
-    torch.testing.assert_close(one.features.covariance, many.features.covariance)
-    for a, b in zip(one.patches.levels, many.patches.levels, strict=True):
+    one, many = patches_of(images, batch=1), patches_of(images, batch=6)
+    for a, b in zip(one.levels, many.levels, strict=True):
         torch.testing.assert_close(a, b)
 
 
 def test_sets_of_other_sizes_are_refused():
-    four, five = summary(blobs(4, 0)).patches, summary(blobs(5, 0)).patches
+    four, five = patches_of(blobs(4, 0)), patches_of(blobs(5, 0))
     with pytest.raises(ValueError, match="equally many images"):
         sliced_wasserstein(four, five, CFG)
     assert len(merge_patches([four, five]).levels[0]) == 9 * CFG.patches_per_image

@@ -1,0 +1,29 @@
+import pytest
+import torch
+
+from mimic3d.data.reference import Reals
+from mimic3d.data.schema import load_manifest
+from mimic3d.networks.generator import Generator, GeneratorConfig
+
+
+@pytest.fixture
+def tiny_generator(tiny_config):
+    """Both branches, 16 px, with weights of its own."""
+    from mimic3d.cameras import Scene
+
+    torch.manual_seed(5)
+    cfg = GeneratorConfig(**tiny_config.model_dump() | {"detail": True})
+    return Generator(cfg, Scene()).eval().requires_grad_(False)
+
+
+@pytest.fixture
+def reals(prepared_project, tmp_path):
+    """Eight of the tiny heads, and eight others."""
+    return Reals(prepared_project / "data" / "tiny", tmp_path / "pixels", 8, seed=0)
+
+
+@pytest.fixture
+def average_label(prepared_project):
+    """Mean label of the tiny heads."""
+    manifest = load_manifest(prepared_project / "data" / "tiny")
+    return torch.tensor([manifest.average_label])

@@ -1,0 +1,42 @@
+import pytest
+import torch
+
+from mimic3d.metrics.feature_networks import ProbeFeatures, build_feature_networks
+from mimic3d.metrics.inception import InceptionConfig
+from mimic3d.metrics.probe import Probe, ProbeConfig
+
+CPU = torch.device("cpu")
+SMALL = ProbeConfig(resolution=16, channels=8, feature_dim=6, embedding_dim=4)
+
+
+def test_the_default_network_needs_nothing(tmp_path):
+    built = build_feature_networks(["random_conv"], InceptionConfig(), None, tmp_path, CPU)
+    (network,) = built.networks
+    assert (network.label, network.name) == ("random_conv", "random_conv-v1-d256")
+    assert not built.notices
+    assert not list(tmp_path.iterdir())
+
+
+def test_features_of_a_probe_are_its_penultimate_layer():
+    probe = Probe(SMALL).eval()
+    network = ProbeFeatures(probe)
+    images = torch.randint(256, (3, 3, 32, 32), dtype=torch.uint8)
+    expected = probe.features(images.float() / 127.5 - 1)
+    torch.testing.assert_close(network(images), expected)
+    assert expected.shape == (3, network.dim)
+    assert network.input_resize == "bilinear antialiased to 16"
+
+
+def test_the_name_of_a_probe_is_that_of_its_weights():
+    probe, same, other = Probe(SMALL), Probe(SMALL), Probe(SMALL)
+    same.load_state_dict(probe.state_dict())
+    names = [ProbeFeatures(network).name for network in (probe, same, other)]
+    assert names[0] == names[1] != names[2]
+    assert names[0].endswith("-d6")
+
+
+def test_a_probe_must_be_there_if_named(tmp_path):
+    with pytest.raises(ValueError, match=r"evaluate.distribution.networks names probe"):
+        build_feature_networks(["random_conv", "probe"], InceptionConfig(), None, tmp_path, CPU)
+    built = build_feature_networks(["probe"], InceptionConfig(), Probe(SMALL), tmp_path, CPU)
+    assert [network.label for network in built.networks] == ["probe"]
