@@ -13,7 +13,7 @@ from mimic3d.data.reference import Validation, split_validation
 from mimic3d.data.schema import Manifest
 from mimic3d.evaluation.monitor import Monitor, MonitorConfig
 from mimic3d.evaluation.share import Share
-from mimic3d.metrics.protocol import Branch
+from mimic3d.metrics.views import Branch
 from mimic3d.networks.generator import Generator
 from mimic3d.networks.snapshot import SnapshotMeta
 from mimic3d.training.loop import LoopConfig, Tick

@@ -10,7 +10,7 @@ from torch import Tensor
 from mimic3d.evaluation.sampling import CameraDraw, SamplingConfig, sample_branches
 from mimic3d.evaluation.share import Share
 from mimic3d.evaluation.summaries import Advance, Eye, ImageSet, summarize
-from mimic3d.metrics.protocol import Branch
+from mimic3d.metrics.views import Branch
 from mimic3d.networks.generator import Generator
 
 

@@ -19,19 +19,18 @@ from mimic3d.data.reference import Validation
 from mimic3d.evaluation.sampling import draw_latents
 from mimic3d.evaluation.share import Share
 from mimic3d.metrics.consistency import WarpConfig, pair_scores
-from mimic3d.metrics.distribution import (
+from mimic3d.metrics.features import FeatureStats, RandomConvFeatures, resize, to_uint8
+from mimic3d.metrics.flatness import flatness
+from mimic3d.metrics.flow import FlowConfig, flow_scores, flow_steps
+from mimic3d.metrics.frechet import frechet_distance
+from mimic3d.metrics.sliced_wasserstein import (
     PatchConfig,
     Patches,
-    frechet_distance,
     merge_patches,
     sample_patches,
     sliced_wasserstein,
 )
-from mimic3d.metrics.features import FeatureStats, RandomConvFeatures, resize, to_uint8
-from mimic3d.metrics.flatness import flatness
-from mimic3d.metrics.flow import FlowConfig, flow_scores, flow_steps
-from mimic3d.metrics.protocol import Branch
-from mimic3d.metrics.views import PosedView
+from mimic3d.metrics.views import Branch, PosedView
 from mimic3d.networks.generator import Generator
 from mimic3d.rendering.triplane import Planes
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from mimic3d.cameras import cameras_from_labels
 from mimic3d.config import Config
 from mimic3d.metrics.features import resize
-from mimic3d.metrics.protocol import Branch
+from mimic3d.metrics.views import Branch
 from mimic3d.networks.generator import Generator
 
 BRANCHES: tuple[Branch, ...] = ("2d", "3d")

@@ -14,7 +14,7 @@ from mimic3d.data.dataset import Multiview
 from mimic3d.evaluation.sampling import BRANCHES, SamplingConfig, draw_latents
 from mimic3d.metrics.consistency import PosedView, WarpConfig, pair_scores
 from mimic3d.metrics.features import resize
-from mimic3d.metrics.protocol import Branch
+from mimic3d.metrics.views import Branch
 from mimic3d.networks.generator import Generator
 from mimic3d.rendering.triplane import Planes
 

@@ -11,8 +11,7 @@ from mimic3d.metrics.consistency import WarpConfig
 from mimic3d.metrics.kernel import KernelConfig
 from mimic3d.metrics.neighbours import NeighboursConfig
 from mimic3d.metrics.sliced_wasserstein import PatchConfig
-
-Branch = Literal["2d", "3d"]
+from mimic3d.metrics.views import Branch
 
 
 class Protocol(Config):

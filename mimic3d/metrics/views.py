@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 from einops import rearrange
 from jaxtyping import Float
@@ -9,6 +10,9 @@ from torch import Tensor
 
 from mimic3d.cameras import Cameras
 from mimic3d.rays import cast_rays
+
+Branch = Literal["2d", "3d"]
+"""The 2D branch renders small and enlarges with a network, the 3D branch renders every pixel."""
 
 ImageDistance = Callable[[Tensor, Tensor], Tensor]
 """Distance of each of n images in [-1, 1] to its target, such as LPIPS: n numbers."""
