@@ -140,8 +140,8 @@ def test_pictures_are_drawn(evaluated):
         "grid.png", "orbit.png", "orbit.mp4", "samples.parquet"
     }  # fmt: skip
     with Image.open(folder / "grid.png") as grid, Image.open(folder / "orbit.png") as strip:
-        assert grid.size == (2 * 3 * 16, 2 * 16)
-        assert strip.size == (3 * 16, 3 * 16)
+        assert grid.size == (2 * 4 * 16, 2 * 16)
+        assert strip.size == (3 * 16, 4 * 16)
     assert set(tracker.images) == {("grid", 4000), ("orbit", 4000)}
 
 

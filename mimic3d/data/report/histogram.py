@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float64, Int64
 
-from mimic3d.data.report.markup import Html, tag
+from mimic3d.html.markup import Html, tag
 
 WIDTH, HEIGHT = 340, 180  # of a drawing, CSS pixels
 LEFT, RIGHT, TOP, BOTTOM = 44, 12, 12, 36  # its margins

@@ -9,12 +9,13 @@ from PIL import Image
 
 from mimic3d.data.draft import Draft
 from mimic3d.data.report.histogram import count_angles, describe_angles, draw_histogram
-from mimic3d.data.report.markup import Html, embed, figure, join, section, table, tag
 from mimic3d.data.report.overlays import Look, choose_by_yaw, load_looks, order_by_trust
 from mimic3d.data.report.rejects import show_rejects
 from mimic3d.data.report.style import STYLE
 from mimic3d.data.schema import SPLITS, Manifest
 from mimic3d.data.verdict import Outcome
+from mimic3d.html.document import document
+from mimic3d.html.markup import Html, embed, figure, join, section, table, tag
 
 NUM_OVERLAYS = 10  # worst ones, and best ones
 NUM_PAIRS = 3  # images beside their mirror images
@@ -41,9 +42,9 @@ def build_page(
     title = f"Dataset {manifest.name}"
     sheet = sheet.copy()
     sheet.thumbnail((SHEET, SHEET))
-    body = tag(
-        "body",
-        tag("h1", title),
+    return document(
+        title,
+        STYLE,
         tag("p", _summary(manifest, len(kept), len(outcomes) - len(kept)), class_="lead"),
         _counts(outcomes),
         show_rejects(outcomes, draft, gates),
@@ -53,10 +54,6 @@ def build_page(
         section("Contact sheet", embed(sheet, "the first kept images")),
         _facts(manifest),
     )
-    meta = tag("meta", charset="utf-8")
-    width = tag("meta", name="viewport", content="width=device-width")
-    head = tag("head", meta, width, tag("title", title), tag("style", Html(STYLE)))
-    return f"<!DOCTYPE html>\n{tag('html', head, body, lang='en')}\n"
 
 
 def _summary(manifest: Manifest, num_kept: int, num_rejected: int) -> str:

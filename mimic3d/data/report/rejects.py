@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from PIL import Image
 
 from mimic3d.data.draft import Draft
-from mimic3d.data.report.markup import Html, embed, figure, join, section, table, tag
 from mimic3d.data.verdict import Outcome, count_gates, show
+from mimic3d.html.markup import Html, embed, figure, fold, join, section, table, tag
 
 NUM_EXAMPLES = 4  # of each gate
 THUMBNAIL = 88  # CSS pixels
@@ -19,8 +19,7 @@ def show_rejects(outcomes: Sequence[Outcome], draft: Draft, gates: Mapping[str, 
     settings = ""
     if gates:
         rows = [(name, "off" if value is None else str(value)) for name, value in gates.items()]
-        summary = tag("summary", "How the gates are set (prepare.gates)")
-        settings = tag("details", summary, table((), rows, "facts"))
+        settings = fold("How the gates are set (prepare.gates)", table((), rows, "facts"))
     counts = count_gates(outcomes)
     if not counts:
         return section("Rejected images", tag("p", "No image was rejected."), settings)

@@ -12,12 +12,12 @@ from mimic3d.cameras import Scene, orbit_cameras
 from mimic3d.data.draft import Draft
 from mimic3d.data.poses.protocol import PoseResult, Reject
 from mimic3d.data.report.histogram import count_angles, draw_histogram
-from mimic3d.data.report.markup import Html, table, tag
 from mimic3d.data.report.overlays import choose_by_yaw, load_looks, order_by_trust
 from mimic3d.data.report.page import build_page
 from mimic3d.data.sample import Rejected, decode_png, encode_png, sha256_of
 from mimic3d.data.shards import About, write_dataset
 from mimic3d.data.verdict import Outcome, collect
+from mimic3d.html.markup import Html, table, tag
 
 HOSTILE = "<script>alert('1')</script>&\".png"
 SHEET = Image.new("RGB", (32, 32))

@@ -51,10 +51,17 @@ def figure(picture: Html, *lines: str, class_: str = "") -> Html:
     return tag("figure", picture, caption, class_=class_)
 
 
-def embed(picture: Image.Image, text: str) -> Html:
-    """A picture within the page, as JPEG; `text` stands for it where it cannot be seen."""
+def fold(summary: str, *content: str) -> Html:
+    """Content that opens at a click on its summary; on paper it is open."""
+    return tag("details", tag("summary", summary), *content)
+
+
+def embed(picture: Image.Image, text: str, lossless: bool = False) -> Html:
+    """A picture within the page, as JPEG or as PNG; `text` stands for it where it is not seen."""
     buffer = io.BytesIO()
-    picture.convert("RGB").save(buffer, "JPEG", quality=JPEG_QUALITY)
+    kind = "png" if lossless else "jpeg"
+    options = {"optimize": True} if lossless else {"quality": JPEG_QUALITY}
+    picture.convert("RGB").save(buffer, kind, **options)
     data = base64.b64encode(buffer.getvalue()).decode()
     size = {"width": picture.width, "height": picture.height}
-    return tag("img", src=f"data:image/jpeg;base64,{data}", alt=text, **size)
+    return tag("img", src=f"data:image/{kind};base64,{data}", alt=text, **size)

@@ -1,0 +1,113 @@
+"""The surface of an object as a coloured mesh, where its density passes a threshold."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import ModuleType
+
+import numpy as np
+import torch
+from einops import rearrange
+from jaxtyping import Float, Float32, Int64, UInt8
+from pydantic import Field as ConfigField
+from pydantic import PositiveFloat
+from torch import Tensor
+from torch.nn import functional as F
+
+from mimic3d.config import Config
+from mimic3d.networks.generator import Generator
+from mimic3d.rendering.composite import DENSITY_BIAS
+from mimic3d.rendering.renderer import CHUNK_FLOATS, query
+
+Field = Callable[[Float[Tensor, "m 3"]], tuple[Float[Tensor, " m"], Float[Tensor, "m 3"]]]
+"""Points in world units to densities (1 / world unit, not negative) and colours in 0..1."""
+
+SMALLEST_DENSITY = 1e-6  # 1 / world unit: as good as empty
+
+
+class MeshConfig(Config):
+    """Fineness of a mesh and where the surface of a cloud lies."""
+
+    resolution: int = ConfigField(default=128, ge=8)
+    """Points along each side of the box at which the density is sampled."""
+    density: PositiveFloat = 10.0
+    """Density of the surface, 1 / world unit; 10 absorbs 63 % of the light within 0.1 units."""
+
+
+@dataclass(frozen=True)
+class Mesh:
+    """Triangles in world units, counter-clockwise seen from outside, with colours (sRGB)."""
+
+    vertices: Float32[np.ndarray, "v 3"]
+    faces: Int64[np.ndarray, "f 3"]
+    colors: UInt8[np.ndarray, "v 3"]
+    densities: tuple[float, float]
+    """Least and greatest density of the samples: where a threshold finds a surface."""
+
+
+def load_marching_cubes() -> ModuleType:
+    """The module that finds surfaces, which is an optional dependency.
+
+    Raises:
+        ValueError: it, or what writes meshes, is not installed.
+    """
+    try:
+        import skimage.measure
+        import trimesh  # noqa: F401  # meshes are of no use unwritten
+    except ImportError as error:
+        raise ValueError(
+            f"meshes need scikit-image and trimesh, which are missing ({error}); "
+            f"pip install -e '.[export]', or do without by evaluate.gallery.num_meshes=0"
+        ) from error
+    return skimage.measure
+
+
+def generator_field(G: Generator, ws: Float[Tensor, "1 l w_dim"]) -> Field:
+    """Density and colour of the object of a style, by all planes there are, in bounded memory."""
+    planes = G.synthesize_planes(ws, G.detail is not None, "const")
+    cfg = G.config.rendering
+    chunk = max(1, CHUNK_FLOATS // (len(planes) * 3 * G.config.plane_channels))
+
+    def look(points: Float[Tensor, "m 3"]) -> tuple[Float[Tensor, " m"], Float[Tensor, "m 3"]]:
+        densities, colors = [], []
+        for some in points.to(ws.device).split(chunk):
+            raw, color = query(planes, G.decoder, some[None], G.scene, cfg, channels=3)
+            densities.append(F.softplus(raw[0, :, 0] + DENSITY_BIAS) * cfg.density_gain)
+            colors.append(color[0])
+        return torch.cat(densities), torch.cat(colors)
+
+    return look
+
+
+def extract_mesh(field: Field, box_warp: float, cfg: MeshConfig) -> Mesh:
+    """The surface within the box around the origin, closed where the box cuts it.
+
+    Marching cubes (Lorensen and Cline 1987) in the logarithm of the density, which rises by orders
+    of magnitude from one sample to the next. No triangles where no density reaches the threshold.
+
+    Raises:
+        ValueError: an optional dependency is missing.
+    """
+    measure = load_marching_cubes()
+    axis = torch.linspace(-box_warp / 2, box_warp / 2, cfg.resolution)
+    volume = np.empty((cfg.resolution,) * 3, dtype=np.float32)
+    for index, x in enumerate(axis):  # a slice at a time
+        grid = torch.meshgrid(x[None], axis, axis, indexing="ij")
+        density, _ = field(torch.stack(grid, dim=-1).reshape(-1, 3))
+        volume[index] = rearrange(density.cpu(), "(y z) -> y z", y=cfg.resolution).numpy()
+    densities = float(volume.min()), float(volume.max())
+    if densities[1] <= cfg.density:
+        return Mesh(_empty(np.float32), _empty(np.int64), _empty(np.uint8), densities)
+
+    level = float(np.log(cfg.density))
+    closed = np.pad(np.log(volume.clip(SMALLEST_DENSITY)), 1, constant_values=level - 100)
+    vertices, faces, _, _ = measure.marching_cubes(closed, level, gradient_direction="ascent")
+    limit = box_warp / 2
+    places = (vertices - 1) * (box_warp / (cfg.resolution - 1)) - limit
+    places = places.clip(-limit, limit).astype(np.float32)
+    _, colors = field(torch.from_numpy(places))
+    shades = (colors.clamp(0, 1) * 255).round().to(torch.uint8).cpu().numpy()
+    return Mesh(places, faces.astype(np.int64), shades, densities)
+
+
+def _empty(kind: type[np.generic]) -> np.ndarray:
+    return np.empty((0, 3), dtype=kind)

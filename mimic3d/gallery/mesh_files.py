@@ -1,0 +1,64 @@
+"""Meshes as files that other programs read: PLY and GLB, with a colour per vertex."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import UInt8
+
+from mimic3d.atomic import atomic_file
+from mimic3d.gallery.mesh import Mesh, load_marching_cubes
+
+SUFFIXES = (".ply", ".glb")
+
+
+def save_mesh(mesh: Mesh, path: Path) -> None:
+    """Write a mesh as its suffix says, atomically; units and axes (y up) are the world's.
+
+    Raises:
+        ValueError: another suffix than .ply or .glb, no triangles, or trimesh is missing.
+    """
+    if path.suffix not in SUFFIXES:
+        raise ValueError(f"a mesh must be written as .ply or .glb, not as {path.name}")
+    if len(mesh.faces) == 0:
+        low, high = mesh.densities
+        raise ValueError(
+            f"the density of the surface must be below the object's greatest, {high:.3g} (its "
+            f"least is {low:.3g}); lower it (--density, evaluate.gallery.mesh.density)"
+        )
+    load_marching_cubes()
+    with atomic_file(path) as draft:
+        draft.write_bytes(_ply(mesh) if path.suffix == ".ply" else _glb(mesh))
+
+
+def _ply(mesh: Mesh) -> bytes:
+    import trimesh
+    from trimesh.exchange.ply import export_ply
+
+    solid = trimesh.Trimesh(mesh.vertices, mesh.faces, vertex_colors=mesh.colors, process=False)
+    return export_ply(solid, vertex_normal=False)
+
+
+def _glb(mesh: Mesh) -> bytes:
+    import trimesh
+    from trimesh.exchange.gltf import export_glb
+
+    colors = _linear(mesh.colors)
+    solid = trimesh.Trimesh(mesh.vertices, mesh.faces, vertex_colors=colors, process=False)
+    return export_glb(solid, tree_postprocessor=_make_matte)
+
+
+def _linear(colors: UInt8[np.ndarray, "v 3"]) -> UInt8[np.ndarray, "v 3"]:
+    """SRGB as linear light, which is what glTF's vertex colours are (IEC 61966-2-1)."""
+    shares = colors / 255.0
+    light = np.where(shares <= 0.04045, shares / 12.92, ((shares + 0.055) / 1.055) ** 2.4)
+    return (light * 255).round().astype(np.uint8)
+
+
+def _make_matte(tree: dict[str, Any]) -> None:
+    """Gives the mesh a material, since that of glTF files without one is polished metal."""
+    surface = {"metallicFactor": 0.0, "roughnessFactor": 1.0}
+    tree["materials"] = [{"pbrMetallicRoughness": surface}]
+    for mesh in tree["meshes"]:
+        for primitive in mesh["primitives"]:
+            primitive["material"] = 0
