@@ -16,11 +16,12 @@ from torch.nn import functional as F
 from mimic3d.config import Config
 from mimic3d.networks.generator import Generator
 from mimic3d.rendering.composite import DENSITY_BIAS
-from mimic3d.rendering.renderer import CHUNK_FLOATS, query
+from mimic3d.rendering.renderer import query
 
 Field = Callable[[Float[Tensor, "m 3"]], tuple[Float[Tensor, " m"], Float[Tensor, "m 3"]]]
 """Points in world units to densities (1 / world unit, not negative) and colours in 0..1."""
 
+CHUNK_FLOATS = 2**24  # plane features held at once: 64 MiB, little on any machine
 SMALLEST_DENSITY = 1e-6  # 1 / world unit: as good as empty
 
 
