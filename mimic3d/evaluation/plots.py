@@ -68,7 +68,7 @@ def plot_consistency(summary: pd.DataFrame, metric: str, unit: str) -> Plot:
             rows.append((float(yaw), row["branch"], row["mean"], row["low"], row["high"]))
     columns = pd.Index(["yaw_rad", "branch", "value", "low", "high"])
     table = pd.DataFrame(rows, columns=columns)
-    title = f"{metric} by yaw between the views, beside the ceiling of true renderings"
+    title = f"{metric} by yaw between two views"
     y_title = f"{metric}, {unit}" if unit else metric
     return Plot(
         "consistency_by_yaw", title, "yaw_rad", "yaw, rad", y_title, table, False, "ceiling"

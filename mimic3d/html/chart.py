@@ -7,15 +7,18 @@ from dataclasses import dataclass
 from mimic3d.html.markup import Html, tag
 
 WIDTH, HEIGHT = 520, 300  # of a drawing, CSS pixels
-LEFT, RIGHT, TOP, BOTTOM = 58, 16, 34, 44  # its margins
+LEFT, RIGHT, TOP, BOTTOM = 58, 28, 34, 44  # its margins
 NUM_TICKS = 5  # of an axis, about
 COLORS = 4  # in turn, with as many shapes of marks, so that they differ without colours
 
-CHART_STYLE = """
+COLORS_STYLE = """
 .chart { --c0: #2563b0; --c1: #c2410c; --c2: #3f7d3a; --c3: #7c4fb0; }
-@media (prefers-color-scheme: dark) {
+"""
+DARK_STYLE = """
+@media screen and (prefers-color-scheme: dark) {
   .chart { --c0: #7fb0ee; --c1: #f59e6c; --c2: #8ac784; --c3: #c0a0ea; } }
-@media print { .chart { --c0: #2563b0; --c1: #c2410c; --c2: #3f7d3a; --c3: #7c4fb0; } }
+"""
+SHAPES_STYLE = """
 .chart .c0 { --c: var(--c0); } .chart .c1 { --c: var(--c1); }
 .chart .c2 { --c: var(--c2); } .chart .c3 { --c: var(--c3); }
 .chart polyline { fill: none; stroke: var(--c); stroke-width: 2; }
@@ -26,6 +29,7 @@ CHART_STYLE = """
 .chart .name { font-size: 12px; }
 .chart .title { font-weight: 600; fill: var(--ink); font-size: 12px; }
 """
+CHART_STYLE = COLORS_STYLE + DARK_STYLE + SHAPES_STYLE
 ALONE_STYLE = """
 svg { --ink: #1d2430; --soft: #4a5568; --faint: #8a94a6; --hair: #e8ebf0; background: #fff;
   font-family: system-ui, sans-serif; }
@@ -87,10 +91,7 @@ def draw_chart(chart: Chart) -> Html:
 
 def chart_file(chart: Chart) -> str:
     """The chart as the text of an .svg file."""
-    light = (
-        CHART_STYLE.partition("@media")[0] + CHART_STYLE.rpartition("@media")[2].partition("\n")[2]
-    )
-    style = tag("style", Html(ALONE_STYLE + light))
+    style = tag("style", Html(ALONE_STYLE + COLORS_STYLE + SHAPES_STYLE))
     title = tag("text", chart.title, x=LEFT, y=14, class_="title")
     box = {"viewBox": f"0 0 {WIDTH} {HEIGHT}", "width": WIDTH, "height": HEIGHT}
     name = {"xmlns": "http://www.w3.org/2000/svg", "class_": "chart"}

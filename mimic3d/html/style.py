@@ -3,7 +3,7 @@
 STYLE = """
 :root { color-scheme: light dark; --ink: #1d2430; --soft: #4a5568; --faint: #8a94a6;
   --paper: #fff; --panel: #f1f3f7; --line: #d5dae2; --hair: #e8ebf0; --accent: #3b6fb6; }
-@media (prefers-color-scheme: dark) {
+@media screen and (prefers-color-scheme: dark) {
   :root { --ink: #e4e8ef; --soft: #a9b3c3; --faint: #7d8798; --paper: #14181f; --panel: #1f2530;
     --line: #39424f; --hair: #2a313c; --accent: #7fb0ee; } }
 body { max-width: 1120px; margin: 2rem auto; padding: 0 1rem; color: var(--ink);

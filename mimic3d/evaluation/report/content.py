@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import pandas as pd
 from PIL import Image
@@ -10,6 +10,7 @@ from PIL import Image
 from mimic3d.evaluation.plots import Plot
 
 
+@runtime_checkable
 class Meaning(Protocol):
     """What a reader needs to know of a metric."""
 

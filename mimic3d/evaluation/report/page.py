@@ -16,11 +16,12 @@ from mimic3d.html.markup import Html, embed, figure, fold, join, section, table,
 TITLE = "Evaluation of both branches"
 LARGEST = 2048  # pixels across of a picture in the page; its file has all
 LOSSLESS_PIXELS = 2**19  # pictures up to this size are embedded as they are
-SMALLEST = 640  # CSS pixels across that small pictures are enlarged to
+SMALLEST = 480  # CSS pixels across that small pictures are enlarged to
 ABOUT_DISTANCES = (
     "Generated against real images. Floor: the same distance between two disjoint sets of real "
     "images of the same size; nothing can be told apart below it. Untrained: the same networks "
-    "with fresh weights. Small numbers are 95 % intervals. The better branch is bold."
+    "with fresh weights. Small numbers are 95 % intervals. The better branch is bold, unless "
+    "their intervals overlap."
 )
 ABOUT_SCORES = (
     "Views of one object against each other, means over objects with 95 % bootstrap intervals over "

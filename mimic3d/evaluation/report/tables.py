@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import cast
 
 import pandas as pd
 
@@ -65,16 +64,19 @@ def _table(cells: Cells, meanings: Mapping[str, Meaning | None]) -> Html:
 def _best(
     columns: Sequence[str], cells: Sequence[tuple[float, float, float] | None], better: str
 ) -> int | None:
-    """The better branch of the two, if both were measured and differ."""
+    """The better branch of the two, if both were measured and their intervals do not overlap."""
     found = {
-        index: cell[0]
+        index: cell
         for index, (column, cell) in enumerate(zip(columns, cells, strict=True))
         if column in MEASURED and cell is not None and math.isfinite(cell[0])
     }
-    if len(found) < 2 or better == "neither" or len(set(found.values())) == 1:
+    if len(found) < 2 or better == "neither":
         return None
-    choose = max if better == "high" else min
-    return cast(int, choose(found, key=lambda index: found[index]))
+    lesser, greater = sorted(found, key=lambda index: found[index][0])
+    is_apart = found[lesser][0] < found[greater][0]
+    if is_apart and not (found[lesser][2] >= found[greater][1]):  # NaN: no interval
+        return greater if better == "high" else lesser
+    return None
 
 
 def _number(cell: tuple[float, float, float] | None, is_best: bool) -> Html:
