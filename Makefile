@@ -34,7 +34,7 @@ ui: $(VENV)/installed  ## Runs, losses, pictures and models in the browser (PORT
 	  --host 127.0.0.1 --port $(PORT) --workers 1 --backend-store-uri "sqlite:///$(CURDIR)/mlflow.db"
 
 clean:  ## Remove what can be computed again without much ado: caches, not results
-	rm -rf .pytest_cache .ruff_cache .hypothesis .import_linter_cache .pipeline cache
+	rm -rf .pytest_cache .ruff_cache .hypothesis .import_linter_cache .pipeline/train cache
 	find . -name __pycache__ -type d -not -path "./$(VENV)/*" -prune -exec rm -rf {} +
 
 $(VENV)/bin/python:

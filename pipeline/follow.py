@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
 from pipeline.cluster import Address
+from pipeline.jobs_api import find_token
 from pipeline.tracking import PROGRESS, ProgressBar
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def connect(address: Address) -> "JobSubmissionClient":
     Raises:
         ConnectionError: nobody answers, or it wants another token.
     """
-    if os.environ.get("RAY_AUTH_TOKEN") or os.environ.get("RAY_AUTH_TOKEN_PATH"):
+    if find_token(os.environ):
         os.environ.setdefault("RAY_AUTH_MODE", "token")  # Ray reads it when imported
     from ray.exceptions import AuthenticationError
     from ray.job_submission import JobSubmissionClient

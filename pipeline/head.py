@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.cluster import ADDRESS, LOCAL, Address, cores
+from pipeline.heads import announced, is_alive
 
 START_SECONDS = 120.0
 STOP_SECONDS = 20.0
@@ -35,10 +36,11 @@ class Head:
 
 
 @contextlib.contextmanager
-def local_head(min_cpus: int = 1) -> Iterator[Head]:
+def local_head(min_cpus: int = 1, root: Path | None = None) -> Iterator[Head]:
     """Starts a head that listens on loopback only and wants a random token; stops it at the end.
 
-    Its variables are set in this process too, since Ray reads the token at its first import.
+    Its variables are set in this process too, since Ray reads the token at its first import. With
+    the folder of a project, `python -m pipeline.status` in that folder finds it.
     """
     remove_orphans(_short_temp())
     folder = Path(tempfile.mkdtemp(prefix=f"ray{os.getpid()}-", dir=_short_temp()))
@@ -75,7 +77,9 @@ def local_head(min_cpus: int = 1) -> Iterator[Head]:
                 preexec_fn=_die_with_parent if sys.platform == "linux" else None,
             )
         _wait_until_up(url, process, log)
-        yield Head(Address(url, "a head of its own", is_local=True), environ, process)
+        announcement = announced(root, url, environ["RAY_AUTH_TOKEN"]) if root else None
+        with announcement or contextlib.nullcontext():
+            yield Head(Address(url, "a head of its own", is_local=True), environ, process)
     finally:
         if process is not None:
             _stop(process)
@@ -88,13 +92,8 @@ def remove_orphans(parent: Path) -> None:
     """Removes folders of heads whose process was killed before it could do so itself."""
     for folder in parent.glob("ray*-*"):
         owner = folder.name.removeprefix("ray").partition("-")[0]
-        if owner.isdigit() and folder.is_dir():
-            try:
-                os.kill(int(owner), 0)
-            except ProcessLookupError:
-                shutil.rmtree(folder, ignore_errors=True)
-            except OSError:  # it lives, and is another user's
-                pass
+        if owner.isdigit() and folder.is_dir() and not is_alive(int(owner)):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _short_temp() -> Path:

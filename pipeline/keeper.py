@@ -1,10 +1,11 @@
-"""The MLflow run of a job, opened and closed by a process of its own.
+"""The MLflow run of a job, opened and closed by a process of its own, which keeps the log as well.
 
 It works while the job imports Ray, and it outlives the job by a moment: whatever ends the job, even
-`kill -9`, the run gets its status.
+`kill -9`, the run gets its status and its log.
 """
 
 import json
+import select
 import signal
 import subprocess
 import sys
@@ -12,7 +13,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from pipeline.attempts import AttemptReport
 from pipeline.mlflow_tracking import RunAddress, attempt, close_run, open_run
+
+FOLLOW_SECONDS = 1.0
 
 
 class RunKeeper:
@@ -43,6 +47,8 @@ class RunKeeper:
     def close(self, status: str) -> None:
         """Ends the run: FINISHED or FAILED. A job that ends without this was KILLED."""
         assert self._process.stdin
+        for stream in (sys.stdout, sys.stderr):  # it copies the log a last time
+            stream.flush()
         try:
             self._process.communicate(status, timeout=60)
         except (OSError, subprocess.TimeoutExpired):
@@ -55,9 +61,13 @@ def main(arguments: dict[str, Any]) -> None:
     artifacts = Path(arguments.pop("artifacts"))
     found = attempt(lambda: open_run(artifacts=artifacts, **arguments))
     print(json.dumps(asdict(found[0]) if found else None), flush=True)
+    report = AttemptReport(Path.cwd(), arguments["stage"], found[0] if found else None)
+    while not select.select([sys.stdin], [], [], FOLLOW_SECONDS)[0]:
+        report.follow()
     status = sys.stdin.readline().strip() or "KILLED"
     if found:
         attempt(lambda: close_run(found[0], status))
+    report.close()
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ def main(arguments: list[str]) -> int:
             print(f"Nothing to do: {' '.join(arguments)}{about} are up to date.")
             return 0
         most = max((row.num_workers for row in settings.local.values()), default=1)
-        with local_head(min_cpus=most):
+        with local_head(most, root):
             return _call([*dvc, "repro", *arguments])
     except ValueError as error:
         print(error, file=sys.stderr)

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipeline.attempts import JOB
 from pipeline.cluster import (
     FILE,
     LOCAL,
@@ -79,7 +80,7 @@ def _reach(stage: str, settings: Settings) -> Iterator[Address]:
         yield address
         return
     workers = settings.workers_of(stage, is_local=True)
-    with local_head(min_cpus=workers.num_workers) as head:
+    with local_head(workers.num_workers, Path.cwd()) as head:
         yield head.address
 
 
@@ -118,7 +119,9 @@ def _submission(
     environ = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
     if address.is_local:  # Ray gives a job one thread, and each worker one for every core it asks
         environ.setdefault("OMP_NUM_THREADS", str(max(1, threads)))
+    name = f"{about['stage']}-{about['fingerprint']}-{os.urandom(3).hex()}"
     environ |= {
+        JOB: name,
         "GOMP_SPINCOUNT": "20000",  # threads that wait spinning cost a busy machine a factor of ten
         "PYTHONPATH": about["root"],
         "MLFLOW_TRACKING_URI": tracking_uri(settings, root, os.environ),
@@ -132,7 +135,7 @@ def _submission(
     }
     return {
         "entrypoint": f"cd {shlex.quote(about['root'])} && exec {shlex.join(command)}",
-        "submission_id": f"{about['stage']}-{about['fingerprint']}-{os.urandom(3).hex()}",
+        "submission_id": name,
         "metadata": about,
         "runtime_env": {"env_vars": environ},
     }

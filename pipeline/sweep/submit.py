@@ -78,7 +78,7 @@ def _reach(plan: Plan, settings: Settings) -> Iterator[Address]:
     if address:
         yield address
         return
-    with local_head(min_cpus=cores_at_once(plan, rows)) as head:
+    with local_head(cores_at_once(plan, rows), Path.cwd()) as head:
         yield head.address
 
 
