@@ -56,11 +56,17 @@ def connect(address: Address) -> "JobSubmissionClient":
 
 
 class Follower:
-    """Shows the log of one job; the first signal stops the job, the second leaves it."""
+    """Shows the log of one job; the first signal stops the job, the second leaves it.
 
-    def __init__(self, client: "JobSubmissionClient", stage: str) -> None:
+    A job that was detached goes on whatever happens to those who look at it.
+    """
+
+    def __init__(
+        self, client: "JobSubmissionClient", stage: str, is_detached: bool = False
+    ) -> None:
         self._client = client
         self._stage = stage
+        self._is_detached = is_detached
         self._bar = ProgressBar()
         self._job: str | None = None
         self._signal: int | None = None
@@ -72,13 +78,13 @@ class Follower:
         loop = asyncio.get_running_loop()
         for each in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(each, self._on_signal, each)
-        self._job = job or await self._submit(submission())
+        self._job = job or await self.submit(submission())
         if self._signal:
             self._stop()
         await self._watch()
         return await self._exit_code()
 
-    async def _submit(self, arguments: dict[str, Any]) -> str:
+    async def submit(self, arguments: dict[str, Any]) -> str:
         """Submits; the agent that starts jobs comes up a moment after the head."""
         deadline = time.monotonic() + START_SECONDS
         while True:
@@ -150,7 +156,9 @@ class Follower:
         return code if code > 0 else 128 - code
 
     def _on_signal(self, number: int) -> None:
-        if self._signal:
+        if self._is_detached:
+            print(f"{self._stage}: left, job {self._job} goes on", file=sys.stderr, flush=True)
+        if self._signal or self._is_detached:
             os._exit(128 + number)
         self._signal = number
         print(f"{self._stage}: stopping; once more to leave at once", file=sys.stderr, flush=True)

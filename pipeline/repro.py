@@ -8,33 +8,53 @@ import sys
 from pathlib import Path
 from types import FrameType
 
-from pipeline.cluster import find_address, load_settings
+from pipeline.cluster import Settings, find_address, load_settings
+from pipeline.detached import recall_all
 from pipeline.head import local_head
+from pipeline.locks import dvc_owner, locked
 
 
 def main(arguments: list[str]) -> int:
     """`python -m pipeline.repro [arguments of dvc repro]`, in the project folder."""
     root = Path.cwd()
-    dvc = [sys.executable, "-m", "dvc"]
     try:
         settings = load_settings(root)
         allow_no_git(root)
-        if find_address(settings, os.environ):
-            return _call([*dvc, "repro", *arguments])
-        has_options = any(each.startswith("-") for each in arguments)
-        if not has_options and is_up_to_date(root, arguments):
-            about = " and all before it" if arguments else "all stages"
-            print(f"Nothing to do: {' '.join(arguments)}{about} are up to date.")
-            return 0
-        most = max((row.num_workers for row in settings.local.values()), default=1)
-        with local_head(most, root):
-            return _call([*dvc, "repro", *arguments])
+        with locked(root, "repro", "a reproduction"):
+            require_idle(root)
+            return _reproduce(root, settings, arguments)
     except ValueError as error:
         print(error, file=sys.stderr)
         return 2
     except RuntimeError as error:
         print(error, file=sys.stderr)
         return 1
+
+
+def require_idle(root: Path) -> None:
+    """Refuses to start beside a DVC at work, or over results that DVC does not know yet.
+
+    Raises:
+        ValueError: there is one of them.
+    """
+    if owner := dvc_owner(root):
+        raise ValueError(f"{owner} runs in this folder already; wait for it or end it")
+    for each in recall_all(root):  # DVC would remove its outputs
+        raise ValueError(each.advice)
+
+
+def _reproduce(root: Path, settings: Settings, arguments: list[str]) -> int:
+    dvc = [sys.executable, "-m", "dvc"]
+    if find_address(settings, os.environ):
+        return _call([*dvc, "repro", *arguments])
+    has_options = any(each.startswith("-") for each in arguments)
+    if not has_options and is_up_to_date(root, arguments):
+        about = " and all before it" if arguments else "all stages"
+        print(f"Nothing to do: {' '.join(arguments)}{about} are up to date.")
+        return 0
+    most = max((row.num_workers for row in settings.local.values()), default=1)
+    with local_head(most, root):
+        return _call([*dvc, "repro", *arguments])
 
 
 def is_up_to_date(root: Path, targets: list[str]) -> bool:

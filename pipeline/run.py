@@ -3,7 +3,6 @@
 import argparse
 import asyncio
 import contextlib
-import functools
 import hashlib
 import importlib
 import os
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.attempts import JOB
 from pipeline.cluster import (
+    ADDRESS,
     FILE,
     LOCAL,
     Address,
@@ -24,8 +24,11 @@ from pipeline.cluster import (
     load_settings,
     tracking_uri,
 )
+from pipeline.detached import Detached, forget, recall, remember
 from pipeline.follow import Follower, connect
 from pipeline.head import local_head
+from pipeline.leash import leash
+from pipeline.locks import locked
 
 if TYPE_CHECKING:
     from ray.job_submission import JobSubmissionClient
@@ -38,20 +41,23 @@ def main(argv: list[str] | None = None) -> int:
     """`python -m pipeline.run <stage>`, in the project folder; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m pipeline.run", description=__doc__)
     parser.add_argument("stage", help="a module of stages/, such as pretrain")
-    stage = parser.parse_args(argv).stage
-    root = Path.cwd()
+    parser.add_argument(
+        "--detach", action="store_true", help="leave the job alone on its cluster; see README"
+    )
+    args = parser.parse_args(argv)
+    stage, root = args.stage, Path.cwd()
     try:
         settings = load_settings(root)
         if stage not in settings.local:
             raise ValueError(f"there is no stage {stage}; {FILE} has {', '.join(settings.local)}")
         params = importlib.import_module("stages.params").validate(stage, root).model_dump_json()
-        with _reach(stage, settings) as address:
+        with _reach(stage, settings, args.detach) as address:
             print(f"{stage}: on Ray at {address.url} ({address.source})", flush=True)
             key = fingerprint(stage, params, root)
             command = ["pipeline.job", stage, "--fingerprint", key]
             threads = cores() // max(1, settings.workers_of(stage, address.is_local).num_workers)
             about = {"stage": stage, "root": str(root), "fingerprint": key}
-            return run_job(about, command, threads, settings, address)
+            return run_job(about, command, threads, settings, address, args.detach)
     except ValueError as error:
         print(error, file=sys.stderr)
         return 2
@@ -72,16 +78,23 @@ def fingerprint(stage: str, params: str, root: Path) -> str:
 
 
 @contextlib.contextmanager
-def _reach(stage: str, settings: Settings) -> Iterator[Address]:
+def _reach(stage: str, settings: Settings, detach: bool) -> Iterator[Address]:
     """The Ray that runs already, else a head on this machine for this one stage."""
     address = find_address(settings, os.environ)
-    if address:
-        settings.workers_of(stage, address.is_local)
+    is_local = address is None or address.is_local
+    if detach and is_local:
+        raise ValueError(
+            f"--detach needs a Ray that outlives this command, and there is only one on this "
+            f"machine that ends with it; set metadata.pipeline.address in {FILE} or {ADDRESS}"
+        )
+    workers = settings.workers_of(stage, is_local)
+    with contextlib.ExitStack() as stack:
+        if is_local:  # a cluster knows itself which jobs it runs
+            stack.enter_context(locked(Path.cwd(), stage, f"the stage {stage}"))
+        if address is None:
+            head = stack.enter_context(local_head(workers.num_workers, Path.cwd()))
+            address = head.address
         yield address
-        return
-    workers = settings.workers_of(stage, is_local=True)
-    with local_head(workers.num_workers, Path.cwd()) as head:
-        yield head.address
 
 
 def run_job(
@@ -90,19 +103,37 @@ def run_job(
     threads: int,
     settings: Settings,
     address: Address,
+    detach: bool = False,
 ) -> int:
     """Follows the job that `about` describes, submitted unless it runs; returns its exit code.
 
     The job is `python -m command`; each of its processes has this many threads on this machine.
+    A job on a cluster ends with this process, unless it was told to `detach`.
     """
     client = connect(address)
-    stage = about["stage"]
+    stage, root = about["stage"], Path(about["root"])
     job = None if address.is_local else _find_running(client, about)
+    detached = None if address.is_local else recall(root, stage)
+    if detached and not job and "DVC_STAGE" not in os.environ:  # DVC removes outputs before a stage
+        job = _find_ended(client, detached, about)
     if job:
-        print(f"{stage}: attached to its running job {job}", flush=True)
-    follower = Follower(client, stage)
-    submit = functools.partial(_submission, about, command, threads, settings, address)
-    return asyncio.run(follower.run(job, submit))
+        print(f"{stage}: attached to its job {job}", flush=True)
+    about |= {"detached": "1"} if detach else {}
+    submission = _submission(about, command, threads, settings, address)
+    follower = Follower(client, stage, is_detached=bool(detached and detached.job == job))
+    if detach:
+        name = job or asyncio.run(follower.submit(submission))
+        remember(root, Detached(stage, name, about["fingerprint"]))
+        print(Detached(stage, name, about["fingerprint"]).advice)
+        return 0
+    tie = contextlib.nullcontext()
+    if not address.is_local and not job:
+        tie = leash(address, str(submission["submission_id"]))
+    with tie:
+        code = asyncio.run(follower.run(job, lambda: submission))
+    if detached:
+        forget(root, stage)
+    return code
 
 
 def _submission(
@@ -155,6 +186,15 @@ def _find_running(client: "JobSubmissionClient", about: dict[str, str]) -> str |
             f"or code; wait for it or end it with `ray job stop {job.submission_id}`"
         )
     return None
+
+
+def _find_ended(
+    client: "JobSubmissionClient", detached: Detached, about: dict[str, str]
+) -> str | None:
+    """The detached job of a stage if it has computed just this, and nobody has taken note yet."""
+    is_same = detached.fingerprint == about["fingerprint"]
+    known = {job.submission_id for job in client.list_jobs()} if is_same else set()
+    return detached.job if detached.job in known else None
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ import torch.distributed as dist
 from mimic3d.config import Config
 
 class ToyConfig(Config):
-    act: Literal["work", "mistake", "bug", "die_once", "sleep"] = "work"
+    act: Literal["work", "mistake", "bug", "die_once", "sleep", "nap"] = "work"
 
 CONFIG = ToyConfig
 
@@ -30,6 +30,8 @@ def run(cfg, root, tracker):
     if dist.is_initialized():
         dist.all_reduce(total)
     print(f"toy {cfg.act} world {world} sum {total.item():g}", flush=True)
+    for name in ("MLFLOW_TRACKING_PASSWORD", "MY_API_KEY"):
+        print(f"environment {name}: {os.environ.get(name, 'no')}", flush=True)
     tracker.log_metrics({"loss/G": 0.5}, 100)
     tracker.progress(1, 2, "halfway")
     if cfg.act == "mistake":
@@ -43,6 +45,10 @@ def run(cfg, root, tracker):
         (root / f"pid-{os.getpid()}").touch()
         (root / "asleep").touch()
         time.sleep(300)
+    if cfg.act == "nap":
+        (root / "asleep").touch()
+        while not (root / "wake").exists():
+            time.sleep(0.1)
     tracker.log_metrics({"loss/G": 0.25}, 200)
     tracker.progress(2, 2, "done")
     (root / "out").write_text("done")
@@ -75,6 +81,8 @@ class Project:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        for package in ("pipeline", "mimic3d"):  # the same for jobs, whatever is installed
+            (root / package).symlink_to(ROOT / package)
         (root / "stages").mkdir()
         (root / "stages" / "__init__.py").touch()
         (root / "stages" / "params.py").write_text((ROOT / "stages" / "params.py").read_text())

@@ -1,0 +1,53 @@
+"""Jobs that were told to go on without their submitter, until somebody follows them to the end."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+FOLDER = Path(".pipeline") / "detached"
+
+
+@dataclass(frozen=True)
+class Detached:
+    """A job that goes on by itself, and what makes it the same as another one."""
+
+    stage: str
+    job: str
+    fingerprint: str
+
+    @property
+    def advice(self) -> str:
+        """How its results come into DVC."""
+        return (
+            f"{self.stage} runs detached, or has run, as job {self.job}; follow it to its end with "
+            f"`python -m pipeline.run {self.stage}`, then tell DVC with "
+            f"`dvc commit --force {self.stage}`"
+        )
+
+
+def remember(root: Path, detached: Detached) -> None:
+    """Keeps note of a job that goes on by itself."""
+    path = _path(root, detached.stage)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(asdict(detached)))
+
+
+def recall(root: Path, stage: str) -> Detached | None:
+    """The job of a stage that nobody has followed to its end yet."""
+    path = _path(root, stage)
+    return Detached(**json.loads(path.read_text())) if path.exists() else None
+
+
+def recall_all(root: Path) -> list[Detached]:
+    """Such jobs of all stages."""
+    found = (recall(root, path.stem) for path in sorted((root / FOLDER).glob("*.json")))
+    return [each for each in found if each]
+
+
+def forget(root: Path, stage: str) -> None:
+    """The job was followed to its end, or is of no use any more."""
+    _path(root, stage).unlink(missing_ok=True)
+
+
+def _path(root: Path, stage: str) -> Path:
+    return root / FOLDER / f"{stage}.json"
