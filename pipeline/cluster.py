@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, ValidationErr
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from pipeline.redaction import require_no_password
+
 FILE = "cluster.yaml"
 ADDRESS = "RAY_API_SERVER_ADDRESS"
 LOCAL = "MIMIC3D_LOCAL_HEAD"
@@ -101,9 +103,19 @@ def find_address(settings: Settings, environ: Mapping[str, str]) -> Address | No
 
 
 def tracking_uri(settings: Settings, root: Path, environ: Mapping[str, str]) -> str:
-    """MLflow store: of the environment, else of cluster.yaml, else mlflow.db in the project."""
-    uri = environ.get("MLFLOW_TRACKING_URI") or settings.tracking_uri
-    return uri or f"sqlite:///{root / 'mlflow.db'}"
+    """MLflow store: of the environment, else of cluster.yaml, else mlflow.db in the project.
+
+    Raises:
+        ValueError: it holds a password, which everybody on the cluster could read.
+    """
+    for uri, key in (
+        (environ.get("MLFLOW_TRACKING_URI"), "MLFLOW_TRACKING_URI"),
+        (settings.tracking_uri, f"metadata.pipeline.tracking_uri in {FILE}"),
+    ):
+        if uri:
+            require_no_password(uri, key)
+            return uri
+    return f"sqlite:///{root / 'mlflow.db'}"
 
 
 def cores() -> int:
