@@ -165,6 +165,7 @@ def _about(cfg: PrepareConfig, plan: Plan[Any]) -> About:
         mirror=cfg.mirror,
         licence=plan.licence,
         normalization=plan.normalization,
+        subjects=plan.subjects,
     )
 
 

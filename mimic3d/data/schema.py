@@ -10,6 +10,7 @@ from pydantic import Field, ValidationError
 from mimic3d.cameras import Scene
 from mimic3d.config import Config
 from mimic3d.data.labels.normalization import Normalization
+from mimic3d.data.synthetic.subjects import Subjects
 
 VERSION = 1
 SPLITS = ("train", "val", "eval_multiview")
@@ -52,6 +53,8 @@ class Manifest(Config):
     """Terms of the images, one line."""
     normalization: Normalization | None = None
     """What was done to cameras that came in a frame of their own; null if nothing was."""
+    subjects: Subjects | None = None
+    """Which procedural subjects it shows; null for all other sources."""
 
 
 def load_manifest(folder: Path) -> Manifest:

@@ -27,6 +27,7 @@ from mimic3d.data.schema import (
     fingerprint_of,
     save_manifest,
 )
+from mimic3d.data.synthetic.subjects import Subjects
 from mimic3d.data.verdict import Outcome, rejects_table
 
 ROW_GROUP = 256  # images; the unit of random access in a shard
@@ -45,6 +46,7 @@ class About:
     mirror: bool
     licence: str
     normalization: Normalization | None = None
+    subjects: Subjects | None = None
 
 
 def shard_images(resolution: int) -> int:

@@ -16,6 +16,7 @@ from mimic3d.data.poses.synthetic import SYNTHETIC_SCENE, SyntheticConfig
 from mimic3d.data.sample import Rejected, Sample
 from mimic3d.data.synthetic.shots import list_shots, render_shots
 from mimic3d.data.synthetic.studio import Shot
+from mimic3d.data.synthetic.subjects import Subjects
 
 Task = TypeVar("Task")
 
@@ -41,6 +42,8 @@ class Plan(Generic[Task]):
     """Of the hashes of near copies; null where like views are wanted."""
     files: dict[str, str] = field(default_factory=dict)
     """More that belongs into the dataset's folder: contents by name."""
+    subjects: Subjects | None = None
+    """The procedural subjects that are shown."""
 
 
 def plan_synthetic(cfg: SyntheticConfig, seed: int, resolution: int) -> Plan[Shot]:
@@ -51,6 +54,9 @@ def plan_synthetic(cfg: SyntheticConfig, seed: int, resolution: int) -> Plan[Sho
         scene=SYNTHETIC_SCENE,
         resize_filter="none",
         licence="CC0: procedural, no third-party material",
+        subjects=Subjects(
+            kind=cfg.kind, seed=seed, background=cfg.background, specular=cfg.specular
+        ),
     )
 
 

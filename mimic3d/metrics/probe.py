@@ -9,7 +9,6 @@ from itertools import pairwise
 from pathlib import Path
 
 import torch
-from einops import rearrange
 from jaxtyping import Float, Int, UInt8
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 from safetensors import safe_open
@@ -62,8 +61,18 @@ class ProbeViews:
 
 
 @dataclass(frozen=True)
+class ProbeReadings:
+    """What the probe reads in several views of each identity."""
+
+    angles: Float[Tensor, "n v 2"]
+    """Yaw and pitch, rad."""
+    embeddings: Float[Tensor, "n v e"]
+    """Unit vectors."""
+
+
+@dataclass(frozen=True)
 class ProbeScores:
-    """What the probe reads in several views of each identity, means over the views."""
+    """How good the readings are, means over the views."""
 
     probe_yaw_deg: Float[Tensor, " n"]
     """Absolute difference of the yaw asked for and the yaw seen, degrees."""
@@ -183,17 +192,20 @@ def _disturbed(
 
 
 @torch.no_grad()
-def probe_scores(
-    probe: Probe, images: Float[Tensor, "n v 3 h w"], angles: Float[Tensor, "n v 2"]
-) -> ProbeScores:
-    """Errors of pose and likeness across views of images in [-1, 1].
+def read_views(probe: Probe, images: Float[Tensor, "n v 3 h w"]) -> ProbeReadings:
+    """What the probe sees in images in [-1, 1]."""
+    views = tuple(images.shape[:2])
+    angles, embeddings = probe(images.flatten(0, 1))
+    return ProbeReadings(angles.unflatten(0, views), embeddings.unflatten(0, views))
+
+
+def probe_scores(readings: ProbeReadings, angles: Float[Tensor, "n v 2"]) -> ProbeScores:
+    """Errors of pose, and likeness across views.
 
     `angles` are those that were asked for: yaw and pitch of the camera's position, rad.
     """
-    num, seen = angles.shape[:2]
-    found, embeddings = probe(images.flatten(0, 1))
-    error = (found.unflatten(0, (num, seen)) - angles).abs().mean(dim=1).rad2deg()
-    embeddings = rearrange(embeddings, "(n v) e -> n v e", v=seen)
+    error = (readings.angles - angles).abs().mean(dim=1).rad2deg()
+    embeddings = readings.embeddings
     return ProbeScores(
         probe_yaw_deg=error[:, 0],
         probe_pitch_deg=error[:, 1],

@@ -10,6 +10,7 @@ from mimic3d.metrics.probe import (
     ProbeViews,
     load_probe,
     probe_scores,
+    read_views,
     save_probe,
     train_probe,
 )
@@ -25,6 +26,10 @@ def photograph(seeds, angles):
     seen = [seed for seed in seeds for _ in range(angles.shape[1])]
     view = truth.render(seen, orbit_cameras(yaw, pitch, truth.SCENE), SIDE)
     return view.image.unflatten(0, angles.shape[:2])
+
+
+def score(probe, images, angles):
+    return probe_scores(read_views(probe, images), angles)
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +55,7 @@ def held_out():
 
 
 def test_it_reads_pose_and_identity_of_heads_it_has_never_seen(probe, held_out):
-    scores = probe_scores(probe, *held_out)
+    scores = score(probe, *held_out)
     assert scores.probe_yaw_deg.mean() < 6  # 15.3 degrees for always saying 0
     assert scores.probe_pitch_deg.mean() < 5
     assert scores.probe_id_cos.mean() > scores.probe_id_floor.mean() + 0.2
@@ -58,7 +63,7 @@ def test_it_reads_pose_and_identity_of_heads_it_has_never_seen(probe, held_out):
 
 def test_a_wrong_sign_of_the_yaw_is_seen(probe, held_out):
     images, angles = held_out
-    true, turned = probe_scores(probe, images, angles), probe_scores(probe, images, -angles)
+    true, turned = score(probe, images, angles), score(probe, images, -angles)
     assert (turned.probe_yaw_deg > true.probe_yaw_deg + 15).all()
     assert turned.probe_pitch_deg.mean() < 5
 
@@ -67,7 +72,7 @@ def test_a_head_that_changes_with_the_camera_is_seen(probe, held_out):
     """As conditioning on the pose makes it: another identity from every side."""
     images, angles = held_out
     changing = torch.stack([images[:, view].roll(view, dims=0) for view in range(3)], dim=1)
-    true, changed = probe_scores(probe, images, angles), probe_scores(probe, changing, angles)
+    true, changed = score(probe, images, angles), score(probe, changing, angles)
     assert changed.probe_id_cos.mean() < true.probe_id_cos.mean() - 0.2
     torch.testing.assert_close(
         changed.probe_yaw_deg.mean(), true.probe_yaw_deg.mean(), rtol=1e-4, atol=1e-3
@@ -76,14 +81,14 @@ def test_a_head_that_changes_with_the_camera_is_seen(probe, held_out):
 
 def test_scores_do_not_depend_on_the_batch(probe, held_out):
     images, angles = held_out
-    whole, part = probe_scores(probe, images, angles), probe_scores(probe, images[:3], angles[:3])
+    whole, part = score(probe, images, angles), score(probe, images[:3], angles[:3])
     for name in ("probe_yaw_deg", "probe_pitch_deg", "probe_id_cos"):
         torch.testing.assert_close(vars(part)[name], vars(whole)[name][:3], rtol=1e-4, atol=1e-4)
 
 
 def test_likeness_equals_a_plain_loop(probe, held_out):
     images, angles = held_out
-    found = probe_scores(probe, images, angles)
+    found = score(probe, images, angles)
     with torch.no_grad():
         _, e = probe(images.flatten(0, 1))
     e = e.unflatten(0, (8, 3))
@@ -131,8 +136,8 @@ def test_it_is_kept_in_a_file(probe, held_out, tmp_path):
     assert isinstance(loaded, Probe)
     assert loaded.config == TINY
     for found, expected in zip(
-        vars(probe_scores(loaded, *held_out)).values(),
-        vars(probe_scores(probe, *held_out)).values(),
+        vars(score(loaded, *held_out)).values(),
+        vars(score(probe, *held_out)).values(),
         strict=True,
     ):
         assert torch.equal(found, expected)
