@@ -11,19 +11,14 @@ from torch import Tensor
 from mimic3d import gallery
 from mimic3d.cameras import Cameras, cameras_from_labels
 from mimic3d.config import Config
-from mimic3d.data.dataset import Multiview, load_multiview
 from mimic3d.data.reference import Reals, split_reals
-from mimic3d.data.schema import load_manifest
-from mimic3d.evaluation.distances import (
-    Distances,
-    DistributionConfig,
-    check_distribution,
-    count_distances,
-    measure_distances,
-)
+from mimic3d.data.schema import Manifest, load_manifest
+from mimic3d.evaluation.distances import DistributionConfig, measure_distances
+from mimic3d.evaluation.instruments import check_views
 from mimic3d.evaluation.sampling import BRANCHES, SamplingConfig, draw_latents
+from mimic3d.evaluation.settings import ConsistencyConfig
 from mimic3d.evaluation.share import ALONE
-from mimic3d.evaluation.views import ConsistencyConfig, score_identities, score_multiview
+from mimic3d.evaluation.views import count_objects, score_views
 from mimic3d.gallery import GalleryConfig
 from mimic3d.metrics.protocol import ConsistencyProtocol, Protocol, protocol_hash
 from mimic3d.networks.generator import Generator
@@ -63,6 +58,7 @@ def check(cfg: EvaluateConfig, root: Path) -> None:
         raise ValueError(f"{SNAPSHOT} must have detail planes, has none; run imitate again")
     check_distribution(cfg.distribution)
     split_reals(load_manifest(dataset_folder(root)), cfg.distribution.num_images, seed=0)
+    check_views(cfg.consistency, root / "cache")
     if cfg.video:
         gallery.load_video_writer()
 
@@ -75,21 +71,22 @@ def run(cfg: EvaluateConfig, root: Path, tracker: Tracker) -> None:
     G = snapshot.build_generator().to(device)
     folder, cache = dataset_folder(root), root / "cache"
     data = Reals(folder, cache, cfg.distribution.num_images, cfg.sampling.seed)
-    multiview = load_multiview(folder, cache)
     resolution = cfg.sampling.resolution or G.config.image_resolution
-    progress = Progress(cfg, tracker)
+    progress = Progress(cfg, data.manifest, tracker)
 
     pitch_rad = data.manifest.poses["pitch_mean_rad"]
     label = torch.tensor([snapshot.meta.average_label], device=device)
     distances = measure_distances(
-        G, data, label, resolution, cfg.distribution, cfg.sampling, ALONE, cache, progress.advance
+        G, data, resolution, cfg.distribution, cfg.sampling, progress.advance
     )
-    for notice in distances.notices:
-        print(notice)
+    views = score_views(
+        G, label, data.manifest, resolution, cfg.consistency, cfg.sampling, ALONE, cache,
+        progress.advance,
+    )  # fmt: skip
     findings = Findings(
-        distances.values,
-        measure_consistency(G, label, pitch_rad, multiview, resolution, cfg, progress),
-        record_protocol(snapshot.meta, distances, multiview, resolution, cfg),
+        distances,
+        by_baseline(views.samples),
+        record_protocol(snapshot.meta, data.manifest, views.protocol, resolution, cfg),
         draw(G, data.train.labels.to(device), label, pitch_rad, cfg),
     )
     write_findings(root, findings)
@@ -100,9 +97,9 @@ def run(cfg: EvaluateConfig, root: Path, tracker: Tracker) -> None:
 class Progress:
     """How many of the measurements are done."""
 
-    def __init__(self, cfg: EvaluateConfig, tracker: Tracker):
-        num_pairs = len(BRANCHES) * len(cfg.consistency.baselines_rad)
-        self._total = count_distances(cfg.distribution) + num_pairs * cfg.consistency.num_identities
+    def __init__(self, cfg: EvaluateConfig, manifest: Manifest, tracker: Tracker):
+        num_objects = count_objects(manifest, cfg.consistency)
+        self._total = 4 * cfg.distribution.num_images + num_objects
         self._done, self._tracker = 0, tracker
 
     def advance(self, amount: int, text: str) -> None:
@@ -111,42 +108,40 @@ class Progress:
         self._tracker.progress(self._done, self._total, text)
 
 
-def measure_consistency(
-    G: Generator, average_label: Float[Tensor, "1 25"], pitch_rad: float,
-    multiview: Multiview | None, resolution: int, cfg: EvaluateConfig, progress: Progress,
-) -> pd.DataFrame:  # fmt: skip
-    """Consistency per object, branch and baseline, and that of true renderings as `ceiling`."""
-    rows = []
-    for some in score_identities(
-        G, average_label, pitch_rad, resolution, cfg.consistency, cfg.sampling
-    ):
-        rows.append(some)
-        progress.advance(len(some), "comparing views")
-    if multiview is not None:
-        rows += score_multiview(multiview, resolution, cfg.consistency, cfg.sampling)
-    return pd.concat(rows, ignore_index=True)
+def by_baseline(samples: pd.DataFrame) -> pd.DataFrame:
+    """The scores of pairs of views, a row per object, branch and baseline."""
+    names = [metric.partition("_at_") for metric in samples["metric"]]
+    pairs = samples.assign(
+        metric=[name for name, _, _ in names], baseline=[float(yaw or "nan") for *_, yaw in names]
+    ).dropna(subset=["baseline"])
+    keys = ["branch", "baseline", "identity"]
+    return pairs.pivot(index=keys, columns="metric", values="value").reset_index()
 
 
 def record_protocol(
-    meta: SnapshotMeta, distances: Distances, multiview: Multiview | None, resolution: int,
+    meta: SnapshotMeta, manifest: Manifest, views: ConsistencyProtocol, resolution: int,
     cfg: EvaluateConfig,
 ) -> dict[str, Any]:  # fmt: skip
     """How everything was measured, with a hash per part: only equal hashes compare."""
     rendering, psi = meta.generator.rendering, cfg.sampling.truncation_psi
     samples = rendering.depth_resolution + rendering.depth_resolution_importance
-    views = ConsistencyProtocol(
-        num_identities=cfg.consistency.num_identities,
-        baselines_rad=cfg.consistency.baselines_rad, cameras="average",
-        truncation_psi=psi, resolution=resolution, kernel="bilinear", samples_per_ray=samples,
-        warp=cfg.consistency.warp,
-    )  # fmt: skip
-    ceiling = "none: the dataset has no split eval_multiview, as photos have no true depth"
-    if multiview is not None:
-        ceiling = f"true renderings of {len(multiview.images)} identities of eval_multiview"
+    sizes = {manifest.resolution, meta.generator.image_resolution, resolution}
+    distribution = [
+        Protocol(
+            branch=branch, dataset_fingerprint=manifest.fingerprint,
+            reference="train with mirrored copies" if manifest.mirror else "train",
+            num_real=cfg.distribution.num_images, num_fake=cfg.distribution.num_images,
+            cameras="conditioned", truncation_psi=psi, resolution=resolution,
+            resize="none" if len(sizes) == 1 else "bilinear antialiased",
+            feature_network=RandomConvFeatures.name, samples_per_ray=samples,
+            patches=cfg.distribution.patches,
+        )
+        for branch in BRANCHES
+    ]  # fmt: skip
     return {
         "snapshot": {"nimg": meta.nimg, "dataset_fingerprint": meta.dataset_fingerprint},
-        **{name: describe(record) for name, record in distances.protocols.items()},
-        "consistency": describe(views) | {"ceiling": ceiling},
+        **{record.branch: describe(record) for record in distribution},
+        "consistency": describe(views),
     }
 
 

@@ -1,107 +1,124 @@
-"""Walks a generator for the multi-view metrics: objects from several sides, by both branches."""
+"""All multi-view scores of a generator, beside those that true renderings reach."""
 
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 
 import pandas as pd
 import torch
 from jaxtyping import Float
-from pydantic import Field, PositiveFloat, PositiveInt
 from torch import Tensor
 
-from mimic3d.cameras import Cameras, cameras_from_labels, orbit_cameras
-from mimic3d.config import Config
-from mimic3d.data.dataset import Multiview
-from mimic3d.evaluation.sampling import BRANCHES, SamplingConfig, draw_latents
-from mimic3d.metrics.consistency import PosedView, WarpConfig, pair_scores
-from mimic3d.metrics.features import resize
+from mimic3d.atomic import atomic_file
+from mimic3d.data.schema import Manifest
+from mimic3d.evaluation.examiner import COLUMNS, Examiner
+from mimic3d.evaluation.instruments import load_instruments
+from mimic3d.evaluation.probing import code_stamp
+from mimic3d.evaluation.record import record_protocol
+from mimic3d.evaluation.sampling import BRANCHES, SamplingConfig
+from mimic3d.evaluation.settings import ConsistencyConfig
+from mimic3d.evaluation.shape import frontal_densities, published_flatness
+from mimic3d.evaluation.share import Share
+from mimic3d.evaluation.sitters import generated_sitters, planes_of, true_sitter
+from mimic3d.metrics.protocol import ConsistencyProtocol, protocol_hash
 from mimic3d.metrics.views import Branch
 from mimic3d.networks.generator import Generator
-from mimic3d.rendering.triplane import Planes
+
+Advance = Callable[[int, str], None]
+"""Told how many more objects of its own share a process has done, and what it does."""
 
 
-class ConsistencyConfig(Config):
-    """Which views of how many objects are compared."""
+@dataclass(frozen=True)
+class ViewScores:
+    """Scores of every object, and how they were measured."""
 
-    num_identities: PositiveInt = 64
-    """Objects."""
-    baselines_rad: tuple[PositiveFloat, ...] = Field(default=(0.05, 0.2, 0.4), min_length=1)
-    """Yaw of the other view of each pair; the first one is frontal."""
-    warp: WarpConfig = WarpConfig()
-    """Which pixels count."""
+    samples: pd.DataFrame
+    """A row per score: branch (2d, 3d, ceiling, floor), metric, identity, value; NaN where nothing
+    could be compared."""
+    protocol: ConsistencyProtocol
 
 
-def score_identities(
-    G: Generator, average_label: Float[Tensor, "1 25"], pitch_rad: float, resolution: int,
-    cfg: ConsistencyConfig, sampling: SamplingConfig,
-) -> Iterator[pd.DataFrame]:  # fmt: skip
-    """Consistency of both branches, a row per object, branch and baseline.
+def count_objects(manifest: Manifest, cfg: ConsistencyConfig) -> int:
+    """What all processes together will tell `advance`."""
+    walks = 1 + ("flatness_3dgp" in cfg.scores) + (manifest.subjects is not None)
+    return walks * cfg.num_identities
 
-    The camera that conditions is fixed to the average one, so that only the viewpoint moves. The
-    2D branch is judged by the depth of its raw rendering, enlarged bilinearly: it has no other.
+
+@torch.inference_mode()
+def score_views(
+    G: Generator, average_label: Float[Tensor, "1 25"], manifest: Manifest, resolution: int,
+    cfg: ConsistencyConfig, sampling: SamplingConfig, share: Share, cache: Path, advance: Advance,
+) -> ViewScores:  # fmt: skip
+    """Scores of both branches and, where the dataset is synthetic, of true renderings.
+
+    The camera that conditions is fixed to the average one, so that only the viewpoint moves. Every
+    process of the share must call it; all get the whole table. What does not depend on the
+    generator, the probe and the ceilings, is kept in the folder `cache`.
+
+    Raises:
+        ValueError: a weight file that is asked for cannot be had.
     """
+    advance(0, "preparing what looks at views")
     device = average_label.device
-    for first in range(0, cfg.num_identities, sampling.batch):
-        size = min(sampling.batch, cfg.num_identities - first)
-        z, _ = draw_latents(first, size, G.config.z_dim, 1, sampling.seed)
-        ws = G.mapping(z.to(device), average_label.expand(size, -1), sampling.truncation_psi)
-        planes = G.synthesize_planes(ws, detail=True, noise="const")
-        seen = {}
-        for yaw in (0.0, *cfg.baselines_rad):
-            cameras = orbit_cameras(
-                torch.full((size,), yaw), torch.full((size,), pitch_rad), G.scene
-            ).to(device)
-            seen[yaw] = _observe(G, planes, ws, cameras, resolution)
+    tools = load_instruments(manifest, resolution, cfg, cache, share, device)
+    protocol = record_protocol(G.config, manifest, resolution, cfg, sampling, tools.sha256)
+    examiner = Examiner(manifest, cfg, tools, sampling.seed)
+    tables = [
+        examiner.walk(
+            lambda identity: generated_sitters(G, average_label, identity, resolution, sampling),
+            share, advance, "comparing views",
+        )
+    ]  # fmt: skip
+    if "flatness_3dgp" in cfg.scores:
         for branch in BRANCHES:
-            for yaw in cfg.baselines_rad:
-                a, b = seen[0.0][branch], seen[yaw][branch]
-                yield _rows(branch, yaw, first, a, b, cfg.warp)
+            tables.append(_published(G, average_label, branch, examiner, sampling, share, advance))
+    if manifest.subjects is not None:
+        tables.append(_ceilings(examiner, resolution, device, protocol, share, cache, advance))
+    return ViewScores(pd.concat(tables, ignore_index=True), protocol)
 
 
-def _observe(
-    G: Generator, planes: Planes, ws: Float[Tensor, "n l w_dim"], cameras: Cameras, resolution: int
-) -> dict[Branch, PosedView]:
-    flat = G.render_2d(planes, ws, cameras)
-    view = G.render_3d(planes, cameras, resolution)
-    return {
-        "2d": PosedView(
-            resize(flat.image, resolution), resize(flat.depth, resolution),
-            resize(flat.alpha, resolution), cameras,
-        ),
-        "3d": PosedView(view.image, view.depth, view.alpha, cameras),
-    }  # fmt: skip
+def _published(
+    G: Generator, average_label: Float[Tensor, "1 25"], branch: Branch, examiner: Examiner,
+    sampling: SamplingConfig, share: Share, advance: Advance,
+) -> pd.DataFrame:  # fmt: skip
+    """The published non-flatness score, which needs the densities of all objects together."""
+    cfg, pitch = examiner.cfg, examiner.pitch_rad
+    mine = []
+    for (identity,) in share.batches(cfg.num_identities, 1):
+        _, planes = planes_of(G, average_label, identity, sampling)
+        densities = frontal_densities(G, planes, branch, pitch, cfg.flatness_3dgp)
+        mine.append((identity, densities))
+        advance(int(branch == "3d"), "looking for flat shapes")
+    values = published_flatness(share.gather(mine), G.scene, cfg.flatness_3dgp)
+    rows = [(branch, "nfs_3dgp", identity, value) for identity, value in enumerate(values)]
+    return pd.DataFrame(rows, columns=pd.Index(COLUMNS))
 
 
-def score_multiview(
-    views: Multiview, resolution: int, cfg: ConsistencyConfig, sampling: SamplingConfig
-) -> Iterator[pd.DataFrame]:
-    """The same scores of true renderings: the ceiling that a perfect generator reaches.
+def _ceilings(
+    examiner: Examiner, resolution: int, device: torch.device, protocol: ConsistencyProtocol,
+    share: Share, cache: Path, advance: Advance,
+) -> pd.DataFrame:  # fmt: skip
+    """The scores of held-out subjects, photographed as the generated objects are; kept in a file.
 
-    Baselines without a view within 0.01 rad have no rows.
+    One process looks whether the file is there and tells the others.
     """
-    yaw = views.yaw[0]
-    front = int(yaw.abs().argmin())
-    for baseline in cfg.baselines_rad:
-        other = int((yaw - baseline).abs().argmin())
-        if abs(float(yaw[other]) - baseline) > 0.01:
-            continue
-        for first in range(0, len(views.images), sampling.batch):
-            some = slice(first, first + sampling.batch)
-            a, b = (_true_view(views, some, view, resolution) for view in (front, other))
-            yield _rows("ceiling", baseline, first, a, b, cfg.warp)
-
-
-def _true_view(views: Multiview, some: slice, view: int, resolution: int) -> PosedView:
-    return PosedView(
-        resize(views.images[some, view], resolution),
-        resize(views.depth[some, view][:, None], resolution),
-        resize(views.alpha[some, view][:, None], resolution),
-        cameras_from_labels(views.labels[some, view]),
-    )
-
-
-def _rows(
-    branch: str, baseline: float, first: int, a: PosedView, b: PosedView, cfg: WarpConfig
-) -> pd.DataFrame:
-    scores = {name: value.cpu().numpy() for name, value in vars(pair_scores(a, b, cfg)).items()}
-    identity = range(first, first + len(a.image))
-    return pd.DataFrame({"branch": branch, "baseline": baseline, "identity": identity, **scores})
+    key = hashlib.sha256(f"{protocol_hash(protocol)} {code_stamp()}".encode()).hexdigest()[:16]
+    path = cache / f"ceiling-{key}.parquet"
+    num = examiner.cfg.num_identities
+    known = share.gather_objects(
+        [pd.read_parquet(path) if path.is_file() else None] if share.rank == 0 else []
+    )[0]
+    if known is not None:
+        advance(sum(1 for _ in share.batches(num, 1)), "true views are known")
+        return known
+    subjects, scene = examiner.manifest.subjects, examiner.manifest.scene
+    assert subjects is not None
+    table = examiner.walk(
+        lambda identity: {"ceiling": true_sitter(subjects, scene, identity, resolution, device)},
+        share, advance, "comparing true views",
+    )  # fmt: skip
+    if share.rank == 0:
+        with atomic_file(path) as draft:
+            table.to_parquet(draft, index=False)
+    return table

@@ -107,8 +107,10 @@ class Perceptual(nn.Module):
         return self.layer_distances(image, target).sum(dim=1)
 
 
-def build_perceptual(cfg: PerceptualConfig, cache: Path) -> Perceptual:
+def build_perceptual(cfg: PerceptualConfig, cache: Path, key: str = KEY) -> Perceptual:
     """The configured network; weight files are downloaded into `cache` once.
+
+    `key` is the full name of its parameters, for errors.
 
     Raises:
         ValueError: a weight file cannot be had or does not hold the expected tensors.
@@ -117,7 +119,7 @@ def build_perceptual(cfg: PerceptualConfig, cache: Path) -> Perceptual:
     if cfg.network == "random_vgg":
         _draw_weights(network)
     else:
-        _read_weights(network, cfg, cache)
+        _read_weights(network, cfg, cache, key)
     return network
 
 
@@ -129,14 +131,14 @@ def _draw_weights(network: Perceptual) -> None:
         _bias(conv).copy_(torch.randn(len(conv.weight), generator=rng) * 0.05)
 
 
-def _read_weights(network: Perceptual, cfg: PerceptualConfig, cache: Path) -> None:
-    key = f"{KEY}.vgg16_weights"
+def _read_weights(network: Perceptual, cfg: PerceptualConfig, cache: Path, group: str) -> None:
+    key = f"{group}.vgg16_weights"
     path = fetch(cfg.vgg16_weights, cfg.vgg16_sha256, cache, key)
     weights = load_state_dict_file(path)
     for index, conv in zip(LAYERS, network.convolutions(), strict=True):
         _copy(conv.weight, weights, f"features.{index}.weight", f"{key} ({path})")
         _copy(_bias(conv), weights, f"features.{index}.bias", f"{key} ({path})")
-    key = f"{KEY}.lpips_weights"
+    key = f"{group}.lpips_weights"
     path = fetch(cfg.lpips_weights, cfg.lpips_sha256, cache, key)
     weights = load_state_dict_file(path)
     for i, weight in enumerate(network.linear):

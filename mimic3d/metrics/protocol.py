@@ -4,10 +4,9 @@ import hashlib
 from collections.abc import Sequence
 from typing import Literal
 
-from pydantic import PositiveInt
+from pydantic import JsonValue, NonNegativeInt, PositiveInt
 
 from mimic3d.config import Config
-from mimic3d.metrics.consistency import WarpConfig
 from mimic3d.metrics.kernel import KernelConfig
 from mimic3d.metrics.neighbours import NeighboursConfig
 from mimic3d.metrics.sliced_wasserstein import PatchConfig
@@ -65,22 +64,38 @@ class Protocol(Config):
 class ConsistencyProtocol(Config):
     """All that moves a consistency score, apart from the generator."""
 
+    dataset_fingerprint: str
+    """Of the dataset that cameras, probe and ceilings come from."""
+    seed: NonNegativeInt
+    """Of latents and drawn views; object i has seed + i."""
     num_identities: PositiveInt
     """Latents; each is seen from every camera."""
+    scores: tuple[str, ...]
+    """Groups of scores that were taken."""
+    skipped: dict[str, str]
+    """Groups that were asked for and could not be taken, and why."""
     baselines_rad: tuple[float, ...]
     """Differences of yaw; the other view of each pair is frontal."""
+    pitch_rad: float
+    """Of all views that are not drawn: the mean of the dataset."""
     cameras: Literal["average"]
     """The camera that conditions G: the mean of the dataset."""
     truncation_psi: float
     """Truncation of w; 1 is none."""
     resolution: PositiveInt
     """Side of the compared images in pixels."""
+    resize: Literal["none", "bilinear antialiased"]
+    """How images of the 2D branch were brought to it; the 3D branch is rendered there."""
     kernel: Literal["bilinear"]
     """How the source view is sampled."""
     samples_per_ray: PositiveInt
     """Samples of both passes of the volume renderer."""
-    warp: WarpConfig
-    """Which pixels count."""
+    settings: dict[str, JsonValue]
+    """Parameters of the groups of scores."""
+    networks: dict[str, str]
+    """SHA-256 of weight files that the user brought."""
+    ceiling: str
+    """What the rows of the branch ceiling are, or why there are none."""
 
 
 def protocol_hash(protocol: Protocol | ConsistencyProtocol) -> str:
