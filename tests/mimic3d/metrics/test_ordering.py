@@ -8,6 +8,13 @@ import truth
 from torch.nn import functional as F
 
 from mimic3d.metrics.consistency import WarpConfig, pair_scores
+from mimic3d.metrics.distribution import (
+    PatchConfig,
+    merge_patches,
+    sample_patches,
+    sliced_wasserstein,
+)
+from mimic3d.metrics.features import to_uint8
 from mimic3d.metrics.flatness import flatness
 from mimic3d.metrics.flow import FlowConfig, flow_scores, flow_steps
 from mimic3d.rays import cast_rays
@@ -16,6 +23,7 @@ HEADS = range(3)
 SIDE = 80
 BASELINES = (0.05, 0.2, 0.4, 0.6)
 WARP = WarpConfig()
+PATCHES = PatchConfig(patches_per_image=128)
 
 
 def rng_of(yaw):
@@ -81,7 +89,22 @@ def table(request):
     step = flow_steps(views[0.0], 0.0, truth.SCENE, WARP, FlowConfig())
     assert (step < FlowConfig().largest_step_rad).all()
     left, right = shoot(-step), shoot(step)
-    return {fault.__name__: score(fault, views, left, right) for fault in FAULTS}
+    return {
+        fault.__name__: score(fault, views, left, right) | sharpness(fault, views)
+        for fault in FAULTS
+    }
+
+
+def sharpness(fault, views):
+    """Sliced Wasserstein distance of the finest level from true pictures of other sides."""
+
+    def patches(images):
+        return merge_patches([sample_patches(to_uint8(image), 0, PATCHES) for image in images])
+
+    true = patches([views[yaw].image for yaw in (0.2, 0.6)])
+    broken = patches([fault(views[yaw], yaw).image for yaw in (0.0, 0.4)])
+    found = sliced_wasserstein(true, broken, PATCHES)
+    return {"swd": torch.tensor([found[max(found)]])}
 
 
 def score(fault, views, left, right):
@@ -109,27 +132,28 @@ SEES = {
     "depth_contra_at_0.4": lambda fault, true: fault > true + 0.02,
     "flow_residual": lambda fault, true: fault > true + 0.02,
     "nfs": lambda fault, true: fault < 0.7 * true,
+    "swd": lambda fault, true: fault > 1.25 * true,
 }
 PSNR = {f"warp_psnr_at_{baseline}" for baseline in BASELINES}
 FINE = {"warp_hf_at_0.05", "warp_hf_at_0.6"}
 DEPTH = {"depth_xview_at_0.4", "depth_contra_at_0.4"}
 SEEN_BY = {
-    "enlarged": {"warp_hf_at_0.6"},
-    "glued": PSNR | FINE | {"warp_ssim_at_0.2"},
-    "noise": PSNR | FINE | {"warp_ssim_at_0.2", "flow_residual"},
+    "enlarged": {"warp_hf_at_0.6", "swd"},
+    "glued": PSNR | FINE | {"warp_ssim_at_0.2", "swd"},
+    "noise": PSNR | FINE | {"warp_ssim_at_0.2", "flow_residual", "swd"},
     "drift": {"warp_psnr_at_0.4", "warp_psnr_at_0.6"},
     "depth_noise": DEPTH,
     "depth_bias": PSNR | FINE | DEPTH | {"warp_ssim_at_0.2", "flow_residual"},
     "billboard": PSNR | FINE | {"warp_ssim_at_0.2", "flow_residual", "nfs"},
 }
 MISSED_BY = {
-    "enlarged": PSNR | DEPTH | {"nfs"},
+    "enlarged": PSNR | DEPTH | {"warp_hf_at_0.05", "nfs"},
     "glued": DEPTH | {"nfs"},
     "noise": DEPTH | {"nfs"},
-    "drift": {"warp_psnr_at_0.05", "warp_ssim_at_0.2", "nfs"} | FINE | DEPTH,
-    "depth_noise": {"warp_psnr_at_0.05", "flow_residual", "nfs"},
-    "depth_bias": {"nfs"},
-    "billboard": DEPTH,
+    "drift": {"warp_psnr_at_0.05", "warp_ssim_at_0.2", "nfs", "swd"} | FINE | DEPTH,
+    "depth_noise": {"warp_psnr_at_0.05", "flow_residual", "nfs", "swd"},
+    "depth_bias": {"nfs", "swd"},
+    "billboard": DEPTH | {"swd"},
 }
 
 
