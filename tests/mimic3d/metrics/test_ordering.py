@@ -8,7 +8,7 @@ import truth
 from torch.nn import functional as F
 
 from mimic3d.metrics.consistency import WarpConfig, pair_scores
-from mimic3d.metrics.distribution import (
+from mimic3d.metrics.sliced_wasserstein import (
     PatchConfig,
     merge_patches,
     sample_patches,
