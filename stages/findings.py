@@ -2,113 +2,211 @@
 
 import json
 import math
-from dataclasses import dataclass
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from jaxtyping import Float
-from PIL import Image
-from torch import Tensor
 
 from mimic3d.atomic import atomic_file, atomic_folder
+from mimic3d.evaluation.distances import Distances
+from mimic3d.evaluation.plots import Plot, plot_consistency, plot_history, plot_samples, save_plots
+from mimic3d.evaluation.report.content import Picture, Report
+from mimic3d.evaluation.report.page import build_report
 from mimic3d.evaluation.sampling import BRANCHES
-from mimic3d.gallery import save_png, save_video
+from mimic3d.evaluation.summary import named_means
+from mimic3d.metrics.protocol import ConsistencyProtocol, Protocol, protocol_hash
+from mimic3d.metrics.registry import METRICS
+from mimic3d.networks.snapshot import SnapshotMeta
 from pipeline.tracking import Tracker
 
-
-@dataclass(frozen=True)
-class Pictures:
-    """What the gallery drew."""
-
-    grid: Image.Image
-    strip: Image.Image
-    orbit: Float[Tensor, "n 3 h w3"] | None
-    """Frames of the video; None where none is wanted."""
-    frames_per_second: int
+COMMANDS = """dvc repro evaluate
+python -m stages.compare reports/evaluate ../another-checkout/reports/evaluate"""
+SHOWN = r"3d/(fd|fid|kid|swd$|(precision|recall)(?!.*(_3d|_independent|_samples)))"
+"""What the terminal shows of all distances."""
+VIEWS = "consistency"
+"""The part of the protocol that multi-view scores were taken by."""
 
 
 @dataclass(frozen=True)
 class Findings:
     """All that an evaluation found."""
 
-    distances: dict[str, float]
-    """Of the sets of images, by name."""
-    scores: pd.DataFrame
-    """Consistency, a row per object, branch and baseline."""
+    distances: Distances
+    samples: pd.DataFrame
+    """Multi-view scores, a row per branch, metric and object."""
+    summary: pd.DataFrame
+    """Their means with intervals."""
     protocol: dict[str, Any]
-    """How it was measured."""
-    pictures: Pictures
+    """How all of it was measured, by part."""
+    meta: SnapshotMeta
+    dataset: str
+    snapshot: str
+    notices: list[str] = field(default_factory=list)
+    """What came up while pictures were drawn."""
 
     @property
     def metrics(self) -> dict[str, float]:
-        """All numbers by name."""
-        return self.distances | consistency_metrics(self.scores)
+        """All numbers by name; none where nothing could be scored."""
+        return self.distances.values | named_means(self.summary)
+
+    @property
+    def hashes(self) -> dict[str, str]:
+        """Of the protocol's parts: only numbers with equal ones compare."""
+        return {part: record["hash"] for part, record in self.protocol.items() if "hash" in record}
+
+    def table(self) -> pd.DataFrame:
+        """A row per number: name, value, low, high, num (identities) and the protocol's hash."""
+        distances = self.distances
+        nan = math.nan
+        rows = []
+        for name, value in distances.values.items():
+            found = distances.intervals.get(name)
+            low, high = (found.low, found.high) if found else (nan, nan)
+            rows.append((name, value, low, high, nan, self.hashes[distances.parts[name]]))
+        for row in self.summary.to_dict("records"):
+            name = f"{row['branch']}/{row['metric']}"
+            numbers = row["mean"], row["low"], row["high"], row["num"]
+            rows.append((name, *numbers, self.hashes[VIEWS]))
+        columns = ["name", "value", "low", "high", "num", "protocol"]
+        return pd.DataFrame(rows, columns=pd.Index(columns))
 
 
-def mean_scores(scores: pd.DataFrame) -> pd.DataFrame:
-    """Means over the objects that could be compared, a row per branch and baseline."""
-    names = scores.columns.drop(["branch", "baseline", "identity"]).to_list()
-    groups = scores.groupby(["branch", "baseline"], as_index=False)
-    return pd.DataFrame(groups[names].mean())
-
-
-def consistency_metrics(scores: pd.DataFrame) -> dict[str, float]:
-    """The means by name; none where no object could be compared (its `warp_cov` is 0)."""
+def record_protocol(
+    meta: SnapshotMeta, distances: Distances, views: ConsistencyProtocol
+) -> dict[str, Any]:
+    """How everything was measured, with a hash per part, and of what snapshot."""
+    chosen = "the last of its run"
+    if meta.selection:
+        best = meta.selection
+        chosen = f"lowest {best.metric} = {best.value:.6g} of its run, on {best.images}"
     return {
-        f"{row['branch']}/{name}_at_{row['baseline']:g}": float(value)
-        for row in mean_scores(scores).to_dict("records")
-        for name, value in row.items()
-        if name not in ("branch", "baseline") and math.isfinite(value)
-    }
+        "snapshot": {
+            "stage": meta.stage, "nimg": meta.nimg, "chosen": chosen,
+            "dataset_fingerprint": meta.dataset_fingerprint,
+        },
+        **{part: describe(record) for part, record in distances.protocols.items()},
+        VIEWS: describe(views),
+    }  # fmt: skip
 
 
-def write_findings(root: Path, findings: Findings) -> None:
-    """All files of the stage: runs/evaluate/ as a whole, then the reports."""
-    pictures = findings.pictures
+def describe(record: Protocol | ConsistencyProtocol) -> dict[str, Any]:
+    """A protocol and its hash."""
+    return record.model_dump(mode="json") | {"hash": protocol_hash(record)}
+
+
+def publish(
+    root: Path, findings: Findings, tracker: Tracker, draw: Callable[[Path], list[Picture]]
+) -> None:
+    """Write runs/evaluate/ as a whole, then the reports, then tell the tracker.
+
+    `draw` puts pictures into a folder, and returns those that the report shows.
+    """
     with atomic_folder(root / "runs" / "evaluate") as draft:
-        save_png(pictures.grid, draft / "grid.png")
-        save_png(pictures.strip, draft / "orbit.png")
-        if pictures.orbit is not None:
-            save_video(pictures.orbit, draft / "orbit.mp4", pictures.frames_per_second)
-        findings.scores.to_parquet(draft / "samples.parquet", index=False)
+        pictures = draw(draft)
+        findings.samples.to_parquet(draft / "samples.parquet", index=False)
     reports = root / "reports" / "evaluate"
-    for name, content in (("metrics", findings.metrics), ("protocol", findings.protocol)):
+    numbers = findings.metrics | {"protocol": findings.hashes}
+    for name, content in (("metrics", numbers), ("protocol", findings.protocol)):
         with atomic_file(reports / f"{name}.json") as draft:
             draft.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
-    with atomic_file(reports / "consistency.csv") as draft:
-        mean_scores(findings.scores).to_csv(draft, index=False, float_format="%.6g")
+    with atomic_file(reports / "table.csv") as draft:
+        findings.table().to_csv(draft, index=False)
+    plots = draw_plots(root, findings)
+    save_plots(plots, reports)
+    with atomic_file(reports / "report.html") as draft:
+        draft.write_text(build_report(describe_all(findings, plots, pictures)))
+    _track(root, findings, tracker, pictures)
 
 
-def track_findings(root: Path, findings: Findings, tracker: Tracker, nimg: int) -> None:
-    """Metrics and pictures at the snapshot's nimg, and the files."""
-    records = {name: record for name, record in findings.protocol.items() if "hash" in record}
-    tags = {f"protocol.{name}": record["hash"] for name, record in records.items()}
-    fingerprint = findings.protocol["snapshot"]["dataset_fingerprint"]
+def draw_plots(root: Path, findings: Findings) -> tuple[Plot, ...]:
+    """A distance over images of training and over samples per ray, agreement over yaw."""
+    values = findings.distances.values
+    metric = "fid" if "3d/fid" in values else "fd_random_conv"
+    own = next(iter(findings.distances.protocols.values())).samples_per_ray
+    return (
+        plot_history(_history(root, findings.snapshot), "fd_random_conv"),
+        plot_samples(values, metric, own),
+        plot_consistency(findings.summary, "warp_psnr", "dB"),
+    )
+
+
+def _history(root: Path, snapshot: str) -> pd.DataFrame:
+    """What was measured while the snapshot was trained, over real images of both stages.
+
+    Empty for a snapshot from elsewhere. Other real images and latents than the report's, so that it
+    has no floor in common with it.
+    """
+    columns = ["nimg", "branch", "value"]
+    parts = [pd.DataFrame(columns=pd.Index(columns))]
+    start = 0
+    for stage in ("pretrain", "imitate") if snapshot.startswith("runs/") else ():
+        path = root / "reports" / stage / "monitor.csv"
+        measured = pd.read_csv(path) if path.is_file() else pd.DataFrame()
+        if len(measured) == 0:
+            continue
+        for branch in BRANCHES:
+            name = f"val/{branch}/fd_random_conv"
+            if name in measured:
+                nimg, value = measured["nimg"] + start, measured[name]
+                parts.append(pd.DataFrame({"nimg": nimg, "branch": branch, "value": value}))
+        start += int(measured["nimg"].to_numpy().max())
+    return pd.concat([part for part in parts if len(part)] or parts).dropna()
+
+
+def describe_all(findings: Findings, plots: tuple[Plot, ...], pictures: list[Picture]) -> Report:
+    """The content of the report."""
+    table, meta = findings.table(), findings.meta
+    return Report(
+        facts={
+            "snapshot": f"{findings.snapshot} of stage {meta.stage}",
+            "trained on": f"{meta.nimg:,} real images in its stage",
+            "chosen": findings.protocol["snapshot"]["chosen"],
+            "dataset": f"{findings.dataset}, fingerprint {meta.dataset_fingerprint[:12]}",
+            "image side": f"{meta.generator.image_resolution} pixels",
+        },
+        distances=table.iloc[: len(findings.distances.values)],
+        scores=findings.summary,
+        meanings=METRICS,
+        plots=tuple(plot for plot in plots if len(plot.table)),
+        pictures=tuple(pictures),
+        protocol=findings.protocol,
+        commands=COMMANDS,
+        notices=tuple([*findings.distances.notices, *findings.notices]),
+    )
+
+
+def _track(root: Path, findings: Findings, tracker: Tracker, pictures: list[Picture]) -> None:
+    """Metrics and pictures at the snapshot's nimg, and all files."""
+    nimg = findings.meta.nimg
+    tags = {f"protocol.{part}": digest for part, digest in findings.hashes.items()}
+    fingerprint = findings.meta.dataset_fingerprint
     tracker.set_tags({**tags, "dataset_fingerprint": fingerprint})
     tracker.log_metrics(findings.metrics, nimg)
-    tracker.log_image("grid", findings.pictures.grid, nimg)
-    tracker.log_image("orbit", findings.pictures.strip, nimg)
+    for picture in pictures:
+        tracker.log_image(picture.title.lower().replace(" ", "_"), picture.image, nimg)
     for folder in ("reports", "runs"):
         tracker.log_artifact(root / folder / "evaluate", "evaluate")
 
 
 def summary_table(findings: Findings) -> str:
-    """Distances of trained and untrained branches beside the floor (small is good); agreement."""
-    lines = [f"{'branch':8}{'distance':16}{'trained':>10}{'untrained':>11}{'floor':>10}"]
-    for branch in BRANCHES:
-        for name in ("fd_random_conv", "swd"):
-            keys = (f"{branch}/{name}", f"untrained/{branch}/{name}", f"floor/{name}")
-            values = "".join(
-                f"{findings.distances[key]:>{width}.4g}"
-                for key, width in zip(keys, (10, 11, 10), strict=True)
-            )
-            lines.append(f"{branch:8}{name:16}{values}")
-    lines += ["", "agreement of two views, one warped into the other by depth (share compared)"]
-    for row in mean_scores(findings.scores).to_dict("records"):
-        label = f"{row['branch']:8}yaw {row['baseline']:<4g} rad"
-        compared = "nothing is opaque enough to compare"
-        if row["warp_cov"] > 0:
-            compared = f"{row['warp_psnr']:.1f} dB ({row['warp_cov']:.0%})"
-        lines.append(f"{label:24}{compared}")
-    return "\n".join(lines)
+    """Distances beside floor and untrained (small is good), scores beside their ceiling."""
+    distances, columns = findings.distances.values, ("2d", "3d", "untrained/3d", "floor")
+    lines = [f"{'distance':28}" + "".join(f"{column:>14}" for column in columns)]
+    for metric in [name.partition("/")[2] for name in distances if re.match(SHOWN, name)]:
+        cells = [distances.get(f"{column}/{metric}") for column in columns]
+        lines.append(f"{metric:28}" + "".join(map(_cell, cells)))
+    columns = ("2d", "3d", "ceiling")
+    lines += ["", f"{'agreement of views':28}" + "".join(f"{column:>14}" for column in columns)]
+    means = named_means(findings.summary)
+    for metric in dict.fromkeys(findings.summary["metric"]):
+        cells = [means.get(f"{column}/{metric}") for column in columns]
+        lines.append(f"{metric:28}" + "".join(map(_cell, cells)))
+    lines += ["", "all numbers, intervals, meanings, pictures: reports/evaluate/report.html"]
+    return "\n".join(lines + [f"note: {each}" for each in findings.notices])
+
+
+def _cell(value: float | None) -> str:
+    return f"{'-' if value is None else format(value, '.4g'):>14}"

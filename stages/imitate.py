@@ -34,9 +34,9 @@ from pipeline.tracking import Tracker
 from stages.ancestor import inherit
 from stages.monitoring import build_watch, check_monitor
 from stages.params import dataset_folder, main
+from stages.processes import build_accelerator
 from stages.training import (
     Run,
-    build_accelerator,
     build_augment,
     camera_table,
     draw_orbits,

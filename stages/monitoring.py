@@ -5,14 +5,12 @@ from pathlib import Path
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import gather_object
 from torch import nn
 
 from mimic3d.data.dataset import ImageDataset
 from mimic3d.data.reference import Validation, split_validation
 from mimic3d.data.schema import Manifest
 from mimic3d.evaluation.monitor import Monitor, MonitorConfig
-from mimic3d.evaluation.share import Share
 from mimic3d.metrics.views import Branch
 from mimic3d.networks.generator import Generator
 from mimic3d.networks.snapshot import SnapshotMeta
@@ -20,6 +18,7 @@ from mimic3d.training.loop import LoopConfig, Tick
 from mimic3d.training.selection import Row, best_row, drop_superseded, keep_if_best, kept_snapshot
 from mimic3d.training.state import oldest_state
 from stages.params import dataset_folder
+from stages.processes import build_share
 
 BEST = "best"  # below the folder of a run's states
 
@@ -118,7 +117,7 @@ def build_watch(
     if cfg.every_kimg == 0:
         return Watch(cfg, None)
     manifest, device = dataset.manifest, accelerator.device
-    share = Share(accelerator.process_index, accelerator.num_processes, gather_object)
+    share = build_share(accelerator)
     real = Validation(dataset_folder(root), root / "cache", cfg.num_images, f"{stage}.monitor")
     average_label = torch.tensor([manifest.average_label], device=device)
     pitch_rad = manifest.poses["pitch_mean_rad"]

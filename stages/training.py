@@ -63,11 +63,6 @@ class Run:
     """A picture of what G_ema makes."""
 
 
-def build_accelerator() -> Accelerator:
-    """The device and process group this process was given; a GPU if there is one."""
-    return Accelerator(cpu=not torch.cuda.is_available())
-
-
 def build_augment(cfg: AugmentConfig) -> dict[str, Augment]:
     """The augmentation under the name of its file; nothing if it is off."""
     return {"augment": Augment(cfg)} if cfg.enabled else {}

@@ -34,6 +34,8 @@ class Comparison:
 
     values: dict[str, float]
     intervals: dict[str, Interval]
+    networks: dict[str, str]
+    """Whose features each value compares; `swd` for patches."""
 
 
 def metric_name(estimate: Estimate, network: str) -> str:
@@ -50,6 +52,7 @@ def compare(
     """
     values: dict[str, float] = {}
     intervals: dict[str, Interval] = {}
+    networks: dict[str, str] = {}
     for network in real.features:
         a, b = real.features[network], fake.features[network]
         values[metric_name("fd", network)] = frechet_of_features(a, b)
@@ -60,8 +63,11 @@ def compare(
         shares = precision_recall(a, b, cfg.neighbours)
         values[metric_name("precision", network)] = shares.precision
         values[metric_name("recall", network)] = shares.recall
+        networks |= {name: network for name in values if name not in networks}
     assert real.patches is not None
     assert fake.patches is not None
     levels = sliced_wasserstein(real.patches, fake.patches, cfg.patches)
     values["swd"] = sum(levels.values()) / len(levels)
-    return Comparison(values | {f"swd_{side}": value for side, value in levels.items()}, intervals)
+    values |= {f"swd_{side}": value for side, value in levels.items()}
+    networks |= {name: "swd" for name in values if name not in networks}
+    return Comparison(values, intervals, networks)

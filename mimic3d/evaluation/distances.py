@@ -29,6 +29,7 @@ from mimic3d.metrics.inception import InceptionConfig, check_inception
 from mimic3d.metrics.kernel import MIN_IMAGES
 from mimic3d.metrics.probe import Probe
 from mimic3d.metrics.protocol import Protocol
+from mimic3d.metrics.views import Branch
 from mimic3d.networks.generator import Generator, GeneratorConfig
 
 SUFFIXES: dict[CameraMode, str] = {"conditioned": "", "independent": "_independent", "fixed": "_3d"}
@@ -77,13 +78,16 @@ class Distances:
     protocols: dict[str, Protocol] = field(default_factory=dict)
     """By branch, network (or swd) and suffix: `3d/inception_3d`, `2d/swd`. Untrained generators
     have that of the trained ones, the floor has all but cameras and seeds in common with them."""
+    parts: dict[str, str] = field(default_factory=dict)
+    """The protocol of every value."""
     notices: list[str] = field(default_factory=list)
     """What the user should hear."""
 
-    def add(self, who: str, found: Comparison, suffix: str = "") -> None:
-        """Enter what a comparison found."""
+    def add(self, who: str, branch: Branch, found: Comparison, suffix: str = "") -> None:
+        """Enter what a comparison found, measured as the images of this branch are."""
         for name, value in found.values.items():
             self.values[f"{who}/{name}{suffix}"] = value
+            self.parts[f"{who}/{name}{suffix}"] = f"{branch}/{found.networks[name]}{suffix}"
         for name, interval in found.intervals.items():
             self.intervals[f"{who}/{name}{suffix}"] = interval
 
@@ -129,14 +133,15 @@ def measure_distances(
     floor = album.look("floor", share, advance)
 
     found = Distances(notices=list(built.notices))
-    found.add("floor", compare(reference, floor, cfg, device))
+    found.add("floor", "3d", compare(reference, floor, cfg, device))
     for mode in cfg.cameras:
         more = cfg.samples_per_ray if mode == "conditioned" else ()
         cameras = CameraDraw(labels, average, mode)
         sets = studio.look(G, cameras, more, advance, f"sampling both branches, cameras {mode}")
         for variant, images in sets.items():
             suffix = _suffix(variant, mode)
-            found.add(variant.branch, compare(reference, images, cfg, device), suffix)
+            what = compare(reference, images, cfg, device)
+            found.add(variant.branch, variant.branch, what, suffix)
             for network in (*built.networks, None):
                 label = network.label if network else "swd"
                 record = recorder.record(variant, mode, network)
@@ -146,7 +151,11 @@ def measure_distances(
         cameras = CameraDraw(labels, average)
         sets = studio.look(fresh, cameras, (), advance, "sampling untrained branches")
         for variant, images in sets.items():
-            found.add(f"untrained/{variant.branch}", compare(reference, images, cfg, device))
+            found.add(
+                f"untrained/{variant.branch}",
+                variant.branch,
+                compare(reference, images, cfg, device),
+            )
     return found
 
 

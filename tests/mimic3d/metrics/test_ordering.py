@@ -8,15 +8,15 @@ import truth
 from torch.nn import functional as F
 
 from mimic3d.metrics.consistency import WarpConfig, pair_scores
+from mimic3d.metrics.features import to_uint8
+from mimic3d.metrics.flatness import flatness
+from mimic3d.metrics.flow import FlowConfig, flow_scores, flow_steps
 from mimic3d.metrics.sliced_wasserstein import (
     PatchConfig,
     merge_patches,
     sample_patches,
     sliced_wasserstein,
 )
-from mimic3d.metrics.features import to_uint8
-from mimic3d.metrics.flatness import flatness
-from mimic3d.metrics.flow import FlowConfig, flow_scores, flow_steps
 from mimic3d.rays import cast_rays
 
 HEADS = range(3)

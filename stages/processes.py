@@ -1,0 +1,17 @@
+"""The processes of a stage: their devices, and how they share work."""
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import gather_object
+
+from mimic3d.evaluation.share import Share
+
+
+def build_accelerator() -> Accelerator:
+    """The device and process group this process was given; a GPU if there is one."""
+    return Accelerator(cpu=not torch.cuda.is_available())
+
+
+def build_share(accelerator: Accelerator) -> Share:
+    """This process's part of what all of them do together."""
+    return Share(accelerator.process_index, accelerator.num_processes, gather_object)
