@@ -1,12 +1,22 @@
 """cluster.yaml: which Ray runs a stage, and what a stage asks of it."""
 
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+    model_validator,
+)
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
@@ -23,14 +33,46 @@ class _Group(BaseModel):
 
 
 class Workers(_Group):
-    """What a stage asks of Ray."""
+    """What a stage asks of Ray: machines, and a share of each."""
 
-    num_workers: NonNegativeInt = 1
-    """Processes; 0 runs the stage inside the job's own process, without Ray Train."""
-    use_gpu: bool | Literal["auto"] = False
-    """One GPU per worker; auto: if there are enough."""
-    resources_per_worker: dict[str, float] = Field(default_factory=dict)
-    """As in Ray's ScalingConfig; empty: an equal share of this machine, elsewhere Ray's default."""
+    machines: NonNegativeInt = 1
+    """Machines that work together; 0: the job's own process does it all, without Ray Train."""
+    gpus: NonNegativeInt | Literal["auto"] = 0
+    """GPUs of each machine, one process on each; auto: one per process if there are enough."""
+    processes: PositiveInt = 1
+    """Processes on each machine when `gpus` does not say it."""
+    cpus: PositiveFloat | None = None
+    """Cores of each machine, shared evenly by its processes; null: all of this machine, elsewhere
+    one per process."""
+    memory_gb: PositiveFloat | None = None
+    """Memory of each machine that Ray sets aside, 10^9 bytes, shared evenly by its processes; Ray
+    only keeps count of it. null: none."""
+    retries: NonNegativeInt = 3
+    """Restarts from the last state when a process or machine died; errors of a stage end it."""
+
+    @model_validator(mode="after")
+    def _one_process_per_gpu(self) -> "Workers":
+        if isinstance(self.gpus, int) and self.gpus and self.processes not in (1, self.gpus):
+            raise ValueError(
+                f"processes must be gpus = {self.gpus}, one on each, is {self.processes}; leave "
+                f"processes out"
+            )
+        return self
+
+    @property
+    def per_machine(self) -> int:
+        """Processes on each machine."""
+        return self.gpus if isinstance(self.gpus, int) and self.gpus else self.processes
+
+    @property
+    def num_workers(self) -> int:
+        """Processes on all machines; 0: the job's own."""
+        return self.machines * self.per_machine
+
+    @property
+    def min_cpus(self) -> int:
+        """Cores that a head on this machine must offer, whether there are as many or not."""
+        return math.ceil(max(self.num_workers, self.cpus or 0))
 
 
 class Settings(_Group):
@@ -48,7 +90,7 @@ class Settings(_Group):
         if stage not in table:
             raise ValueError(
                 f"metadata.pipeline.{name} in {FILE} must have a row for {stage}, has "
-                f"{', '.join(table) or 'none'}; add `{stage}: {{num_workers: 1}}`"
+                f"{', '.join(table) or 'none'}; add `{stage}: {{machines: 1}}`"
             )
         return table[stage]
 

@@ -52,7 +52,7 @@ def _reproduce(root: Path, settings: Settings, arguments: list[str]) -> int:
         about = " and all before it" if arguments else "all stages"
         print(f"Nothing to do: {' '.join(arguments)}{about} are up to date.")
         return 0
-    most = max((row.num_workers for row in settings.local.values()), default=1)
+    most = max((row.min_cpus for row in settings.local.values()), default=1)
     with local_head(most, root):
         return _call([*dvc, "repro", *arguments])
 

@@ -92,7 +92,7 @@ def _reach(stage: str, settings: Settings, detach: bool) -> Iterator[Address]:
         if is_local:  # a cluster knows itself which jobs it runs
             stack.enter_context(locked(Path.cwd(), stage, f"the stage {stage}"))
         if address is None:
-            head = stack.enter_context(local_head(workers.num_workers, Path.cwd()))
+            head = stack.enter_context(local_head(workers.min_cpus, Path.cwd()))
             address = head.address
         yield address
 

@@ -9,15 +9,16 @@ import sys
 import sysconfig
 import traceback
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from pipeline.cluster import Workers, cores
+from pipeline.cluster import Workers
+from pipeline.placement import place
 from pipeline.tracking import RelayTracker, SilentTracker, Tracker, TrackerAddress
 
-MAX_RESTARTS = 3
 COLLECTIVE_SECONDS = 7200
+STARTS = 5  # attempts of a minute each to start workers on machines that had room
 
 FindAddress = Callable[[], TrackerAddress | None]
 """Where to report; may have to wait for it. None: progress only."""
@@ -34,16 +35,14 @@ def run_stage(
     if workers.num_workers == 0:
         call_stage(stage, root, _tracker(find_address()))
         return
-    for restarts in range(MAX_RESTARTS + 1):
+    for restarts in range(workers.retries + 1):
         name = f"{stage}-{uuid.uuid4().hex[:8]}"
         try:
             _fit(name, stage, root, find_address, workers, is_local)
             return
         except _WorkerDiedError as error:
-            if restarts == MAX_RESTARTS:
-                raise RuntimeError(
-                    f"{stage}: {error}, {MAX_RESTARTS} restarts did not help"
-                ) from None
+            if restarts == workers.retries:
+                raise RuntimeError(f"{stage}: {error}, {restarts} restarts did not help") from None
             print(f"{stage}: {error}; starting again from its last state", file=sys.stderr)
         finally:
             shutil.rmtree(_storage(root) / name, ignore_errors=True)
@@ -67,27 +66,30 @@ def _fit(
 ) -> None:
     import ray
     from ray.exceptions import RayError
-    from ray.train import FailureConfig, LoggingConfig, RunConfig, ScalingConfig, WorkerGroupError
+    from ray.train import ControllerError, FailureConfig, LoggingConfig, RunConfig, WorkerGroupError
     from ray.train.torch import TorchConfig, TorchTrainer
-    from ray.train.v2._internal.exceptions import RayTrainError
+    from ray.train.v2._internal.exceptions import RayTrainError, WorkerGroupStartupTimeoutError
+    from ray.train.v2.api.exceptions import PreemptionError
 
     if not ray.is_initialized():
         ray.init(address="auto", logging_level=logging.WARNING)
         signal.signal(
             signal.SIGTERM, lambda number, _: os._exit(128 + number)
         )  # not Ray's slow way
-    use_gpu, resources = resources_of_worker(workers, ray.cluster_resources(), is_local)
+    scaling = place(workers, ray.cluster_resources(), is_local)
     trainer = TorchTrainer(
         _train,
         train_loop_config={"stage": stage, "root": str(root), "address": find_address()},
         torch_config=TorchConfig(timeout_s=COLLECTIVE_SECONDS),
-        scaling_config=ScalingConfig(
-            num_workers=workers.num_workers, use_gpu=use_gpu, resources_per_worker=resources
-        ),
+        scaling_config=scaling,
         run_config=RunConfig(
             name=name,
             storage_path=str(_storage(root)),
-            failure_config=FailureConfig(max_failures=0),  # Ray would retry mistakes of users too
+            failure_config=FailureConfig(
+                max_failures=0,  # Ray would retry mistakes of users too,
+                max_preemption_failures=0,  # on the machines of the first time
+                controller_failure_limit=STARTS if scaling.label_selector else -1,
+            ),
             logging_config=LoggingConfig(log_level="WARNING"),
         ),
     )
@@ -100,6 +102,14 @@ def _fit(
                 raise ValueError(str(cause)) from None
         if any(isinstance(cause, RayError | RayTrainError) for cause in causes):
             raise _WorkerDiedError("a worker process died") from None
+        raise
+    except PreemptionError:
+        raise _WorkerDiedError("a machine was taken away") from None
+    except ControllerError as error:
+        if scaling.label_selector and isinstance(
+            error.controller_failure, WorkerGroupStartupTimeoutError
+        ):
+            raise _WorkerDiedError("machines with room went away") from None
         raise
 
 
@@ -145,22 +155,3 @@ def _tracker(address: TrackerAddress | None) -> Tracker:
 
 def _storage(root: Path) -> Path:
     return root / ".pipeline" / "train"
-
-
-def resources_of_worker(
-    workers: Workers, available: Mapping[str, float], is_local: bool
-) -> tuple[bool, dict[str, float] | None]:
-    """GPUs or not, and resources of one worker; checked here where nobody can add machines."""
-    gpus = available.get("GPU", 0)
-    use_gpu = gpus >= workers.num_workers if workers.use_gpu == "auto" else workers.use_gpu
-    if use_gpu and is_local and gpus < workers.num_workers:
-        raise ValueError(
-            f"num_workers in cluster.yaml must be at most the GPUs of this machine = {gpus:g}, is "
-            f"{workers.num_workers}; lower it or set use_gpu to false"
-        )
-    resources = dict(workers.resources_per_worker)
-    if is_local and not resources:
-        resources = {"CPU": float(max(1, cores() // workers.num_workers))}
-        if use_gpu:
-            resources["GPU"] = 1.0
-    return use_gpu, resources or None

@@ -71,7 +71,7 @@ def check_batch(cfg: LoopConfig, processes: int, mbstd_group_size: int, key: str
     if cfg.batch % (cfg.microbatch * processes):
         raise ValueError(
             f"{key}.batch must be a multiple of microbatch x processes = {cfg.microbatch} x "
-            f"{processes}, is {cfg.batch}; change {key}.batch, {key}.microbatch or num_workers in "
+            f"{processes}, is {cfg.batch}; change {key}.batch, {key}.microbatch or the machines in "
             f"cluster.yaml"
         )
 

@@ -1,11 +1,21 @@
 import contextlib
 import os
+import secrets
+import shutil
+import signal
 import subprocess
 import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
+
+from pipeline.head import _free_ports
 
 ROOT = Path(__file__).parents[2]
 
@@ -89,10 +99,10 @@ class Project:
         (root / "stages" / "toy.py").write_text(TOY)
         self.set_up("work")
 
-    def set_up(self, act: str, num_workers: int = 1, address: str | None = None) -> None:
+    def set_up(self, act: str, address: str | None = None, **row: Any) -> None:
         yaml = YAML()
         content = yaml.load(ROOT / "cluster.yaml")
-        content["metadata"]["pipeline"]["local"] = {"toy": {"num_workers": num_workers}}
+        content["metadata"]["pipeline"]["local"] = {"toy": row}
         content["metadata"]["pipeline"]["address"] = address
         yaml.dump(content, self.root / "cluster.yaml")
         (self.root / "params.yaml").write_text(f"toy:\n  act: {act}\n")
@@ -126,3 +136,109 @@ class Project:
 @pytest.fixture
 def project(tmp_path, quiet_environ):
     return Project(tmp_path)
+
+
+JOIN = """
+import signal, sys
+from ray._private.node import Node
+from ray._private.parameter import RayParams
+
+address, agent, cpus = sys.argv[1:]
+given = RayParams(
+    gcs_address=address, num_cpus=int(cpus), object_store_memory=100_000_000, node_manager_port=0,
+    min_worker_port=0, max_worker_port=0, dashboard_agent_listen_port=int(agent),
+    include_log_monitor=False,
+)
+Node(given, head=False, shutdown_at_exit=True, spawn_reaper=True)
+signal.pause()
+"""
+"""A node that joins a cluster, as `ray start` does it where that keeps loopback to one node."""
+
+
+class Machines:
+    """A Ray cluster of several nodes on loopback, each with a temporary folder of its own."""
+
+    def __init__(self, folder: Path, count: int, cpus: int) -> None:
+        self._folder, self._cpus = folder, cpus
+        self._ray = Path(tempfile.mkdtemp(prefix=f"ray{os.getpid()}-", dir="/tmp"))
+        self._nodes: list[subprocess.Popen[bytes]] = []
+        self._address, self.url = self._start_head()
+        for _ in range(count - 1):
+            self.add()
+
+    def temporary(self, index: int) -> Path:
+        """Temporary folder of a machine; 0 is the head."""
+        return self._folder / f"machine-{index}"
+
+    def add(self) -> int:
+        """One more machine."""
+        (agent,) = _free_ports(1)
+        self._spawn("-c", JOIN, self._address, str(agent), str(self._cpus))
+        return len(self._nodes) - 1
+
+    def kill(self, index: int) -> None:
+        """Pulls the plug of a machine."""
+        os.killpg(self._nodes[index].pid, signal.SIGKILL)
+        self._nodes[index].wait()
+
+    def stop(self) -> None:
+        for node in reversed(self._nodes):
+            node.terminate()
+        for node in self._nodes:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                node.wait(20)
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(node.pid, signal.SIGKILL)
+        shutil.rmtree(self._ray, ignore_errors=True)
+
+    def _start_head(self) -> tuple[str, str]:
+        port, dashboard, agent, client = _free_ports(4)
+        url = f"http://127.0.0.1:{dashboard}"
+        self._spawn(
+            *("-m", "ray.scripts.scripts", "start", "--head", "--block", f"--port={port}"),
+            *("--disable-usage-stats", "--dashboard-host=127.0.0.1", f"--temp-dir={self._ray}"),
+            *(f"--dashboard-port={dashboard}", f"--dashboard-agent-listen-port={agent}"),
+            *(f"--ray-client-server-port={client}", f"--num-cpus={self._cpus}"),
+            "--object-store-memory=100000000",
+        )
+        deadline = time.monotonic() + 120
+        while True:
+            try:
+                urllib.request.urlopen(f"{url}/api/version", timeout=5)
+            except urllib.error.HTTPError:  # it answers, and wants the token
+                return f"127.0.0.1:{port}", url
+            except OSError:
+                assert time.monotonic() < deadline
+                time.sleep(0.2)
+
+    def _spawn(self, *arguments: str) -> None:
+        temporary = self.temporary(len(self._nodes))
+        temporary.mkdir(parents=True)
+        with (temporary / "ray.log").open("wb") as log:
+            node = subprocess.Popen(
+                [sys.executable, *arguments],
+                cwd=temporary,
+                env={**os.environ, "TMPDIR": str(temporary)},
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self._nodes.append(node)
+
+
+@pytest.fixture(scope="module")
+def machines(tmp_path_factory, quiet_environ):
+    """Three machines of two cores each."""
+    environ = {
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN": secrets.token_hex(32),
+        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # despite its name: all ports on loopback
+        "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0",
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in environ.items():
+            patch.setenv(name, value)
+        cluster = Machines(tmp_path_factory.mktemp("machines"), 3, 2)
+        patch.setenv("RAY_API_SERVER_ADDRESS", cluster.url)
+        yield cluster
+        cluster.stop()

@@ -46,8 +46,9 @@ def test_tracking_goes_to_an_absolute_file_unless_told_otherwise(tmp_path):
     ("text", "words"),
     [
         ("metadata: {pipeline: {adress: x}}", "adress"),
-        ("metadata: {pipeline: {stages: {a: {num_workers: -1}}}}", r"stages\.a\.num_workers"),
-        ("metadata: {pipeline: {stages: {a: {use_gpu: maybe}}}}", "use_gpu"),
+        ("metadata: {pipeline: {stages: {a: {machines: -1}}}}", r"stages\.a\.machines"),
+        ("metadata: {pipeline: {stages: {a: {gpus: maybe}}}}", "gpus"),
+        ("metadata: {pipeline: {stages: {a: {gpus: 2, processes: 3}}}}", "one on each, is 3"),
         ("metadata: {}", r"metadata\.pipeline"),
         ("metadata: {", "YAML"),
     ],

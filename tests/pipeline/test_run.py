@@ -54,7 +54,7 @@ def test_nobody_at_the_address_is_told_in_one_sentence(project):
 def test_a_stage_on_a_head_of_its_own_leaves_nothing_behind(project, monkeypatch):
     monkeypatch.setenv("TMPDIR", str(project.root / "tmp"))
     (project.root / "tmp").mkdir()
-    project.set_up("work", num_workers=0)
+    project.set_up("work", machines=0)
     code, out, err = project.run()
     assert code == 0, err
     assert "a head of its own" in out
@@ -68,7 +68,7 @@ def test_a_stage_on_a_head_of_its_own_leaves_nothing_behind(project, monkeypatch
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends children with their parent")
 def test_a_killed_submitter_takes_its_own_head_along(project):
-    project.set_up("sleep", num_workers=0)
+    project.set_up("sleep", machines=0)
     process = project.start()
     assert wait_for((project.root / "asleep").exists)
     process.kill()
@@ -85,7 +85,7 @@ def head(quiet_environ):
 @pytest.mark.slow
 class TestOnOneHead:
     def test_two_workers_share_a_process_group(self, project, head):
-        project.set_up("work", num_workers=2)
+        project.set_up("work", processes=2)
         code, out, err = project.run()
         assert code == 0, err
         assert "the head of this reproduction" in out
@@ -113,15 +113,15 @@ class TestOnOneHead:
         assert statuses(project.root) == ["FAILED"]
 
     def test_a_bug_shows_where_it_is(self, project, head):
-        project.set_up("bug", num_workers=0)
+        project.set_up("bug", machines=0)
         code, out, _ = project.run()
         assert code == 1
         assert "stages/toy.py" in out
         assert "RuntimeError" in out
 
-    @pytest.mark.parametrize("num_workers", [0, 1])
-    def test_the_first_signal_stops_the_job(self, project, head, num_workers):
-        project.set_up("sleep", num_workers=num_workers)
+    @pytest.mark.parametrize("machines", [0, 1])
+    def test_the_first_signal_stops_the_job(self, project, head, machines):
+        project.set_up("sleep", machines=machines)
         process = project.start()
         assert wait_for((project.root / "asleep").exists)
         process.send_signal(signal.SIGINT)
