@@ -79,8 +79,16 @@ class Settings(_Group):
     """Our part of cluster.yaml: metadata.pipeline."""
 
     address: str | None = None
+    """Jobs URL of a running cluster; null: a head on this machine."""
+    storage: str | None = None
+    """URL (fsspec: s3://, gs://, file://) through which inputs and outputs travel to a cluster that
+    does not see this folder, and only this checkout's; null: it sees it under the same path."""
+    scratch: str | None = None
+    """With `storage`, a folder on each machine for inputs and state; null: the temporary one."""
     tracking_uri: str | None = None
+    """MLflow store; null: mlflow.db in this folder."""
     python: str | None = None
+    """Python of the cluster's machines; null: the one that submits."""
     stages: dict[str, Workers] = Field(default_factory=dict)
     local: dict[str, Workers] = Field(default_factory=dict)
 
@@ -148,7 +156,8 @@ def tracking_uri(settings: Settings, root: Path, environ: Mapping[str, str]) -> 
     """MLflow store: of the environment, else of cluster.yaml, else mlflow.db in the project.
 
     Raises:
-        ValueError: it holds a password, which everybody on the cluster could read.
+        ValueError: it holds a password, which everybody on the cluster could read, or there is none that
+            machines without this folder could reach.
     """
     for uri, key in (
         (environ.get("MLFLOW_TRACKING_URI"), "MLFLOW_TRACKING_URI"),
@@ -157,6 +166,11 @@ def tracking_uri(settings: Settings, root: Path, environ: Mapping[str, str]) -> 
         if uri:
             require_no_password(uri, key)
             return uri
+    if settings.storage:
+        raise ValueError(
+            f"metadata.pipeline.tracking_uri in {FILE} must be given beside storage, is null: the "
+            f"machines do not see mlflow.db; write the URL of an MLflow server"
+        )
     return f"sqlite:///{root / 'mlflow.db'}"
 
 

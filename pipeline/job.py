@@ -9,6 +9,7 @@ import traceback
 from pathlib import Path
 
 from pipeline.cluster import load_settings, tracking_uri
+from pipeline.depot import depot_of
 from pipeline.keeper import RunKeeper
 from pipeline.workers import run_stage
 
@@ -19,15 +20,20 @@ def main() -> int:
     parser.add_argument("stage")
     parser.add_argument("--fingerprint", default="none")
     parser.add_argument("--local", action="store_true")
+    parser.add_argument("--depot", action="store_true", help="inputs and outputs lie in `storage`")
     args = parser.parse_args()
     root = Path.cwd()
     settings = load_settings(root)
     workers = settings.workers_of(args.stage, args.local)
     uri = tracking_uri(settings, root, os.environ)
-    keeper = open_run(uri, root, args.stage, args.fingerprint)
+    depot, tags = None, None
+    if args.depot:
+        depot = depot_of(settings, args.stage, args.fingerprint)
+        tags = depot.read_plan()["tags"]
+    keeper = open_run(uri, root, args.stage, args.fingerprint, tags=tags)
     status = "FAILED"
     try:
-        run_stage(args.stage, root, lambda: keeper.address, workers, args.local)
+        run_stage(args.stage, root, lambda: keeper.address, workers, args.local, depot)
         status = "FINISHED"
     except ValueError as error:
         print(error, file=sys.stderr)
@@ -48,9 +54,16 @@ def describe_code(root: Path) -> dict[str, str]:
     }
 
 
-def open_run(uri: str, root: Path, stage: str, fingerprint: str, reopen: bool = False) -> RunKeeper:
+def open_run(
+    uri: str,
+    root: Path,
+    stage: str,
+    fingerprint: str,
+    reopen: bool = False,
+    tags: dict[str, str] | None = None,
+) -> RunKeeper:
     """Opens the MLflow run of a job, below that of its reproduction."""
-    tags = describe_code(root)
+    tags = tags or describe_code(root)
     content = (root / "params.yaml").read_bytes() + tags["git.commit"].encode()
     return RunKeeper(
         root,

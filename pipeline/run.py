@@ -8,6 +8,7 @@ import importlib
 import os
 import shlex
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,16 +25,22 @@ from pipeline.cluster import (
     load_settings,
     tracking_uri,
 )
+from pipeline.depot import depot_of
 from pipeline.detached import Detached, forget, recall, remember
 from pipeline.follow import Follower, connect
 from pipeline.head import local_head
+from pipeline.job import describe_code
 from pipeline.leash import leash
 from pipeline.locks import locked
+from pipeline.staging import collect, pack_code, plan_run, send_inputs
 
 if TYPE_CHECKING:
     from ray.job_submission import JobSubmissionClient
 
-PASSED_ON = ("DVC_EXP_NAME", "HF_HOME", "HF_HUB_OFFLINE", "OMP_NUM_THREADS", "NO_COLOR")
+PASSED_ON = (
+    *("DVC_EXP_NAME", "HF_HOME", "HF_HUB_OFFLINE", "OMP_NUM_THREADS", "NO_COLOR"),
+    *("AWS_ENDPOINT_URL", "AWS_DEFAULT_REGION", "AWS_REGION"),
+)
 """Variables a job gets from its submitter. Anyone on a cluster can read them: no secrets."""
 
 
@@ -56,6 +63,8 @@ def main(argv: list[str] | None = None) -> int:
             key = fingerprint(stage, params, root)
             command = ["pipeline.job", stage, "--fingerprint", key]
             threads = cores() // max(1, settings.workers_of(stage, address.is_local).num_workers)
+            if settings.storage and not address.is_local:
+                return _run_at_depot(stage, root, key, threads, settings, address, args.detach)
             about = {"stage": stage, "root": str(root), "fingerprint": key}
             return run_job(about, command, threads, settings, address, args.detach)
     except ValueError as error:
@@ -97,6 +106,39 @@ def _reach(stage: str, settings: Settings, detach: bool) -> Iterator[Address]:
         yield address
 
 
+def _run_at_depot(
+    stage: str,
+    root: Path,
+    key: str,
+    threads: int,
+    settings: Settings,
+    address: Address,
+    detach: bool,
+) -> int:
+    """Runs a stage on machines that do not see this folder; what it made is here afterwards."""
+    tracking_uri(settings, root, os.environ)  # before anything travels
+    key, plan = plan_run(root, stage, key)
+    depot = depot_of(settings, stage, key)
+    if collect(depot, root) is not None:
+        forget(root, stage)
+        print(f"{stage}: fetched what a finished job had left at {depot.storage}", flush=True)
+        return 0
+    about = {"stage": stage, "root": depot.storage, "fingerprint": key}
+    command = ["pipeline.job", stage, "--fingerprint", key, "--depot"]
+    with tempfile.TemporaryDirectory() as folder:
+        size = pack_code(root, Path(folder))
+        sent = send_inputs(depot, plan | {"tags": describe_code(root)}, root)
+        print(
+            f"{stage}: {size / 1e6:.1f} MB of code go along, {sent / 1e6:.1f} MB of inputs went to "
+            f"{depot.storage}",
+            flush=True,
+        )
+        code = run_job(about, command, threads, settings, address, detach, Path(folder))
+    if code == 0 and not detach and collect(depot, root) is None:
+        raise RuntimeError(f"the job ended, but left no outputs of {depot.run} at {depot.storage}")
+    return code
+
+
 def run_job(
     about: dict[str, str],
     command: list[str],
@@ -104,14 +146,16 @@ def run_job(
     settings: Settings,
     address: Address,
     detach: bool = False,
+    code: Path | None = None,
 ) -> int:
     """Follows the job that `about` describes, submitted unless it runs; returns its exit code.
 
-    The job is `python -m command`; each of its processes has this many threads on this machine.
+    The job is `python -m command`; each of its processes has this many threads on this machine. It
+    runs in about["root"], or else in a copy of the folder `code` that Ray makes on each machine.
     A job on a cluster ends with this process, unless it was told to `detach`.
     """
     client = connect(address)
-    stage, root = about["stage"], Path(about["root"])
+    stage, root = about["stage"], Path.cwd()
     job = None if address.is_local else _find_running(client, about)
     detached = None if address.is_local else recall(root, stage)
     if detached and not job and "DVC_STAGE" not in os.environ:  # DVC removes outputs before a stage
@@ -119,7 +163,7 @@ def run_job(
     if job:
         print(f"{stage}: attached to its job {job}", flush=True)
     about |= {"detached": "1"} if detach else {}
-    submission = _submission(about, command, threads, settings, address)
+    submission = _submission(about, command, threads, settings, address, code)
     follower = Follower(client, stage, is_detached=bool(detached and detached.job == job))
     if detach:
         name = job or asyncio.run(follower.submit(submission))
@@ -130,10 +174,10 @@ def run_job(
     if not address.is_local and not job:
         tie = leash(address, str(submission["submission_id"]))
     with tie:
-        code = asyncio.run(follower.run(job, lambda: submission))
+        exit_code = asyncio.run(follower.run(job, lambda: submission))
     if detached:
         forget(root, stage)
-    return code
+    return exit_code
 
 
 def _submission(
@@ -142,9 +186,9 @@ def _submission(
     threads: int,
     settings: Settings,
     address: Address,
+    code: Path | None,
 ) -> dict[str, object]:
     """Arguments of Ray's submit_job."""
-    root = Path(about["root"])
     command = [settings.python or sys.executable, "-m", *command]
     command += ["--local"] if address.is_local else []
     environ = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
@@ -154,8 +198,7 @@ def _submission(
     environ |= {
         JOB: name,
         "GOMP_SPINCOUNT": "20000",  # threads that wait spinning cost a busy machine a factor of ten
-        "PYTHONPATH": about["root"],
-        "MLFLOW_TRACKING_URI": tracking_uri(settings, root, os.environ),
+        "MLFLOW_TRACKING_URI": tracking_uri(settings, Path.cwd(), os.environ),
         LOCAL: "1" if address.is_local else "0",
         "RAY_CHDIR_TO_TRIAL_DIR": "0",
         "RAY_COLOR_PREFIX": "0",
@@ -164,11 +207,18 @@ def _submission(
         "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0" if address.is_local else "1",
         "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2" if address.is_local else "2",
     }
+    entrypoint = f"exec {shlex.join(command)}"
+    runtime: dict[str, object] = {"env_vars": environ}
+    if code:
+        runtime["working_dir"] = str(code)
+    else:
+        environ["PYTHONPATH"] = about["root"]
+        entrypoint = f"cd {shlex.quote(about['root'])} && {entrypoint}"
     return {
-        "entrypoint": f"cd {shlex.quote(about['root'])} && exec {shlex.join(command)}",
+        "entrypoint": entrypoint,
         "submission_id": name,
         "metadata": about,
-        "runtime_env": {"env_vars": environ},
+        "runtime_env": runtime,
     }
 
 

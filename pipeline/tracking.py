@@ -16,8 +16,23 @@ PROGRESS = "@progress"
 RELAY_SECONDS = 1.0
 
 
+class Mirror(Protocol):
+    """Copies of folders where other machines find them."""
+
+    def push(self, folder: Path) -> None:
+        """Makes the copy like the folder."""
+        ...
+
+    def pull(self, folder: Path) -> None:
+        """Makes the folder like its copy."""
+        ...
+
+
 class Tracker:
     """Progress on stderr, and nothing else: what `python -m stages.<stage>` uses."""
+
+    mirror: Mirror | None = None
+    """None where all machines see the same files."""
 
     def __init__(self) -> None:
         self._bar = ProgressBar()
@@ -39,6 +54,16 @@ class Tracker:
 
     def log_snapshot(self, folder: Path, nimg: int) -> None:
         """Keeps a copy of a snapshot and registers it as a version of the stage's model."""
+
+    def push(self, folder: Path) -> None:
+        """Lets all machines see what is in a folder that a restart needs; one process calls it."""
+        if self.mirror:
+            self.mirror.push(folder)
+
+    def pull(self, folder: Path) -> None:
+        """Makes a folder what was pushed last; on machines that share files it is that already."""
+        if self.mirror:
+            self.mirror.pull(folder)
 
     def progress(self, done: float, total: float, text: str) -> None:
         """Shows how far the stage is; `text` says what it is doing, in a few words."""

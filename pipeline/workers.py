@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.cluster import Workers
+from pipeline.depot import Depot
 from pipeline.placement import place
 from pipeline.tracking import RelayTracker, SilentTracker, Tracker, TrackerAddress
 
@@ -25,27 +26,34 @@ FindAddress = Callable[[], TrackerAddress | None]
 
 
 def run_stage(
-    stage: str, root: Path, find_address: FindAddress, workers: Workers, is_local: bool
+    stage: str,
+    root: Path,
+    find_address: FindAddress,
+    workers: Workers,
+    is_local: bool,
+    depot: Depot | None = None,
 ) -> None:
     """Runs a stage to its end, on Ray Train workers or, with 0 of them, in this process.
+
+    It reads and writes below `root`, which all machines see, or else in the depot.
 
     Raises:
         ValueError: what the stage has to say to its user.
     """
     if workers.num_workers == 0:
-        call_stage(stage, root, _tracker(find_address()))
+        _work(stage, root, _tracker(find_address()), True, depot, f"{stage}-{uuid.uuid4().hex[:8]}")
         return
     for restarts in range(workers.retries + 1):
         name = f"{stage}-{uuid.uuid4().hex[:8]}"
         try:
-            _fit(name, stage, root, find_address, workers, is_local)
+            _fit(name, stage, root, find_address, workers, is_local, depot)
             return
         except _WorkerDiedError as error:
             if restarts == workers.retries:
                 raise RuntimeError(f"{stage}: {error}, {restarts} restarts did not help") from None
             print(f"{stage}: {error}; starting again from its last state", file=sys.stderr)
         finally:
-            shutil.rmtree(_storage(root) / name, ignore_errors=True)
+            _clear(root, depot, name)
 
 
 class _WorkerDiedError(Exception):
@@ -63,6 +71,7 @@ def _fit(
     find_address: FindAddress,
     workers: Workers,
     is_local: bool,
+    depot: Depot | None,
 ) -> None:
     import ray
     from ray.exceptions import RayError
@@ -77,14 +86,22 @@ def _fit(
             signal.SIGTERM, lambda number, _: os._exit(128 + number)
         )  # not Ray's slow way
     scaling = place(workers, ray.cluster_resources(), is_local)
+    filesystem, path = depot.scratch_of_ray() if depot else (None, str(_storage(root)))
     trainer = TorchTrainer(
         _train,
-        train_loop_config={"stage": stage, "root": str(root), "address": find_address()},
+        train_loop_config={
+            "stage": stage,
+            "root": str(root),
+            "address": find_address(),
+            "depot": depot,
+            "attempt": name,
+        },
         torch_config=TorchConfig(timeout_s=COLLECTIVE_SECONDS),
         scaling_config=scaling,
         run_config=RunConfig(
             name=name,
-            storage_path=str(_storage(root)),
+            storage_path=path,
+            storage_filesystem=filesystem,
             failure_config=FailureConfig(
                 max_failures=0,  # Ray would retry mistakes of users too,
                 max_preemption_failures=0,  # on the machines of the first time
@@ -118,14 +135,28 @@ def _train(config: dict[str, Any]) -> None:
     import ray.train
 
     root = Path(config["root"])
-    os.chdir(root)
     is_first = ray.train.get_context().get_world_rank() == 0
     tracker = _tracker(config["address"]) if is_first else SilentTracker()
     try:
-        call_stage(config["stage"], root, tracker)
+        _work(config["stage"], root, tracker, is_first, config["depot"], config["attempt"])
     except ValueError as error:
         logging.getLogger("ray.train").setLevel(logging.CRITICAL)  # it would show a traceback
         raise StageError(str(error)) from None
+
+
+def _work(
+    stage: str, root: Path, tracker: Tracker, is_first: bool, depot: Depot | None, attempt: str
+) -> None:
+    """Runs a stage in this process, in the folder that all machines see or in one of the depot."""
+    if depot is None:
+        os.chdir(root)
+        call_stage(stage, root, tracker)
+        return
+    with depot.open(attempt) as (root, mirror):
+        tracker.mirror = mirror
+        call_stage(stage, root, tracker)
+        if is_first:
+            depot.publish(root, mirror)
 
 
 def call_stage(stage: str, root: Path, tracker: Tracker) -> None:
@@ -155,3 +186,11 @@ def _tracker(address: TrackerAddress | None) -> Tracker:
 
 def _storage(root: Path) -> Path:
     return root / ".pipeline" / "train"
+
+
+def _clear(root: Path, depot: Depot | None, name: str) -> None:
+    """Removes what Ray Train wrote of one attempt."""
+    if depot is None:
+        shutil.rmtree(_storage(root) / name, ignore_errors=True)
+    else:
+        depot.clear_scratch_of_ray(name)

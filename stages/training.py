@@ -110,8 +110,11 @@ def run_training(run: Run, key: str) -> None:
     folder = run.root / "state" / run.stage / key
     is_main = run.accelerator.is_main_process
     if is_main:
+        run.tracker.pull(folder)
         prepare_state(folder, run.loop.total_nimg)
+        run.tracker.push(folder)
     run.accelerator.wait_for_everyone()
+    run.tracker.pull(folder)
     progress = load_state(folder, run.networks, run.optimizers)
     run.tracker.set_tags(
         {
@@ -131,6 +134,7 @@ def run_training(run: Run, key: str) -> None:
             _draw(run, folder, tick.nimg)
             save_state(folder, progress, run.networks, run.optimizers)
             run.watch.tidy(folder, progress.monitor)
+            run.tracker.push(folder)
     if is_main:
         _publish(run, folder, progress)
         mark_finished(folder, run.loop.total_nimg)

@@ -30,7 +30,7 @@ import torch.distributed as dist
 from mimic3d.config import Config
 
 class ToyConfig(Config):
-    act: Literal["work", "mistake", "bug", "die_once", "sleep", "nap"] = "work"
+    act: Literal["work", "mistake", "bug", "die_once", "move", "sleep", "nap"] = "work"
 
 CONFIG = ToyConfig
 
@@ -51,6 +51,15 @@ def run(cfg, root, tracker):
     if cfg.act == "die_once" and not (root / "state").exists():
         (root / "state").write_text("100")
         os.kill(os.getpid(), signal.SIGKILL)
+    if cfg.act == "move":
+        folder = root / "state" / "toy" / "key"
+        tracker.pull(folder)
+        if not (folder / "begun").exists():
+            if dist.get_rank() == 0:
+                folder.mkdir(parents=True)
+                (folder / "begun").touch()
+                tracker.push(folder)
+            time.sleep(300)
     if cfg.act == "sleep":
         (root / f"pid-{os.getpid()}").touch()
         (root / "asleep").touch()
@@ -150,6 +159,7 @@ given = RayParams(
     include_log_monitor=False,
 )
 Node(given, head=False, shutdown_at_exit=True, spawn_reaper=True)
+print("joined", flush=True)
 signal.pause()
 """
 """A node that joins a cluster, as `ray start` does it where that keeps loopback to one node."""
@@ -171,10 +181,19 @@ class Machines:
         return self._folder / f"machine-{index}"
 
     def add(self) -> int:
-        """One more machine."""
+        """One more machine; two that join at once would take each other's sockets."""
         (agent,) = _free_ports(1)
         self._spawn("-c", JOIN, self._address, str(agent), str(self._cpus))
-        return len(self._nodes) - 1
+        index = len(self._nodes) - 1
+        log = self.temporary(index) / "ray.log"
+        while "joined" not in log.read_text():
+            assert self._nodes[index].poll() is None, log.read_text()
+            time.sleep(0.2)
+        return index
+
+    def indices(self) -> range:
+        """Of all machines, dead or alive."""
+        return range(len(self._nodes))
 
     def kill(self, index: int) -> None:
         """Pulls the plug of a machine."""
@@ -242,3 +261,34 @@ def machines(tmp_path_factory, quiet_environ):
         patch.setenv("RAY_API_SERVER_ADDRESS", cluster.url)
         yield cluster
         cluster.stop()
+
+
+@pytest.fixture(scope="session")
+def s3(tmp_path_factory):
+    """A bucket of a server that speaks S3, on loopback."""
+    (port,) = _free_ports(1)
+    log = (tmp_path_factory.mktemp("s3") / "log").open("wb")
+    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    server = subprocess.Popen(command, stdout=log, stderr=log)
+    environ = {
+        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
+        "AWS_ACCESS_KEY_ID": "testing",
+        "AWS_SECRET_ACCESS_KEY": "testing",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }
+    import s3fs
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in environ.items():
+            patch.setenv(name, value)
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                s3fs.S3FileSystem(skip_instance_cache=True).mkdir("bucket")
+                break
+            except OSError:
+                assert time.monotonic() < deadline
+                time.sleep(0.2)
+        yield "s3://bucket"
+    server.terminate()
+    server.wait(20)
