@@ -89,7 +89,7 @@ class Depot:
         finally:
             os.chdir(CODE)
             with FileLock(home / "lock"):
-                mine.unlink()
+                mine.unlink(missing_ok=True)
                 _remove_orphans(root.parent)
 
     def scratch_of_ray(self) -> "tuple[FileSystem, str]":
@@ -120,6 +120,7 @@ class Depot:
             path.chmod(0o444)  # all runs on this machine share it
         draft = root.with_name(f".{root.name}")
         shutil.rmtree(draft, ignore_errors=True)
+        (draft / PIDS).mkdir(parents=True)
         for folder in plan["folders"]:
             (draft / folder).mkdir(parents=True)
         for path, content in index.items():
@@ -128,7 +129,6 @@ class Depot:
             os.link(cache / content.sha256, target)
         for name in COPIED:
             shutil.copy(CODE / name, draft / name)
-        (draft / PIDS).mkdir()
         (home / "cache").mkdir(exist_ok=True)
         (draft / "cache").symlink_to(home / "cache")
         draft.rename(root)

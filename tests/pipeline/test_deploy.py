@@ -6,6 +6,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from pipeline.cluster import Settings
+from pipeline.run import fingerprint
 
 ROOT = Path(__file__).parents[2]
 STAGES = {"prepare", "pretrain", "imitate", "evaluate"}
@@ -81,11 +82,13 @@ def test_the_image_has_the_ray_of_the_manifests():
     assert f"FROM {image}\n" in (ROOT / "deploy" / "Dockerfile").read_text()
 
 
-def test_nothing_in_cluster_yaml_invalidates_a_stage():
+def test_nothing_in_cluster_yaml_invalidates_a_stage(tmp_path):
     """DVC watches neither the file nor what reads it, and it is no part of a run's name."""
-    from pipeline.run import fingerprint
-
     for entry in load("dvc.yaml")["stages"].values():
         watched = entry["deps"] + entry["params"]
         assert not [name for name in watched if "cluster" in name or "pipeline" in name]
-    assert "cluster.yaml" not in fingerprint.__code__.co_consts
+    names = set()
+    for address in ("null", "http://other:8265"):
+        (tmp_path / "cluster.yaml").write_text(f"metadata: {{pipeline: {{address: {address}}}}}")
+        names.add(fingerprint("toy", "{}", tmp_path))
+    assert len(names) == 1

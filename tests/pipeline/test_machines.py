@@ -108,7 +108,7 @@ def test_machines_that_share_nothing_train_as_one_process_does(
     train(other, "stages.pretrain")
     np.testing.assert_allclose(losses(root), losses(other), rtol=1e-5, atol=1e-6)
     assert list((root / "runs" / "pretrain" / "snapshot").iterdir())
-    assert not (root / "state").exists()
+    assert not (root / "state" / "pretrain").exists()
     assert not traces(cluster, "pretrain")
 
 

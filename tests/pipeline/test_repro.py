@@ -71,6 +71,11 @@ def test_four_stages_then_nothing_then_only_what_changed(checkout):
 
     assert reproduce(checkout) == "Nothing to do: all stages are up to date.\n"
 
+    elsewhere = (checkout / "cluster.yaml").read_text().replace("gpus: auto", "processes: 2")
+    (checkout / "cluster.yaml").write_text(elsewhere)
+    assert reproduce(checkout) == "Nothing to do: all stages are up to date.\n"
+    shutil.copy(ROOT / "cluster.yaml", checkout)
+
     set_params(checkout, {"evaluate.sampling.truncation_psi": 0.5})
     up_to = "Nothing to do: imitate and all before it are up to date.\n"
     assert reproduce(checkout, "imitate") == up_to
