@@ -36,7 +36,9 @@ def connect(address: Address) -> "JobSubmissionClient":
     from ray.exceptions import AuthenticationError
     from ray.job_submission import JobSubmissionClient
 
-    logging.getLogger("ray.dashboard.modules.job.sdk").setLevel(logging.WARNING)
+    for chatty in ("dashboard.modules.job.sdk", "dashboard.modules.dashboard_sdk",
+                   "_private.runtime_env.packaging"):  # fmt: skip
+        logging.getLogger(f"ray.{chatty}").setLevel(logging.WARNING)
     deadline = time.monotonic() + (START_SECONDS if address.is_local else 5.0)
     while True:
         try:

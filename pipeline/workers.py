@@ -76,9 +76,11 @@ def _fit(
     import ray
     from ray.exceptions import RayError
     from ray.train import ControllerError, FailureConfig, LoggingConfig, RunConfig, WorkerGroupError
-    from ray.train.torch import TorchConfig, TorchTrainer
+    from ray.train.torch import TorchTrainer
     from ray.train.v2._internal.exceptions import RayTrainError, WorkerGroupStartupTimeoutError
     from ray.train.v2.api.exceptions import PreemptionError
+
+    from pipeline.rendezvous import ByAddress
 
     if not ray.is_initialized():
         ray.init(address="auto", logging_level=logging.WARNING)
@@ -96,7 +98,7 @@ def _fit(
             "depot": depot,
             "attempt": name,
         },
-        torch_config=TorchConfig(timeout_s=COLLECTIVE_SECONDS),
+        torch_config=ByAddress(timeout_s=COLLECTIVE_SECONDS),
         scaling_config=scaling,
         run_config=RunConfig(
             name=name,

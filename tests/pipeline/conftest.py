@@ -152,11 +152,11 @@ import signal, sys
 from ray._private.node import Node
 from ray._private.parameter import RayParams
 
-address, agent, cpus = sys.argv[1:]
+address, agent, cpus, folder = sys.argv[1:]
 given = RayParams(
     gcs_address=address, num_cpus=int(cpus), object_store_memory=100_000_000, node_manager_port=0,
     min_worker_port=0, max_worker_port=0, dashboard_agent_listen_port=int(agent),
-    include_log_monitor=False,
+    temp_dir=folder,
 )
 Node(given, head=False, shutdown_at_exit=True, spawn_reaper=True)
 print("joined", flush=True)
@@ -183,8 +183,9 @@ class Machines:
     def add(self) -> int:
         """One more machine; two that join at once would take each other's sockets."""
         (agent,) = _free_ports(1)
-        self._spawn("-c", JOIN, self._address, str(agent), str(self._cpus))
-        index = len(self._nodes) - 1
+        index = len(self._nodes)
+        folder = self._ray / str(index)
+        self._spawn("-c", JOIN, self._address, str(agent), str(self._cpus), str(folder))
         log = self.temporary(index) / "ray.log"
         while "joined" not in log.read_text():
             assert self._nodes[index].poll() is None, log.read_text()
@@ -215,7 +216,11 @@ class Machines:
         url = f"http://127.0.0.1:{dashboard}"
         self._spawn(
             *("-m", "ray.scripts.scripts", "start", "--head", "--block", f"--port={port}"),
-            *("--disable-usage-stats", "--dashboard-host=127.0.0.1", f"--temp-dir={self._ray}"),
+            *(
+                "--disable-usage-stats",
+                "--dashboard-host=127.0.0.1",
+                f"--temp-dir={self._ray / '0'}",
+            ),
             *(f"--dashboard-port={dashboard}", f"--dashboard-agent-listen-port={agent}"),
             *(f"--ray-client-server-port={client}", f"--num-cpus={self._cpus}"),
             "--object-store-memory=100000000",

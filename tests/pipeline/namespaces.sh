@@ -23,27 +23,26 @@ clean() {
 trap clean EXIT
 
 ip netns add "$switch"
-ip -n "$switch" link add br type bridge
-ip -n "$switch" link set br up
+ip -n "$switch" link add name bridge0 type bridge
+ip -n "$switch" link set bridge0 up
 for i in "${!names[@]}"; do
   ns=$net-${names[$i]}
   ip netns add "$ns"
-  ip -n "$switch" link add "port$i" type veth peer name eth0 netns "$ns"
-  ip -n "$switch" link set "port$i" master br up
+  ip -n "$switch" link add name "port$i" type veth peer name eth0 netns "$ns"
+  ip -n "$switch" link set "port$i" master bridge0 up
   ip -n "$ns" addr add "10.77.0.$((i + 1))/24" dev eth0
   ip -n "$ns" link set eth0 up
   ip -n "$ns" link set lo up
   ip -n "$ns" route add default dev eth0
 done
 user() { ip netns exec "$net-user" env -C "$project" "$@"; }
-machine() {  # name, command: sees an empty project folder and a scratch that nobody else sees
-  mkdir -p "$work/scratch" "$work/ray-$1"
-  ip netns exec "$net-$1" unshare --mount bash -c "
-    mount -t tmpfs none $project && mount -t tmpfs none $work/scratch && cd / && exec \"\$@\"
+machine() {  # name, command: sees no project, no processes, and no disk that another one sees
+  ip netns exec "$net-$1" unshare --mount --pid --fork --kill-child --mount-proc bash -c "
+    for each in project scratch ray; do mount -t tmpfs none $work/\$each; done; cd /; exec \"\$@\"
   " machine "${@:2}" >"$work/$1.log" 2>&1 &
 }
 
-mkdir -p "$project/data/raw" "$project/data/init" "$project/.dvc"
+mkdir -p "$work/scratch" "$work/ray" "$project/data/raw" "$project/data/init" "$project/.dvc"
 cp -r "$source"/{mimic3d,pipeline,stages,dvc.yaml} "$project"
 printf '[core]\n    no_scm = true\n' >"$project/.dvc/config"
 sed -e 's/batch: 8/batch: 12/' -e 's/total_kimg: .*/total_kimg: 0.036/' -e 's/tick_kimg: .*/tick_kimg: 0.012/' \
@@ -69,7 +68,7 @@ user "$python" -m moto.server -H 10.77.0.4 -p 5001 >"$work/s3.log" 2>&1 &
 user "$python" -m mlflow server --host 10.77.0.4 --port 5000 --workers 1 --allowed-hosts '*' \
   --backend-store-uri "sqlite:///$work/mlflow.db" --artifacts-destination "$work/artifacts" >"$work/mlflow.log" 2>&1 &
 ray=("$python" -m ray.scripts.scripts start --block --disable-usage-stats --num-cpus=1 --object-store-memory=100000000)
-machine head "${ray[@]}" --head --port=6379 --dashboard-host=10.77.0.1 --temp-dir="$work/ray-head" --node-ip-address=10.77.0.1
+machine head "${ray[@]}" --head --port=6379 --dashboard-host=10.77.0.1 --temp-dir="$work/ray" --node-ip-address=10.77.0.1
 user "$python" -m stages.prepare
 cp -r "$project" "$work/alone"
 (cd "$work/alone" && "$python" -m stages.pretrain)

@@ -1,0 +1,43 @@
+"""How the processes of several machines find each other."""
+
+import os
+import socket
+from typing import Any
+
+import psutil
+from ray.train.torch import TorchConfig
+from ray.train.torch.config import _TorchBackend
+
+
+class ByAddress(TorchConfig):
+    """As Ray Train does it, but over the network interface by which Ray knows each machine.
+
+    Left alone, gloo listens where the host name leads, and many systems let that lead to loopback.
+    """
+
+    @property
+    def backend_cls(self) -> type[_TorchBackend]:
+        """What prepares the workers."""
+        return _ByAddressBackend
+
+
+class _ByAddressBackend(_TorchBackend):
+    def on_start(self, worker_group: Any, backend_config: TorchConfig) -> None:
+        worker_group.execute(_choose_interface)
+        super().on_start(worker_group, backend_config)
+
+
+def _choose_interface() -> None:
+    from ray.util import get_node_ip_address
+
+    if name := interface_of(get_node_ip_address()):
+        os.environ.setdefault("GLOO_SOCKET_IFNAME", name)
+
+
+def interface_of(address: str) -> str | None:
+    """Name of the network interface that has an address; None if none of this machine has it."""
+    families = (socket.AF_INET, socket.AF_INET6)
+    for name, entries in psutil.net_if_addrs().items():
+        if any(entry.family in families and entry.address == address for entry in entries):
+            return name
+    return None
