@@ -13,6 +13,7 @@ switch=$net-sw
 names=(head one two user)
 
 clean() {
+  exec 2>/dev/null  # the shell would name every process that it ends
   for pid in $(for each in "${names[@]}"; do ip netns pids "$net-$each" 2>/dev/null; done); do
     kill -KILL "$pid" 2>/dev/null || true
   done
