@@ -69,6 +69,18 @@ class Workers(_Group):
         """Processes on all machines; 0: the job's own."""
         return self.machines * self.per_machine
 
+    def one_process(self) -> "Workers":
+        """The same for a single process, which has the share of any one of them."""
+        return self.model_copy(
+            update={
+                "machines": 1,
+                "processes": 1,
+                "gpus": self.gpus if self.gpus == "auto" else min(1, self.gpus),
+                "cpus": self.cpus and self.cpus / self.per_machine,
+                "memory_gb": self.memory_gb and self.memory_gb / self.per_machine,
+            }
+        )
+
     @property
     def min_cpus(self) -> int:
         """Cores that a head on this machine must offer, whether there are as many or not."""

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 
 from pipeline.cluster import Settings, Workers, cores
+from pipeline.placement import resources_of_worker
 from pipeline.sweep.plan import Plan
-from pipeline.workers import resources_of_worker
 
 COORDINATOR = {"node:__internal_head__": 0.001}
 """Of a trial that only watches over Ray Train workers: a place on the head, and no core of it."""
@@ -17,22 +17,20 @@ def rows_of_trial(plan: Plan, settings: Settings, is_local: bool) -> dict[str, W
         return rows
     at_once = plan.concurrent or 1
     for stage, row in rows.items():
-        if not row.resources_per_worker:
-            share = float(max(1, cores() // (at_once * max(1, row.num_workers))))
-            rows[stage] = row.model_copy(update={"resources_per_worker": {"CPU": share}})
+        if row.cpus is None:
+            share = float(max(1, cores() // (at_once * row.per_machine)))
+            rows[stage] = row.model_copy(update={"cpus": share * row.per_machine})
     return rows
 
 
 def threads_of_trial(rows: Mapping[str, Workers]) -> int:
     """Threads of each process of a trial on this machine: as many as it has cores."""
-    return max(1, int(max(row.resources_per_worker.get("CPU", 1) for row in rows.values())))
+    return max(1, int(max(_cores_of_process(row) for row in rows.values())))
 
 
 def cores_at_once(plan: Plan, rows: Mapping[str, Workers]) -> int:
     """Cores that a head on this machine must offer, whether there are as many or not."""
-    most = max(
-        max(1, row.num_workers) * row.resources_per_worker.get("CPU", 1) for row in rows.values()
-    )
+    most = max(max(1, row.num_workers) * _cores_of_process(row) for row in rows.values())
     return int((plan.concurrent or 1) * most)
 
 
@@ -58,8 +56,12 @@ def bundle_of_trial(
         return COORDINATOR
     bundle = {"CPU": 1.0}
     for row in rows.values():
-        alone = row.model_copy(update={"num_workers": 1})
+        alone = row.one_process()
         use_gpu, resources = resources_of_worker(alone, available, is_local)
         asked = {"GPU": 1.0 if use_gpu else 0.0, **(resources or {})}
         bundle |= {name: max(amount, bundle.get(name, 0.0)) for name, amount in asked.items()}
     return {name: amount for name, amount in bundle.items() if amount}
+
+
+def _cores_of_process(row: Workers) -> float:
+    return 1.0 if row.cpus is None else row.cpus / row.per_machine

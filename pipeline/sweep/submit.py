@@ -84,6 +84,11 @@ def _reach(plan: Plan, settings: Settings) -> Iterator[Address]:
 
 def _submit(ledger: Ledger, root: Path, settings: Settings, address: Address) -> int:
     key = ledger.folder.name
+    if settings.storage and not address.is_local:
+        raise ValueError(
+            f"metadata.pipeline.storage in cluster.yaml must be null for a sweep, whose machines all "
+            f"see this folder, is {settings.storage}; sweep in a checkout that the cluster sees"
+        )
     about = {"stage": "sweep", "root": str(root), "fingerprint": key}
     command = ["pipeline.sweep.job", str(ledger.folder.relative_to(root))]
     threads = threads_of_trial(rows_of_trial(ledger.plan, settings, address.is_local))

@@ -164,7 +164,7 @@ def test_trials_at_a_time_share_the_cores_of_this_machine(monkeypatch):
 
 def test_rows_with_resources_limit_the_trials_at_a_time(monkeypatch):
     monkeypatch.setattr("pipeline.sweep.share.cores", lambda: 8)
-    row = Workers(resources_per_worker={"CPU": 2})
+    row = Workers(cpus=2)
     plan = plan_of_two()
     rows = rows_of_trial(plan, Settings(local={"a": row, "b": row}), is_local=True)
     assert trials_at_once(plan, rows, {"CPU": 8}, is_local=True) == 4
@@ -173,12 +173,12 @@ def test_rows_with_resources_limit_the_trials_at_a_time(monkeypatch):
 
 def test_a_trial_gets_enough_for_its_largest_stage():
     rows = {
-        "a": Workers(num_workers=0),
-        "b": Workers(use_gpu=True, resources_per_worker={"CPU": 4}),
+        "a": Workers(machines=0),
+        "b": Workers(gpus=1, cpus=4),
     }
     assert bundle_of_trial(rows, {"CPU": 64, "GPU": 8}, is_local=False) == {"CPU": 4, "GPU": 1}
 
 
 def test_a_trial_that_watches_over_workers_takes_no_core():
-    rows = {"a": Workers(num_workers=8, use_gpu=True), "b": Workers()}
+    rows = {"a": Workers(gpus=8), "b": Workers()}
     assert "CPU" not in bundle_of_trial(rows, {"CPU": 64, "GPU": 8}, is_local=False)

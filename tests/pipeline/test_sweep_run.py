@@ -126,7 +126,7 @@ def test_mistakes_end_before_any_ray(project):
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends children with their parent")
 def test_after_kill_9_only_what_is_left_runs(project):
-    project.set_up("work", num_workers=0)
+    project.set_up("work", machines=0)
     sweep = Sweep(project, concurrent=1)
     sweep.write(space={"toy.quality": {"grid": QUALITIES[:3]}, "toy.seconds": 0.7, "toy.total": 6})
     process = sweep.start()
@@ -168,7 +168,7 @@ class TestOnOneHead:
     def test_rising_budgets_stop_the_worse_and_more_budget_continues_the_better(
         self, project, head
     ):
-        project.set_up("work", num_workers=0)
+        project.set_up("work", machines=0)
         asha = {"budgets": {"toy.total": [2, 4]}, "reduction_factor": 2}
         sweep = Sweep(project, concurrent=1, asha=asha)
         sweep.write(space={"toy.quality": {"grid": [3, 1, 4, 2]}})
@@ -204,7 +204,7 @@ class TestOnOneHead:
         assert names >= {"best.png", "parallel.png", "trials.csv", "winner.json"}
 
     def test_a_running_stage_is_stopped_at_its_number_of_images(self, project, head):
-        project.set_up("work", num_workers=0)
+        project.set_up("work", machines=0)
         sweep = Sweep(project, concurrent=1, asha={"nimg": [200], "reduction_factor": 2})
         sweep.run()
         calls = sweep.calls()
@@ -215,7 +215,7 @@ class TestOnOneHead:
         assert sweep.table()["rung1"].tolist() == [5.5, 1.5, 4.5]
 
     def test_trials_may_watch_over_several_workers(self, project, head):
-        project.set_up("work", num_workers=2)
+        project.set_up("work", processes=2)
         sweep = Sweep(project, concurrent=1, asha={"nimg": [200], "reduction_factor": 2})
         space = {"toy.quality": {"grid": [1, 2, 3]}, "toy.seconds": 1.0, "toy.total": 6}
         sweep.write(space=space)
@@ -228,7 +228,7 @@ class TestOnOneHead:
         assert best.data.metrics["toy/world"] == 2
 
     def test_failed_trials_are_told_and_do_not_end_the_sweep(self, project, head):
-        project.set_up("work", num_workers=0)
+        project.set_up("work", machines=0)
         acts = ["mistake", "work", "bug", "die", "die_once"]
         sweep = Sweep(project, concurrent=2, space={"toy.act": {"grid": acts}})
         out, err = sweep.run()
@@ -247,7 +247,7 @@ class TestOnOneHead:
         assert found == {str(number): end for number, end in enumerate(ends)}
 
     def test_a_sweep_in_which_nothing_works_gives_up(self, project, head):
-        project.set_up("work", num_workers=0)
+        project.set_up("work", machines=0)
         sweep = Sweep(project, concurrent=1, metric="toy/los")
         sweep.write(space={"toy.quality": {"grid": [1, 2, 3, 4, 5]}})
         out, _ = sweep.run(code=1)
@@ -257,7 +257,7 @@ class TestOnOneHead:
         assert not (sweep.root / "reports" / "sweep" / "winner.json").exists()
 
     def test_time_is_up(self, project, head):
-        project.set_up("work", num_workers=0)
+        project.set_up("work", machines=0)
         sweep = Sweep(project, minutes=0.2)
         sweep.write(space={"toy.quality": {"grid": [1, 2]}, "toy.seconds": 1.0, "toy.total": 18})
         out, _ = sweep.run(code=1)
@@ -268,7 +268,7 @@ class TestOnOneHead:
         assert not sweep.calls()[0].endswith(" 0-18")
 
     def test_the_first_signal_stops_the_sweep(self, project, head):
-        project.set_up("work", num_workers=0)
+        project.set_up("work", machines=0)
         sweep = Sweep(project, concurrent=2)
         sweep.write(space={"toy.quality": {"grid": [1, 2]}, "toy.seconds": 60})
 
