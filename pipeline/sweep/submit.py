@@ -86,8 +86,8 @@ def _submit(ledger: Ledger, root: Path, settings: Settings, address: Address) ->
     key = ledger.folder.name
     if settings.storage and not address.is_local:
         raise ValueError(
-            f"metadata.pipeline.storage in cluster.yaml must be null for a sweep, whose machines all "
-            f"see this folder, is {settings.storage}; sweep in a checkout that the cluster sees"
+            "metadata.pipeline.storage in cluster.yaml must be null for a sweep, whose machines "
+            f"all see this folder, is {settings.storage}; sweep in a checkout the cluster sees"
         )
     about = {"stage": "sweep", "root": str(root), "fingerprint": key}
     command = ["pipeline.sweep.job", str(ledger.folder.relative_to(root))]

@@ -26,16 +26,15 @@ def experiment(prepared: Path, root: Path, row: dict, **keys) -> Path:
     cluster["metadata"]["pipeline"] |= {"stages": {"pretrain": row}, **keys}
     cluster["metadata"]["pipeline"]["local"] = {"pretrain": {}}
     yaml.dump(cluster, root / "cluster.yaml")
-    (root / "stages").symlink_to(ROOT / "stages")
+    for name in ("mimic3d", "pipeline", "stages"):
+        (root / name).symlink_to(ROOT / name)
     (root / "data" / "init").mkdir()
     set_up_dvc(root, (ROOT / "dvc.yaml").read_text())
     return root
 
 
 def set_up_dvc(root: Path, stages: str) -> None:
-    """Our code, and what DVC needs to read these stages."""
-    for name in ("mimic3d", "pipeline"):
-        (root / name).symlink_to(ROOT / name)
+    """What DVC needs to read these stages."""
     (root / "dvc.yaml").write_text(stages)
     (root / ".dvc").mkdir()
     (root / ".dvc" / "config").write_text("[core]\n    no_scm = true\n")

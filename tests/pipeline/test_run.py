@@ -56,7 +56,7 @@ def test_a_stage_on_a_head_of_its_own_leaves_nothing_behind(project, monkeypatch
     (project.root / "tmp").mkdir()
     project.set_up("work", machines=0)
     code, out, err = project.run()
-    assert code == 0, err
+    assert code == 0, out + err
     assert "a head of its own" in out
     assert "toy work world 1 sum 1" in out
     assert "done: 2 of 2" in err
@@ -87,7 +87,7 @@ class TestOnOneHead:
     def test_two_workers_share_a_process_group(self, project, head):
         project.set_up("work", processes=2)
         code, out, err = project.run()
-        assert code == 0, err
+        assert code == 0, out + err
         assert "the head of this reproduction" in out
         assert out.count("toy work world 2 sum 2") == 2
         (run,) = stage_runs(project.root)
@@ -97,7 +97,7 @@ class TestOnOneHead:
     def test_a_killed_worker_is_replaced_and_the_stage_resumes(self, project, head):
         project.set_up("die_once")
         code, out, err = project.run()
-        assert code == 0, err
+        assert code == 0, out + err
         assert "a worker process died; starting again from its last state" in out + err
         assert (project.root / "out").exists()
         (run,) = stage_runs(project.root)
