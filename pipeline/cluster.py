@@ -168,8 +168,8 @@ def tracking_uri(settings: Settings, root: Path, environ: Mapping[str, str]) -> 
     """MLflow store: of the environment, else of cluster.yaml, else mlflow.db in the project.
 
     Raises:
-        ValueError: it holds a password, which everybody on the cluster could read, or there is none that
-            machines without this folder could reach.
+        ValueError: it holds a password, which everybody on the cluster could read, or it is needed
+            by machines that do not see this folder, and missing.
     """
     for uri, key in (
         (environ.get("MLFLOW_TRACKING_URI"), "MLFLOW_TRACKING_URI"),

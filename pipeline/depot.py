@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock
 
 from pipeline.cluster import Settings
+from pipeline.redaction import require_no_password
 from pipeline.storage import Index, Vault, dump_index, index_files, open_url, parse_index
 
 if TYPE_CHECKING:
@@ -137,6 +138,7 @@ class Depot:
 def depot_of(settings: Settings, stage: str, key: str) -> Depot:
     """The depot of a run, in the storage of cluster.yaml."""
     assert settings.storage
+    require_no_password(settings.storage, "metadata.pipeline.storage in cluster.yaml")
     return Depot(settings.storage.rstrip("/"), f"{stage}-{key}", settings.scratch)
 
 

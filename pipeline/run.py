@@ -128,11 +128,8 @@ def _run_at_depot(
     with tempfile.TemporaryDirectory() as folder:
         size = pack_code(root, Path(folder))
         sent = send_inputs(depot, plan | {"tags": describe_code(root)}, root)
-        print(
-            f"{stage}: {size / 1e6:.1f} MB of code go along, {sent / 1e6:.1f} MB of inputs went to "
-            f"{depot.storage}",
-            flush=True,
-        )
+        moved = f"{size / 1e6:.1f} MB of code go along, {sent / 1e6:.1f} MB of inputs went"
+        print(f"{stage}: {moved} to {depot.storage}", flush=True)
         code = run_job(about, command, threads, settings, address, detach, Path(folder))
     if code == 0 and not detach and collect(depot, root) is None:
         raise RuntimeError(f"the job ended, but left no outputs of {depot.run} at {depot.storage}")

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from pipeline import depot as module
-from pipeline.depot import PIDS, Depot, Mirror
+from pipeline.cluster import Settings
+from pipeline.depot import PIDS, Depot, Mirror, depot_of
 from pipeline.staging import collect, pack_code, plan_run, read_contract, send_inputs
 
 ROOT = Path(__file__).parents[2]
@@ -259,3 +260,10 @@ def test_a_folder_of_somebody_else_is_refused(tmp_path, depot):
         Depot(depot.storage, depot.run, str(taken)).open("one"),
     ):
         pass
+
+
+def test_a_password_in_the_storage_is_refused():
+    settings = Settings(storage="s3://name:secret@bucket/prefix")
+    with pytest.raises(ValueError, match=r"storage .* must hold no password") as error:
+        depot_of(settings, "toy", "key")
+    assert "secret" not in str(error.value)

@@ -70,7 +70,7 @@ def jobs(project, url):
 @pytest.mark.slow
 @pytest.mark.timeout(240)
 def test_a_killed_submitter_takes_its_job_along(site, cluster):
-    project = site("sleep", num_workers=0)
+    project = site("sleep", machines=0)
     process = project.start()
     assert wait_for((project.root / "asleep").exists)
     assert wait_for(lambda: status(project)[0]["progress"])
@@ -93,7 +93,7 @@ def test_a_killed_submitter_takes_its_job_along(site, cluster):
 @pytest.mark.slow
 @pytest.mark.timeout(240)
 def test_a_detached_job_goes_on_and_is_followed_later(site, cluster):
-    project = site("nap", num_workers=0)
+    project = site("nap", machines=0)
     done = call(project, "run", "toy", "--detach")
     assert done.returncode == 0, done.stderr
     assert "dvc commit --force toy" in done.stdout
@@ -127,7 +127,7 @@ def test_a_detached_job_goes_on_and_is_followed_later(site, cluster):
 @pytest.mark.slow
 @pytest.mark.timeout(240)
 def test_every_attempt_has_its_log_and_secrets_stay_at_home(site, cluster):
-    project = site("bug", num_workers=0)
+    project = site("bug", machines=0)
     code, out, err = project.run()
     assert code == 1
     code, out, err = project.run()
