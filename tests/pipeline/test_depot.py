@@ -58,10 +58,10 @@ def test_the_contract_is_what_dvc_reads_and_writes_without_code(checkout):
         read_contract(checkout, "tow")
 
 
-def test_the_contracts_of_our_stages_name_folders_of_data_and_runs_only():
+def test_the_contracts_of_our_stages_name_results_and_no_code():
     for stage in ("prepare", "pretrain", "imitate", "evaluate"):
         contract = read_contract(ROOT, stage)
-        assert all(name.startswith(("data/", "runs/")) for name in contract.inputs)
+        assert all(name.startswith(("data/", "reports/", "runs/")) for name in contract.inputs)
         assert contract.outs
 
 
