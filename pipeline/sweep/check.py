@@ -21,6 +21,8 @@ MIN_POINTS, MAX_POINTS = 32, 200
 def check_plan(plan: Plan, root: Path, settings: Settings) -> None:
     """Tries the ends of every range, every choice, every budget, and then whole trials.
 
+    Values of listed trials are tried together only, as they were written.
+
     Raises:
         ValueError: one line per mistake, with the full key.
     """
@@ -50,9 +52,10 @@ class _Probe:
 
     def try_values(self) -> Iterator[str]:
         """What is wrong with a value by itself, whatever the others are; one line per parameter."""
-        values = {key: list(domain.edges()) for key, domain in self._plan.domains.items()}
-        for key in self._plan.budget_keys:
-            values[key] = [budget[key] for budget in self._plan.budgets]
+        plan = self._plan
+        values = {key: list(plan.domains[key].edges()) for key in plan.space}
+        for key in plan.budget_keys:
+            values[key] = [budget[key] for budget in plan.budgets]
         for key, edges in values.items():
             lines = (
                 line for edge in edges for line in self._try({key: edge}, key.partition(".")[0])
@@ -64,7 +67,8 @@ class _Probe:
         plan, first = self._plan, self._plan.stages[0]
         count = max(MIN_POINTS, min(plan.num_trials or 0, MAX_POINTS))
         drawn = (draw_point(plan.domains, plan.seed, number) for number in range(count))
-        points = plan.points()[:MAX_POINTS] if plan.search == "grid" else drawn
+        is_known = plan.search in ("grid", "list")
+        points = plan.points()[:MAX_POINTS] if is_known else drawn
         changing = {key.partition(".")[0] for key in plan.searched}
         for number, point in enumerate(points):
             for stage in plan.stages if number == 0 else changing:

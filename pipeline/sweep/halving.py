@@ -1,11 +1,51 @@
 """Which trials go on: asynchronous successive halving (ASHA; Li et al. 2020, the stopping rule)."""
 
 import math
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    model_validator,
+)
 
 Mode = Literal["min", "max"]
+
+
+class Section(BaseModel):
+    """A group of sweep.yaml, unknown keys refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+Budgets = Annotated[list[PositiveInt | PositiveFloat], Field(min_length=2)]
+
+
+class Asha(Section):
+    """Early stopping by asynchronous successive halving: at every rung only the best go on."""
+
+    budgets: dict[str, Budgets] | None = None
+    """One parameter, such as pretrain.loop.total_kimg, and its rising values, one per rung: the
+    stages run with each in turn, and go on from the state of the one before."""
+    nimg: Annotated[list[PositiveInt], Field(min_length=1)] | None = None
+    """Instead: the metric as reported while its stage trains, at these numbers of images."""
+    reduction_factor: int = Field(3, ge=2)
+    """One in this many trials passes a rung."""
+
+    @model_validator(mode="after")
+    def _is_one_of_two(self) -> "Asha":
+        if (self.budgets is None) == (self.nimg is None):
+            raise ValueError("asha must have one of budgets and nimg; leave out the other")
+        if self.budgets is not None and len(self.budgets) != 1:
+            raise ValueError("asha.budgets must name one parameter; set others in space")
+        for name, rungs in (*(self.budgets or {}).items(), ("nimg", self.nimg or [])):
+            if list(rungs) != sorted(set(rungs)):
+                raise ValueError(f"asha: {name} must rise, is {rungs}; sort it")
+        return self
 
 
 class Rungs:

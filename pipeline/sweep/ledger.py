@@ -45,17 +45,25 @@ class Ledger:
         """Makes the folder, or goes on with it under a longer plan.
 
         Raises:
-            ValueError: budgets changed otherwise than by larger ones at the end.
+            ValueError: budgets or listed trials changed otherwise than by more at the end.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         if (self.folder / PLAN).exists():
-            before = _budgets(load_ledger(self.folder).plan)
-            now = _budgets(self.plan)
+            plan = load_ledger(self.folder).plan
+            before, now = _budgets(plan), _budgets(self.plan)
             if now[: len(before)] != before:
                 raise ValueError(
                     f"asha.budgets must begin with {before}, as the trials of this sweep did, is "
                     f"{now}; add larger ones only, or change seed to begin another sweep"
                 )
+            for number, (old, new) in enumerate(
+                zip(plan.trials or [], self.plan.trials or [], strict=False)
+            ):
+                if old != new:
+                    raise ValueError(
+                        f"trial {number} of trials must stay {old}, as this sweep ran it, is "
+                        f"{new}; add trials at the end only, or change seed to begin another sweep"
+                    )
         _write(self.folder / PLAN, self.plan.model_dump_json(indent=2))
 
     def trial_folder(self, number: int) -> Path:

@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
     NonNegativeInt,
     PositiveFloat,
@@ -19,45 +17,22 @@ from pydantic import (
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from pipeline.sweep.halving import Asha, Section
 from pipeline.sweep.space import Choice, Domain, draw_point, grid_points, parse_domain
 
 FILE = "sweep.yaml"
 MAX_GRID = 10_000
-CHANGING: Any = {"num_trials": True, "concurrent": True, "minutes": True, "asha": {"budgets"}}
-"""What may change while a sweep stays the same."""
+CHANGING: Any = {
+    "num_trials": True,
+    "trials": True,
+    "concurrent": True,
+    "minutes": True,
+    "asha": {"budgets"},
+}
+"""What may change while a sweep stays the same: a longer list of trials continues it."""
 
 
-class _Group(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-
-Budgets = Annotated[list[PositiveInt | PositiveFloat], Field(min_length=2)]
-
-
-class Asha(_Group):
-    """Early stopping by asynchronous successive halving: at every rung only the best go on."""
-
-    budgets: dict[str, Budgets] | None = None
-    """One parameter, such as pretrain.loop.total_kimg, and its rising values, one per rung: the
-    stages run with each in turn, and go on from the state of the one before."""
-    nimg: Annotated[list[PositiveInt], Field(min_length=1)] | None = None
-    """Instead: the metric as reported while its stage trains, at these numbers of images."""
-    reduction_factor: int = Field(3, ge=2)
-    """One in this many trials passes a rung."""
-
-    @model_validator(mode="after")
-    def _is_one_of_two(self) -> "Asha":
-        if (self.budgets is None) == (self.nimg is None):
-            raise ValueError("asha must have one of budgets and nimg; leave out the other")
-        if self.budgets is not None and len(self.budgets) != 1:
-            raise ValueError("asha.budgets must name one parameter; set others in space")
-        for name, rungs in (*(self.budgets or {}).items(), ("nimg", self.nimg or [])):
-            if list(rungs) != sorted(set(rungs)):
-                raise ValueError(f"asha: {name} must rise, is {rungs}; sort it")
-        return self
-
-
-class Plan(_Group):
+class Plan(Section):
     """What sweep.yaml says."""
 
     stages: Annotated[list[str], Field(min_length=1)]
@@ -66,10 +41,14 @@ class Plan(_Group):
     """Stage and name of a metric that it reports, such as evaluate/2d/fd_random_conv."""
     mode: Literal["min", "max"] = "min"
     """Whether small or large values are good."""
-    search: Literal["random", "grid", "optuna"] = "random"
-    """How values are chosen; grid tries all combinations, optuna learns from earlier trials."""
+    search: Literal["random", "grid", "list", "optuna"] = "random"
+    """How values are chosen; grid tries all combinations, list those of `trials`, optuna learns
+    from earlier trials."""
     num_trials: PositiveInt | None = None
-    """Trials in all; a larger number continues a finished sweep. Not used with grid."""
+    """Trials in all; a larger number continues a finished sweep. Not used with grid and list."""
+    trials: Annotated[list[dict[str, Any]], Field(min_length=1)] | None = None
+    """With `search: list` the parameters of each trial by their full keys, the same keys in all;
+    further ones at the end continue a finished sweep."""
     seed: NonNegativeInt = 0
     """Of the draws; it is not the seed of a training."""
     concurrent: PositiveInt | None = None
@@ -79,7 +58,7 @@ class Plan(_Group):
     """No longer than this, counted from every start; trials that were cut off go on at the next."""
     asha: Asha | None = None
     """Null: every trial runs to its end."""
-    space: Annotated[dict[str, Any], Field(min_length=1)]
+    space: dict[str, Any] = Field(default_factory=dict)
     """Parameters by their full keys: a value that stays, or `{form: [...]}` to be searched."""
 
     @model_validator(mode="after")
@@ -87,25 +66,49 @@ class Plan(_Group):
         if len(set(self.stages)) != len(self.stages):
             raise ValueError(f"stages must name each stage once, is {self.stages}")
         _require_stage("metric", self.metric_stage, self.stages)
-        for key in (*self.space, *self.budget_keys):
+        self._check_trials()
+        places = (*self.space, *self.listed_keys, *self.budget_keys)
+        for key in dict.fromkeys(places):
             _require_stage(f"the parameter {key}", key.partition(".")[0], self.stages)
-            above = [other for other in self.space if key.startswith(f"{other}.")]
-            if above or (key in self.budget_keys and key in self.space):
+            above = [other for other in places if key.startswith(f"{other}.")]
+            if above or places.count(key) > 1:
                 raise ValueError(
                     f"{key} must be set in one place, {(above or [key])[0]} is another"
                 )
-        if (self.search == "grid") == (self.num_trials is not None):
+        if not self.space and not self.trials:
+            raise ValueError("space must have at least one parameter, is empty")
+        if (self.search in ("grid", "list")) == (self.num_trials is not None):
             raise ValueError(
-                "num_trials must be given, but not with `search: grid`, which tries everything"
+                "num_trials must be given, but not with `search: grid`, which tries everything, "
+                "nor with `search: list`, which tries what is listed"
             )
-        for key, domain in self.domains.items():
-            self._check_form(key, domain)
+        for key in self.space:
+            self._check_form(key, self.domains[key])
         if self.search == "grid" and len(self.points()) > MAX_GRID:
             raise ValueError(f"the grid must have at most {MAX_GRID} points; use `search: random`")
         return self
 
+    def _check_trials(self) -> None:
+        if (self.search == "list") != (self.trials is not None):
+            raise ValueError(
+                "trials must be given with `search: list`, and with no other; say `search: list`, "
+                "or write the parameters to space"
+            )
+        for number, values in enumerate(self.trials or []):
+            odd = set(self.listed_keys) ^ values.keys()
+            if odd:
+                raise ValueError(
+                    f"trials must all set the same parameters, trial {number} and trial 0 differ "
+                    f"in {', '.join(sorted(odd))}; set it in both"
+                )
+
     def _check_form(self, key: str, domain: Domain) -> None:
         written = self.space[key]
+        if self.search == "list" and isinstance(written, dict):
+            raise ValueError(
+                f"space.{key} must be a value that stays with `search: list`, is {written}; "
+                f"write it to trials"
+            )
         is_grid = isinstance(written, dict) and "grid" in written
         if self.search == "grid" and not isinstance(domain, Choice):
             raise ValueError(
@@ -116,8 +119,16 @@ class Plan(_Group):
 
     @functools.cached_property
     def domains(self) -> dict[str, Domain]:
-        """What every parameter of the space may be."""
-        return {key: parse_domain(key, written) for key, written in self.space.items()}
+        """What every parameter of the space may be, or is in the listed trials."""
+        return {key: parse_domain(key, written) for key, written in self.space.items()} | {
+            key: _distinct([values[key] for values in self.trials or []])
+            for key in self.listed_keys
+        }
+
+    @property
+    def listed_keys(self) -> list[str]:
+        """Parameters of the listed trials."""
+        return list(self.trials[0]) if self.trials else []
 
     @property
     def searched(self) -> list[str]:
@@ -163,7 +174,9 @@ class Plan(_Group):
         return self.num_trials or len(self.points())
 
     def points(self) -> list[dict[str, Any]]:
-        """Values of all trials of a grid; else what a random search draws."""
+        """Values of all trials of a grid or a list; else what a random search draws."""
+        if self.trials:
+            return [self.space | values for values in self.trials]
         if self.search == "grid":
             return grid_points(self.domains)
         assert self.num_trials
@@ -173,6 +186,11 @@ class Plan(_Group):
         """What makes two sweeps the same: not how many trials, nor how long."""
         content = self.model_dump(mode="json", exclude=CHANGING) | {"budgets": self.budget_keys}
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _distinct(values: list[Any]) -> Choice:
+    """Each of the values once, in the order of their appearance."""
+    return Choice(tuple({repr(value): value for value in values}.values()))
 
 
 def _require_stage(what: str, stage: str, stages: list[str]) -> None:

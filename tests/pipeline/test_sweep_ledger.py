@@ -160,3 +160,16 @@ def test_a_half_made_trial_is_no_trial(ledger):
     (ledger.folder / "trial-001").mkdir()
     assert ledger.numbers() == [0]
     assert json.loads((ledger.trial_folder(0) / "trial.json").read_text())["values"] == {"a.x": 0.5}
+
+
+def test_a_list_grows_at_its_end_only(tmp_path):
+    def begin(*values) -> None:
+        trials = [{"a.x": value} for value in values]
+        changes = {"search": "list", "num_trials": None, "space": {}, "asha": None}
+        Ledger(tmp_path, make_plan(**changes, trials=trials)).begin()
+
+    begin(1, 2)
+    begin(1, 2, 3)
+    begin(1)
+    with pytest.raises(ValueError, match=r"trial 0 of trials must stay \{'a.x': 1\}, .* is .*2"):
+        begin(2, 1)

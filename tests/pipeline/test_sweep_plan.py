@@ -33,6 +33,7 @@ def write(tmp_path, text: str) -> Path:
 
 
 START = "{stages: [pretrain], metric: pretrain/loss/G, num_trials: 3, "
+LIST = "{stages: [pretrain], metric: pretrain/loss/G, search: list, trials: "
 
 
 @pytest.mark.parametrize(
@@ -40,7 +41,7 @@ START = "{stages: [pretrain], metric: pretrain/loss/G, num_trials: 3, "
     [
         ("{", "valid YAML"),
         (START + "space: {pretrain.a: 1}, sarch: grid}", "sarch is no key of it; known are stages"),
-        (START + "space: {}}", "sweep.yaml: space: "),
+        (START + "space: {}}", "sweep.yaml: space must have at least one parameter"),
         (START + "space: {imitate.a: 1}}", "imitate.a must belong to one of stages = pretrain"),
         (START + "space: {pretrain.a: {uniform: [1, 0]}}}", r"space\.pretrain\.a\.uniform"),
         (START + "space: {pretrain.a: 1, pretrain.a.b: 1}}", "must be set in one place"),
@@ -54,6 +55,26 @@ START = "{stages: [pretrain], metric: pretrain/loss/G, num_trials: 3, "
         (
             START + "space: {pretrain.n: 1}, asha: {budgets: {pretrain.n: [1, 2]}}}",
             "pretrain.n must be set in one place",
+        ),
+        (
+            START + "search: list, space: {pretrain.a: 1}}",
+            "trials must be given with `search: list`",
+        ),
+        (START + "trials: [{pretrain.a: 1}]}", "trials must be given with `search: list`"),
+        (START + "search: list, trials: [{pretrain.a: 1}]}", "nor with `search: list`"),
+        (START + "}", "space must have at least one parameter"),
+        (
+            LIST + "[{pretrain.a: 1}, {pretrain.b: 1}]}",
+            "trial 1 and trial 0 differ in pretrain.a, pr",
+        ),
+        (LIST + "[{imitate.a: 1}]}", "imitate.a must belong to one of stages"),
+        (
+            LIST + "[{pretrain.a: 1}], space: {pretrain.a: 1}}",
+            "pretrain.a must be set in one place",
+        ),
+        (
+            LIST + "[{pretrain.a: 1}], space: {pretrain.b: {choice: [1, 2]}}}",
+            "a value that stays with `search: list`, is .*; write it to trials",
         ),
         ("{stages: [a], metric: b/x, num_trials: 1, space: {a.x: 1}}", "metric must belong to"),
         ("{stages: [a], metric: a/x, space: {a.x: 1}}", "num_trials must be given"),
@@ -86,6 +107,20 @@ def test_a_longer_sweep_is_the_same_sweep():
     streaming = {"nimg": [1000]}
     for other in ({"seed": 1}, {"search": "optuna"}, {"asha": None}, {"asha": streaming}):
         assert make_plan(**({"asha": asha} | other)).identity() != plan.identity()
+
+
+LISTED = {"search": "list", "num_trials": None, "space": {"pretrain.loop.seed": 3}}
+TRIALS = [{"pretrain.g_optimizer.lr": lr, "pretrain.loop.batch": 8} for lr in (0.1, 0.2, 0.1)]
+
+
+def test_a_list_is_tried_as_it_is():
+    plan = make_plan(**LISTED, trials=TRIALS)
+    assert plan.points() == [{"pretrain.loop.seed": 3} | values for values in TRIALS]
+    assert plan.total == 3
+    assert plan.searched == ["pretrain.g_optimizer.lr"]
+    assert plan.domains["pretrain.g_optimizer.lr"].edges() == (0.1, 0.2)
+    assert Plan.model_validate_json(plan.model_dump_json()) == plan
+    assert make_plan(**LISTED, trials=TRIALS[:1]).identity() == plan.identity()
 
 
 def test_rungs():
@@ -122,6 +157,15 @@ def test_values_are_tried_before_anything_starts(prepared_project, space, words)
     found = complaints(make_plan(space=space), prepared_project)
     assert words in found
     assert "\n" not in found
+
+
+def test_listed_trials_are_tried_as_a_whole(prepared_project):
+    key = "pretrain.loop.microbatch"
+    fits = [{key: 6, "pretrain.loop.batch": 12, "pretrain.discriminator.mbstd_group_size": 3}]
+    list_of = {"search": "list", "num_trials": None, "space": {}}
+    check_plan(make_plan(**list_of, trials=fits), prepared_project, load_settings(ROOT))
+    found = complaints(make_plan(**list_of, trials=[*fits, fits[0] | {key: 4}]), prepared_project)
+    assert "pretrain.loop.microbatch" in found
 
 
 def test_budgets_are_tried(prepared_project):

@@ -31,6 +31,14 @@ def test_a_grid_gives_each_point():
     assert [build_search(plan, 0).propose(k)["a.x"] for k in range(2)] == [1, 2]
 
 
+def test_a_list_gives_each_trial():
+    trials = [{"a.x": 1, "a.y": [1]}, {"a.x": 1, "a.y": [2]}]
+    plan = make_plan(search="list", num_trials=None, space={"a.z": 0}, trials=trials)
+    assert [build_search(plan, 0).propose(k) for k in range(2)] == [
+        {"a.z": 0} | values for values in trials
+    ]
+
+
 def test_optuna_missing_is_one_sentence(monkeypatch):
     monkeypatch.setitem(sys.modules, "optuna", None)
     with pytest.raises(ValueError, match=r"needs the package optuna.*pip install .*\[sweep\]"):
