@@ -28,9 +28,14 @@ class Board:
 
     def show_end(self, trial: Trial) -> None:
         """A line for a trial that ended."""
-        values = " ".join(f"{key}={_text(trial.values[key])}" for key in self._plan.searched)
-        outcome = describe_outcome(self._plan, trial)
-        print(f"trial {trial.number:3}  {outcome}  {values}", flush=True)
+        plan, values = self._plan, self._describe(trial)
+        if plan.labels is None:
+            pairs = zip(plan.searched, values, strict=True)
+            values = [f"{key}={value}" for key, value in pairs]
+        print(
+            f"trial {trial.number:3}  {describe_outcome(plan, trial)}  {' '.join(values)}",
+            flush=True,
+        )
 
     def show_progress(self, ended: list[Trial], num_running: int) -> None:
         """How many of the trials ended, and the best so far."""
@@ -54,17 +59,30 @@ class Board:
         running = [] if is_over else [each for each in trials if each.outcome == "unfinished"]
         numbers = {each.number for each in shown}
         shown += [each for each in running if each.number not in numbers]
-        rows = [["trial", "rung", "state", plan.metric, *short_names(plan.searched)]]
+        names = short_names(plan.searched) if plan.labels is None else [""]
+        rows = [["trial", "rung", "state", plan.metric, *names]]
         for trial in shown:
             history = trial.history
             score = f"{history.score:.6g}" if history.scores else "-"
-            values = [_text(trial.values[key]) for key in plan.searched]
             rung = f"{history.rung + 1}/{plan.num_rungs}"
-            rows.append([str(trial.number), rung, _state(trial, is_over), score, *values])
+            about = [str(trial.number), rung, _state(trial, is_over), score]
+            rows.append([*about, *self._describe(trial)])
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         for row in rows:
             print("  ".join(text.rjust(width) for text, width in zip(row, widths, strict=True)))
         print(flush=True)
+
+    def _describe(self, trial: Trial) -> list[str]:
+        """What tells a trial from others: its label, or its values of what is searched."""
+        if self._plan.labels is None:
+            return [_text(trial.values[key]) for key in self._plan.searched]
+        return [name_trial(self._plan, trial.number)]
+
+
+def name_trial(plan: Plan, number: int) -> str:
+    """What a trial is called; one of an earlier, longer list has lost its label."""
+    labels = plan.labels or []
+    return labels[number] if number < len(labels) else f"trial {number}"
 
 
 def ranking(plan: Plan, trials: Iterable[Trial]) -> list[Trial]:

@@ -90,7 +90,8 @@ def _sweep(
         print(f"{len(trials) - cut_off} of {plan.total} trials ended; the same command goes on")
     if winner:
         print(f"Best: trial {winner.trial}, {winner.metric} = {winner.score}; see {REPORT}/")
-        print(f"To run it as an experiment: {winner.command}")
+        if (root / ".dvc").is_dir():
+            print(f"To run it as an experiment: {winner.command}")
     return winner is not None
 
 

@@ -25,6 +25,7 @@ MAX_GRID = 10_000
 CHANGING: Any = {
     "num_trials": True,
     "trials": True,
+    "labels": True,
     "concurrent": True,
     "minutes": True,
     "asha": {"budgets"},
@@ -49,6 +50,8 @@ class Plan(Section):
     trials: Annotated[list[dict[str, Any]], Field(min_length=1)] | None = None
     """With `search: list` the parameters of each trial by their full keys, the same keys in all;
     further ones at the end continue a finished sweep."""
+    labels: list[str] | None = None
+    """Names of the listed trials, for people; null shows their values instead."""
     seed: NonNegativeInt = 0
     """Of the draws; it is not the seed of a training."""
     concurrent: PositiveInt | None = None
@@ -93,6 +96,11 @@ class Plan(Section):
             raise ValueError(
                 "trials must be given with `search: list`, and with no other; say `search: list`, "
                 "or write the parameters to space"
+            )
+        if self.labels is not None and len(self.labels) != len(self.trials or []):
+            raise ValueError(
+                f"labels must be one per trial of trials = {len(self.trials or [])}, are "
+                f"{len(self.labels)}; leave them out, or name each"
             )
         for number, values in enumerate(self.trials or []):
             odd = set(self.listed_keys) ^ values.keys()

@@ -8,6 +8,7 @@ from pathlib import Path
 from PIL import Image
 
 from pipeline.mlflow_tracking import MlflowTracker, RunAddress, attempt, connect, flatten
+from pipeline.sweep.board import name_trial
 from pipeline.sweep.history import History
 from pipeline.sweep.journal import Entry, Journal
 from pipeline.sweep.ledger import Outcome, Trial
@@ -33,7 +34,7 @@ class TrialRun:
         self._history = History()
         self._params: set[str] = set(plan.budget_keys)  # they rise, and MLflow's cannot change
         self._at_metric = 0
-        self._address = _open(sweep, trial)
+        self._address = _open(sweep, plan, trial)
         self._tracker = MlflowTracker(self._address)
         self._tracker.log_params(self._new_params(trial.values))
 
@@ -96,7 +97,7 @@ def find_recorded(sweep: RunAddress, trials: Iterable[Trial]) -> list[int]:
     ]
 
 
-def _open(sweep: RunAddress, trial: Trial) -> RunAddress:
+def _open(sweep: RunAddress, plan: Plan, trial: Trial) -> RunAddress:
     """The run of a trial below that of the sweep; one that is there already is opened again."""
     client = connect(sweep.uri)
     tags = {"mlflow.parentRunId": sweep.run_id, "level": "trial", "trial": str(trial.number)}
@@ -108,6 +109,6 @@ def _open(sweep: RunAddress, trial: Trial) -> RunAddress:
         run_id = found[0].info.run_id
         client.update_run(run_id, status="RUNNING")
     else:
-        name = f"trial {trial.number}"
+        name = name_trial(plan, trial.number)
         run_id = client.create_run(experiment, tags=tags | user, run_name=name).info.run_id
     return RunAddress(sweep.uri, run_id, sweep.run_id, sweep.stage)

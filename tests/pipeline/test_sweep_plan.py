@@ -72,6 +72,7 @@ LIST = "{stages: [pretrain], metric: pretrain/loss/G, search: list, trials: "
             LIST + "[{pretrain.a: 1}], space: {pretrain.a: 1}}",
             "pretrain.a must be set in one place",
         ),
+        (LIST + "[{pretrain.a: 1}], labels: [x, y]}", "labels must be one per trial of trials = 1"),
         (
             LIST + "[{pretrain.a: 1}], space: {pretrain.b: {choice: [1, 2]}}}",
             "a value that stays with `search: list`, is .*; write it to trials",
