@@ -54,11 +54,18 @@ def fingerprint(plan: Plan, root: Path, settings: Settings) -> str:
     for stage in plan.stages:
         config = importlib.import_module(f"stages.{stage}").CONFIG
         digest.update(params.load_params(stage, config, root).model_dump_json().encode())
+    digest.update(fingerprint_code(root).encode())
+    digest.update(json.dumps(_earlier_results(plan, root, settings), sort_keys=True).encode())
+    return digest.hexdigest()[:12]
+
+
+def fingerprint_code(root: Path) -> str:
+    """What makes the code of two sweeps the same: all of stages/ and mimic3d/."""
+    digest = hashlib.sha256()
     for path in (*sorted(root.glob("stages/*.py")), *sorted(root.glob("mimic3d/**/*.py"))):
         digest.update(str(path.relative_to(root)).encode())
         digest.update(hashlib.sha256(path.read_bytes()).digest())
-    digest.update(json.dumps(_earlier_results(plan, root, settings), sort_keys=True).encode())
-    return digest.hexdigest()[:12]
+    return digest.hexdigest()
 
 
 def _earlier_results(plan: Plan, root: Path, settings: Settings) -> dict[str, object]:
