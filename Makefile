@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help preset repro sweep test lint ui clean
+.PHONY: help preset repro sweep ablation test lint ui clean
 
 help:  ## Show this list
 	@sed -n 's/^\([a-z]*\):.*##\(.*\)/make \1\	\2/p' Makefile
@@ -18,6 +18,9 @@ repro: $(VENV)/installed  ## Prepare, pretrain, imitate, evaluate: whatever is n
 
 sweep: $(VENV)/installed  ## Search for better parameters as sweep.yaml says (PLAN=sweep.yaml)
 	@$(BIN)/python -m pipeline.repro prepare && $(BIN)/python -m pipeline.sweep $(PLAN)
+
+ablation: $(VENV)/installed  ## The paper's ablation in miniature (SIZE=cpu SEEDS=3)
+	@$(BIN)/python -m experiments.ablation $(if $(SIZE),--size $(SIZE)) $(if $(SEEDS),--seeds $(SEEDS))
 
 test: $(VENV)/installed-dev  ## All tests that need no GPU
 	@$(BIN)/python -m pytest

@@ -79,7 +79,7 @@ def test_commands_of_the_readme_exist():
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     for target in re.findall(r"^\s*(?:[A-Z]+=\S+ )*make ([a-z]+)", text, re.MULTILINE):
         assert target in targets
-    for module in re.findall(r"python -m ((?:pipeline|stages|benchmarks)[\w.]*)", text):
+    for module in re.findall(r"python -m ((?:pipeline|stages|experiments|benchmarks)[\w.]*)", text):
         path = ROOT / Path(*module.split("."))
         assert path.with_suffix(".py").exists() or (path / "__main__.py").exists()
 

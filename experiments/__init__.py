@@ -1,0 +1,1 @@
+"""Whole studies on top of stages and pipeline: each one command that ends in a table."""

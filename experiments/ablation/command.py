@@ -1,0 +1,96 @@
+"""`python -m experiments.ablation`: the paper's ablation in miniature, one table at its end.
+
+Goes on where it was when started again; with more seeds it runs the new ones only.
+"""
+
+import argparse
+import contextlib
+import os
+import sys
+from pathlib import Path
+
+from ruamel.yaml import YAML
+
+from experiments.ablation.design import Design, Size, load_design, load_size, size_names
+from experiments.ablation.outcomes import read_outcomes
+from experiments.ablation.project import open_project, prepare_data
+from experiments.ablation.report import Run, write_report, write_table
+from experiments.ablation.trials import Trial, build_plan, list_trials
+from mimic3d.atomic import atomic_file
+from pipeline.cluster import load_settings, tracking_uri
+from pipeline.sweep import submit
+from pipeline.sweep.ledger import Ledger, load_ledger
+
+PLAN = "ablation.yaml"
+REPORT = Path("reports") / "ablation"
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Runs what is left, writes the report, returns the exit code: 0 if every row ended."""
+    parser = argparse.ArgumentParser(prog="python -m experiments.ablation", description=__doc__)
+    parser.add_argument("--size", default="cpu", help=f"one of {', '.join(size_names())}")
+    parser.add_argument("--seeds", type=int, default=3, help="trainings of every row")
+    parser.add_argument("--concurrent", type=int, help="trainings at a time; the size knows best")
+    args = parser.parse_args(argv)
+    root = Path.cwd()
+    try:
+        if args.seeds < 1:
+            raise ValueError(f"--seeds must be at least 1, is {args.seeds}")
+        design, size = load_design(), load_size(args.size)
+        folder = open_project(root, args.size, design, size)
+        settings = load_settings(root)
+        os.environ["MLFLOW_TRACKING_URI"] = tracking_uri(settings, root, os.environ)
+        prepare_data(folder)
+        trials = list_trials(design, size, args.seeds, folder)
+        code = _sweep(folder, trials, args.concurrent or size.concurrent)
+        if code > 1:  # a mistake, or a signal
+            return code
+        return _report(root, folder, trials, design, size, args.size)
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 2
+
+
+def _sweep(folder: Path, trials: list[Trial], concurrent: int | None) -> int:
+    plan = build_plan(trials, concurrent)
+    with atomic_file(folder / PLAN) as draft:
+        YAML().dump(plan.model_dump(mode="json", exclude_defaults=True), draft)
+    with contextlib.chdir(folder):
+        return submit.main([PLAN])
+
+
+def _report(
+    root: Path, folder: Path, trials: list[Trial], design: Design, size: Size, name: str
+) -> int:
+    ledger = _ledger(folder, trials)
+    known = {number: ledger.trial(number) for number in ledger.numbers()}
+    ended = {number: each for number, each in known.items() if each.is_over}
+    missing = [
+        f"{trial.row} with seed {trial.seed}: "
+        + ((known[number].history.failure or "cut off") if number in known else "not begun")
+        for number, trial in enumerate(trials)
+        if number not in ended
+    ]
+    measured = [number for number in ended if number < len(trials)]  # fewer seeds than before
+    if not measured:
+        print("ablation: no training ended, so that there is no table", file=sys.stderr)
+        return 1
+    outcomes = read_outcomes((trials[number], ended[number].folder) for number in measured)
+    minutes = [ended[number].history.seconds / 60 for number in measured]
+    num_seeds = max(trial.seed for trial in trials) + 1
+    run = Run(name, num_seeds, submit.fingerprint_code(root), minutes, missing)
+    results = write_report(root / REPORT / name, design, size, outcomes, run)
+    print(write_table(design, size, outcomes, results, run))
+    print(f"ablation: see {REPORT / name}/")
+    return 1 if missing else 0
+
+
+def _ledger(folder: Path, trials: list[Trial]) -> Ledger:
+    """The one sweep of this project: rows, size and code are in the name of its folder."""
+    found = sorted((folder / "state" / "sweep").glob("*/plan.json"))
+    assert len(found) == 1, found
+    return load_ledger(found[0].parent)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,41 @@
+"""The project folder of one size: its own parameters and dataset, code and cluster.yaml linked."""
+
+import hashlib
+import json
+from pathlib import Path
+
+from ruamel.yaml import YAML
+
+from experiments.ablation.design import Design, Size
+from experiments.ablation.trials import STAGES
+from mimic3d.atomic import atomic_file
+from pipeline.sweep.folder import PARAMS, build_project
+from pipeline.sweep.submit import fingerprint_code
+from pipeline.tracking import Tracker
+from stages.params import dataset_folder, run_stage, validate
+
+
+def open_project(root: Path, name: str, design: Design, size: Size) -> Path:
+    """The folder below state/ablation/; another one when rows, size or code change."""
+    content = {
+        "params": size.params,
+        "size": size.rows,
+        "rows": {row: each.overrides for row, each in design.rows.items()},
+    }
+    digest = hashlib.sha256(json.dumps(content).encode())
+    digest.update(fingerprint_code(root).encode())
+    folder = root / "state" / "ablation" / f"{name}-{digest.hexdigest()[:8]}"
+    folder.mkdir(parents=True, exist_ok=True)
+    with atomic_file(folder / PARAMS) as draft:
+        YAML().dump(size.params, draft)
+    build_project(folder, root, ("prepare", *STAGES))
+    return folder
+
+
+def prepare_data(folder: Path) -> None:
+    """Renders the dataset of a project, once."""
+    data = dataset_folder(folder)
+    if (data / "manifest.json").exists() and not data.is_symlink():  # links are of other projects
+        return
+    validate("prepare", folder)
+    run_stage("prepare", folder, Tracker())
