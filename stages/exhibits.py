@@ -72,7 +72,8 @@ def draw_exhibits(
         save_png(picture.image, folder / f"{name}.png")
     if video:
         _videos(stage, cfg, sampling, folder)
-    for number, w in enumerate(stage.styles(range(cfg.num_meshes), sampling).split(1)):
+    for number in range(cfg.num_meshes):
+        w = stage.styles([number], sampling)
         mesh = extract_mesh(generator_field(stage.G, w), stage.G.scene.box_warp, cfg.mesh)
         if len(mesh.faces) == 0:
             findings.notices.append(
