@@ -11,7 +11,7 @@ from pipeline.depot import Depot, Mirror
 from pipeline.tracking import SilentTracker
 from stages.params import run_stage
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.cluster]
 
 
 def train(root: Path, storage: Path, total_kimg: float) -> dict[str, bytes]:

@@ -68,6 +68,7 @@ def jobs(project, url):
 
 
 @pytest.mark.slow
+@pytest.mark.cluster
 @pytest.mark.timeout(240)
 def test_a_killed_submitter_takes_its_job_along(site, cluster):
     project = site("sleep", machines=0)
@@ -91,6 +92,7 @@ def test_a_killed_submitter_takes_its_job_along(site, cluster):
 
 
 @pytest.mark.slow
+@pytest.mark.cluster
 @pytest.mark.timeout(240)
 def test_a_detached_job_goes_on_and_is_followed_later(site, cluster):
     project = site("nap", machines=0)
@@ -125,6 +127,7 @@ def test_a_detached_job_goes_on_and_is_followed_later(site, cluster):
 
 
 @pytest.mark.slow
+@pytest.mark.cluster
 @pytest.mark.timeout(240)
 def test_every_attempt_has_its_log_and_secrets_stay_at_home(site, cluster):
     project = site("bug", machines=0)
@@ -151,6 +154,7 @@ def test_every_attempt_has_its_log_and_secrets_stay_at_home(site, cluster):
 
 
 @pytest.mark.slow
+@pytest.mark.cluster
 def test_detaching_from_a_head_of_its_own_is_refused(project, monkeypatch):
     monkeypatch.delenv("RAY_API_SERVER_ADDRESS", raising=False)
     done = call(project, "run", "toy", "--detach")

@@ -124,6 +124,7 @@ def test_mistakes_end_before_any_ray(project):
 
 
 @pytest.mark.slow
+@pytest.mark.cluster
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends children with their parent")
 def test_after_kill_9_only_what_is_left_runs(project):
     project.set_up("work", machines=0)
@@ -164,6 +165,7 @@ def head(quiet_environ):
 
 
 @pytest.mark.slow
+@pytest.mark.cluster
 class TestOnOneHead:
     def test_rising_budgets_stop_the_worse_and_more_budget_continues_the_better(
         self, project, head

@@ -55,6 +55,7 @@ def run(root: Path, command: str) -> str:
 
 
 @pytest.mark.slow
+@pytest.mark.cluster
 @pytest.mark.timeout(1200)
 def test_dvc_reproduces_the_winner_to_the_last_digit(checkout):
     with local_head(min_cpus=2):
