@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help preset repro sweep ablation test lint ui clean
+.PHONY: help preset repro sweep ablation test cluster lint ui clean
 
 help:  ## Show this list
 	@sed -n 's/^\([a-z]*\):.*##\(.*\)/make \1\	\2/p' Makefile
