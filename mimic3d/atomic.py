@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # no space, no quota, no file as large as this
+
 
 @contextmanager
 def atomic_folder(target: Path) -> Iterator[Path]:
@@ -60,8 +62,8 @@ def _full_disk_explained(target: Path) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
-        if full or "No space left" in str(error):  # safetensors raises a class of its own
+        full = isinstance(error, OSError) and error.errno in FULL
+        if full or any(os.strerror(each) in str(error) for each in FULL):  # safetensors has its own
             raise ValueError(
                 f"writing {target} needs more disk than is free; what was there before is intact: "
                 f"free some space and start the same command again"

@@ -48,7 +48,12 @@ class Workers(_Group):
     """Memory of each machine that Ray sets aside, 10^9 bytes, shared evenly by its processes; Ray
     only keeps count of it. null: none."""
     retries: NonNegativeInt = 3
-    """Restarts from the last state when a process or machine died; errors of a stage end it."""
+    """Restarts from the last state when a process or a machine died; errors of a stage end it.
+    Those after an attempt that got further are not counted."""
+    pause_seconds: NonNegativeFloat = 5.0
+    """Before a restart that counts; doubles with each of them in a row, up to five minutes."""
+    grace_seconds: PositiveFloat = 30.0
+    """From SIGTERM to the end of a process that could not save its state in this time."""
 
     @model_validator(mode="after")
     def _one_process_per_gpu(self) -> "Workers":

@@ -69,6 +69,18 @@ class Depot:
         """A folder that a restart needs."""
         return Vault(f"{self.storage}/{path}")
 
+    def find_states(self, stage: str) -> frozenset[str]:
+        """States of a training that a restart would find, by their paths."""
+        files, folder = open_url(f"{self.storage}/state/{stage}")
+        keys = [path.split("/")[-2] for path in map(str, files.glob(f"{folder}/*/{INDEX}"))]
+        records = {key: self.state(f"state/{stage}/{key}").read(INDEX) or {} for key in keys}
+        return frozenset(
+            f"{key}/{name.partition('/')[0]}"
+            for key, record in records.items()
+            for name in record
+            if name.startswith("nimg-")
+        )
+
     @contextmanager
     def open(self, attempt: str) -> Iterator[tuple[Path, "Mirror"]]:
         """A folder with the inputs of the stage in which this process works now, and its mirror.

@@ -4,14 +4,14 @@ import getpass
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from PIL import Image
 
-from pipeline.tracking import RelayTracker
+from pipeline.tracking import RelayTracker, Tracker
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -37,9 +37,11 @@ class RunAddress:
     parent_id: str
     stage: str
 
-    def open_tracker(self) -> "MlflowTracker":
-        """A tracker that reports to the run."""
-        return MlflowTracker(self)
+    def open_tracker(self) -> Tracker:
+        """A tracker that reports to the run, and costs a stage no time."""
+        from pipeline.background import BackgroundTracker
+
+        return BackgroundTracker(self)
 
 
 def connect(uri: str) -> "MlflowClient":
@@ -136,13 +138,17 @@ class MlflowTracker(RelayTracker):
         items = [RunTag(key, str(value)) for key, value in tags.items()]
         self._try(lambda: self.client.log_batch(self.address.run_id, tags=items))
 
-    def log_metrics(self, metrics: Mapping[str, float], nimg: int) -> None:
+    def log_metrics(
+        self, metrics: Mapping[str, float], nimg: int, time_s: float | None = None
+    ) -> None:
         """One request; what a resumed run has logged before is not logged twice."""
-        from mlflow.entities import Metric
+        self._keep(metrics, nimg, time.time() if time_s is None else time_s)
+        self._try(self._send)
 
-        now = int(time.time() * 1000)
-        self._pending += [Metric(key, float(value), now, nimg) for key, value in metrics.items()]
-        self._pending = self._pending[-MAX_PENDING:]
+    def repeat_metrics(self, rows: Sequence[tuple[int, Mapping[str, float]]]) -> None:
+        """Logs what never arrived because its process was killed while the server was away."""
+        for nimg, metrics in rows:
+            self._keep(metrics, nimg, time.time())
         self._try(self._send)
 
     def log_image(self, key: str, image: Image.Image, nimg: int) -> None:
@@ -157,6 +163,13 @@ class MlflowTracker(RelayTracker):
     def log_snapshot(self, folder: Path, nimg: int) -> None:
         """The run's artifact `snapshot`, registered as one version per run of mimic3d-<stage>."""
         self._try(lambda: self._register(folder, nimg))
+
+    def _keep(self, metrics: Mapping[str, float], nimg: int, time_s: float) -> None:
+        from mlflow.entities import Metric
+
+        now = int(time_s * 1000)
+        self._pending += [Metric(key, float(value), now, nimg) for key, value in metrics.items()]
+        self._pending = self._pending[-MAX_PENDING:]
 
     def _send(self) -> None:
         for key in {metric.key for metric in self._pending} - self._logged.keys():

@@ -18,11 +18,14 @@ class ByAddress(TorchConfig):
     @property
     def backend_cls(self) -> type[_TorchBackend]:
         """What prepares the workers."""
-        return _ByAddressBackend
+        return ByAddressBackend
 
 
-class _ByAddressBackend(_TorchBackend):
+class ByAddressBackend(_TorchBackend):
+    """Prepares workers before they meet."""
+
     def on_start(self, worker_group: Any, backend_config: TorchConfig) -> None:
+        """Called when all workers are there."""
         worker_group.execute(_choose_interface)
         super().on_start(worker_group, backend_config)
 

@@ -3,7 +3,7 @@
 import json
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -46,6 +46,9 @@ class Tracker:
     def log_metrics(self, metrics: Mapping[str, float], nimg: int) -> None:
         """Keeps one value of every metric at this many real images consumed."""
 
+    def repeat_metrics(self, rows: Sequence[tuple[int, Mapping[str, float]]]) -> None:
+        """Keeps values of before a restart, by real images consumed, that were not kept then."""
+
     def log_image(self, key: str, image: Image.Image, nimg: int) -> None:
         """Keeps a picture at this many real images consumed."""
 
@@ -68,6 +71,9 @@ class Tracker:
     def progress(self, done: float, total: float, text: str) -> None:
         """Shows how far the stage is; `text` says what it is doing, in a few words."""
         self._bar.show(done, total, text)
+
+    def close(self, seconds: float = 0.0) -> None:
+        """The stage has ended; waits this long at most until all that it reported has arrived."""
 
 
 class TrackerAddress(Protocol):

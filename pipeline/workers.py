@@ -1,11 +1,11 @@
 """Ray Train workers that call a stage; a worker that dies is replaced and the stage resumes."""
 
+import functools
 import importlib
 import logging
 import os
 import shutil
 import signal
-import sys
 import sysconfig
 import traceback
 import uuid
@@ -15,11 +15,16 @@ from typing import Any
 
 from pipeline.cluster import Workers
 from pipeline.depot import Depot
+from pipeline.failures import StageError, restartable
 from pipeline.placement import place
+from pipeline.preemption import PreemptedError, ask_too
+from pipeline.restarts import DiedError, LeftError, find_states, run_until_done
 from pipeline.tracking import RelayTracker, SilentTracker, Tracker, TrackerAddress
 
 COLLECTIVE_SECONDS = 7200
 STARTS = 5  # attempts of a minute each to start workers on machines that had room
+CLOSE_SECONDS = 60.0  # for reports that a tracking server away at the end of a stage has not got
+HURRY_SECONDS = 2.0  # the same when the machine is about to go
 
 FindAddress = Callable[[], TrackerAddress | None]
 """Where to report; may have to wait for it. None: progress only."""
@@ -41,27 +46,24 @@ def run_stage(
         ValueError: what the stage has to say to its user.
     """
     if workers.num_workers == 0:
-        _work(stage, root, _tracker(find_address()), True, depot, f"{stage}-{uuid.uuid4().hex[:8]}")
+        tracker = _tracker(find_address())
+        try:
+            _work(stage, root, tracker, True, depot, f"{stage}-{uuid.uuid4().hex[:8]}")
+        finally:
+            tracker.close(CLOSE_SECONDS)
         return
-    for restarts in range(workers.retries + 1):
+
+    def attempt() -> None:
         name = f"{stage}-{uuid.uuid4().hex[:8]}"
         try:
             _fit(name, stage, root, find_address, workers, is_local, depot)
-            return
-        except _WorkerDiedError as error:
-            if restarts == workers.retries:
-                raise RuntimeError(f"{stage}: {error}, {restarts} restarts did not help") from None
-            print(f"{stage}: {error}; starting again from its last state", file=sys.stderr)
         finally:
             _clear(root, depot, name)
 
-
-class _WorkerDiedError(Exception):
-    """A worker process or its machine went away; the stage itself raised nothing."""
-
-
-class StageError(Exception):
-    """What a stage has to say to its user, on its way from a worker to the job."""
+    states = functools.partial(find_states, root, stage)
+    if depot:
+        states = functools.partial(depot.find_states, stage)
+    run_until_done(attempt, stage, states, workers.retries, workers.pause_seconds, root)
 
 
 def _fit(
@@ -74,13 +76,12 @@ def _fit(
     depot: Depot | None,
 ) -> None:
     import ray
-    from ray.exceptions import RayError
     from ray.train import ControllerError, FailureConfig, LoggingConfig, RunConfig, WorkerGroupError
     from ray.train.torch import TorchTrainer
-    from ray.train.v2._internal.exceptions import RayTrainError, WorkerGroupStartupTimeoutError
+    from ray.train.v2._internal.exceptions import WorkerGroupStartupTimeoutError
     from ray.train.v2.api.exceptions import PreemptionError
 
-    from pipeline.rendezvous import ByAddress
+    from pipeline.heeding import HeedingConfig
 
     if not ray.is_initialized():
         ray.init(address="auto", logging_level=logging.WARNING)
@@ -98,7 +99,9 @@ def _fit(
             "depot": depot,
             "attempt": name,
         },
-        torch_config=ByAddress(timeout_s=COLLECTIVE_SECONDS),
+        torch_config=HeedingConfig(
+            timeout_s=COLLECTIVE_SECONDS, grace_seconds=workers.grace_seconds
+        ),
         scaling_config=scaling,
         run_config=RunConfig(
             name=name,
@@ -115,20 +118,14 @@ def _fit(
     try:
         trainer.fit()
     except WorkerGroupError as error:
-        causes = error.worker_failures.values()
-        for cause in causes:
-            if isinstance(cause, StageError):
-                raise ValueError(str(cause)) from None
-        if any(isinstance(cause, RayError | RayTrainError) for cause in causes):
-            raise _WorkerDiedError("a worker process died") from None
-        raise
+        raise restartable(error.worker_failures.values()) or error from None
     except PreemptionError:
-        raise _WorkerDiedError("a machine was taken away") from None
+        raise LeftError("a machine was taken away") from None
     except ControllerError as error:
         if scaling.label_selector and isinstance(
             error.controller_failure, WorkerGroupStartupTimeoutError
         ):
-            raise _WorkerDiedError("machines with room went away") from None
+            raise DiedError("machines with room went away") from None
         raise
 
 
@@ -136,14 +133,21 @@ def _train(config: dict[str, Any]) -> None:
     """What every worker does; only the first reports."""
     import ray.train
 
+    ask_too(lambda: ray.train.get_preemption_info() is not None)
     root = Path(config["root"])
     is_first = ray.train.get_context().get_world_rank() == 0
     tracker = _tracker(config["address"]) if is_first else SilentTracker()
     try:
         _work(config["stage"], root, tracker, is_first, config["depot"], config["attempt"])
+        tracker.close(CLOSE_SECONDS)
     except ValueError as error:
         logging.getLogger("ray.train").setLevel(logging.CRITICAL)  # it would show a traceback
+        tracker.close(CLOSE_SECONDS)
         raise StageError(str(error)) from None
+    except PreemptedError:
+        logging.getLogger("ray.train").setLevel(logging.CRITICAL)
+        tracker.close(HURRY_SECONDS)
+        raise
 
 
 def _work(

@@ -33,13 +33,13 @@ from mimic3d.training.schedules import BlurConfig, SwappingConfig
 from pipeline.tracking import Tracker
 from stages.ancestor import inherit
 from stages.monitoring import build_watch, check_monitor
+from stages.orbits import draw_orbits
 from stages.params import dataset_folder, main
 from stages.processes import build_accelerator
 from stages.training import (
     Run,
     build_augment,
     camera_table,
-    draw_orbits,
     fingerprint,
     run_training,
 )

@@ -15,6 +15,8 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from mimic3d.config import Config
+from pipeline.cluster import Workers
+from pipeline.preemption import EXIT_CODE, PreemptedError, heed_sigterm
 from pipeline.tracking import Tracker
 
 FILE = "params.yaml"
@@ -86,12 +88,16 @@ def run_stage(stage: str, root: Path, tracker: Tracker) -> None:
 
 def main(stage: str) -> None:
     """Runs a stage in this process, in the project folder: no Ray, no MLflow."""
+    heed_sigterm(Workers().grace_seconds)
     try:
         validate(stage, Path.cwd())
         run_stage(stage, Path.cwd(), Tracker())
     except ValueError as error:
         print(error, file=sys.stderr)
         sys.exit(1)
+    except PreemptedError as error:
+        print(f"{error}; the same command goes on from there", file=sys.stderr)
+        sys.exit(EXIT_CODE)
 
 
 def _load_section(stage: str, root: Path) -> dict[str, Any]:

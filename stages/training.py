@@ -6,6 +6,7 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,17 +16,16 @@ from PIL import Image
 from torch import nn
 
 from mimic3d.atomic import atomic_file, atomic_folder
-from mimic3d.cameras import orbit_cameras
 from mimic3d.config import Config
 from mimic3d.data.dataset import Batch, ImageDataset
 from mimic3d.data.sampler import draw_indices
-from mimic3d.gallery import image_grid
 from mimic3d.networks.generator import Generator
 from mimic3d.networks.snapshot import SnapshotMeta, load_meta, save_snapshot
 from mimic3d.training.augment import Augment, AugmentConfig
 from mimic3d.training.dual_game import Table
 from mimic3d.training.ema import EmaConfig
-from mimic3d.training.loop import LoopConfig, Tick, train
+from mimic3d.training.loop import HaltedError, LoopConfig, Tick, train
+from mimic3d.training.nonfinite import NonFiniteError
 from mimic3d.training.phases import Phase
 from mimic3d.training.state import (
     Progress,
@@ -34,12 +34,9 @@ from mimic3d.training.state import (
     prepare_state,
     save_state,
 )
+from pipeline.preemption import PreemptedError, listening
 from pipeline.tracking import Tracker
 from stages.monitoring import Watch
-
-SAMPLE_OBJECTS = 8  # rows of the pictures made while training
-SAMPLE_VIEWS = 5
-SAMPLE_YAW_RAD = 0.4
 
 
 @dataclass(frozen=True)
@@ -74,38 +71,18 @@ def camera_table(dataset: ImageDataset, device: torch.device) -> Table:
 
 
 def fingerprint(cfg: Config, *inputs: str) -> str:
-    """Names the state of a run: its parameters without the budget, and what it reads."""
+    """Names the state of a run: its parameters without what only ends it, and what it reads."""
     params = cfg.model_dump(mode="json")
-    del params["loop"]["total_kimg"]
+    del params["loop"]["total_kimg"], params["loop"]["max_nonfinite"]
     text = json.dumps([params, *inputs], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
-
-
-@torch.no_grad()
-def draw_orbits(G_ema: Generator, meta: SnapshotMeta) -> Image.Image:
-    """A row per object, seen from side to side by the 2D branch and, if trained, the 3D branch."""
-    device = next(G_ema.parameters()).device
-    yaw = torch.linspace(-SAMPLE_YAW_RAD, SAMPLE_YAW_RAD, SAMPLE_VIEWS)
-    cameras = orbit_cameras(yaw, torch.zeros_like(yaw), meta.scene).to(device)
-    z = torch.randn(
-        (SAMPLE_OBJECTS, meta.generator.z_dim), generator=torch.Generator().manual_seed(0)
-    ).to(device)
-    c = torch.tensor(meta.average_label, device=device).expand(SAMPLE_OBJECTS, -1)
-    views = []
-    for ws in G_ema.mapping(z, c).split(1):
-        planes = G_ema.synthesize_planes(ws, detail=G_ema.detail is not None, noise="const")
-        planes = tuple(level.expand(len(yaw), -1, -1, -1, -1) for level in planes)
-        views.append(G_ema.render_2d(planes, ws.expand(len(yaw), -1, -1), cameras).image)
-        if G_ema.detail is not None:
-            views.append(G_ema.render_3d(planes, cameras, meta.generator.image_resolution).image)
-    return image_grid(torch.cat(views), columns=len(views) // SAMPLE_OBJECTS * len(yaw))
 
 
 def run_training(run: Run, key: str) -> None:
     """Train from the newest state under `key` to the budget, and publish the results.
 
-    All that a run makes gathers in its state folder; runs/<stage> and reports/<stage> are written
-    at the end, whole. Only the main process writes.
+    All that a run makes gathers in its state folder; runs/<stage> and reports/<stage> come at the
+    end, whole. Only the main process writes.
     """
     folder = run.root / "state" / run.stage / key
     is_main = run.accelerator.is_main_process
@@ -119,41 +96,69 @@ def run_training(run: Run, key: str) -> None:
     run.tracker.set_tags(
         {
             "state": str(folder),
-            "dataset_fingerprint": run.dataset.manifest.fingerprint,
             "monitor.images": run.watch.images,
+            "dataset_fingerprint": run.dataset.manifest.fingerprint,
         }
     )
+    rows = progress.history + progress.monitor
+    run.tracker.repeat_metrics([(int(row["nimg"]), _values(row)) for row in rows])
     if is_main and progress.nimg == 0:
         _draw(run, folder, 0)
-    for tick in _timed_ticks(run, progress):
-        if is_main:
-            _report(run, tick)
-        if run.watch.is_due(tick, progress.monitor):
-            _measure(run, folder, progress)
-        if is_main and tick.is_snapshot:
-            _draw(run, folder, tick.nimg)
-            save_state(folder, progress, run.networks, run.optimizers)
-            run.watch.tidy(folder, progress.monitor)
-            run.tracker.push(folder)
+    with listening() as is_halted, _ends_explained(run, folder, progress):
+        for tick in _timed_ticks(run, progress, is_halted):
+            if is_main:
+                _report(run, tick)
+            if run.watch.is_due(tick, progress.monitor):
+                _measure(run, folder, progress)
+            if is_main and tick.is_snapshot:
+                _draw(run, folder, tick.nimg)
+                save_state(folder, progress, run.networks, run.optimizers)
+                run.watch.tidy(folder, progress.monitor)
+                run.tracker.push(folder)
     if is_main:
         _publish(run, folder, progress)
         mark_finished(folder, run.loop.total_nimg)
     run.accelerator.wait_for_everyone()
 
 
-def _timed_ticks(run: Run, progress: Progress) -> Iterator[Tick]:
+@contextmanager
+def _ends_explained(run: Run, folder: Path, progress: Progress) -> Iterator[None]:
+    """A training that was asked to end saves where it is; one that went wrong keeps what is there.
+
+    Raises:
+        PreemptedError: the state is saved, and the same command goes on from there.
+        ValueError: losses or gradients were not finite for too long.
+    """
+    try:
+        yield
+    except HaltedError as halted:
+        progress.nimg, progress.sums = halted.nimg, halted.sums
+        if run.accelerator.is_main_process:
+            save_state(folder, progress, run.networks, run.optimizers)
+            run.tracker.push(folder)
+        run.accelerator.wait_for_everyone()  # the first process to leave takes the others along
+        raise PreemptedError(f"{run.stage} was asked to end, its state is saved") from None
+    except NonFiniteError as error:
+        raise ValueError(
+            f"{run.stage}.{error}; the last state in {folder} is intact: lower a learning rate, or "
+            f"set {run.stage}.loop.precision to float32"
+        ) from None
+
+
+def _timed_ticks(run: Run, progress: Progress, is_halted: Callable[[], bool]) -> Iterator[Tick]:
     """Ticks with the speed since the tick before; keeps `progress` up to date."""
     G, G_ema = run.networks["G"], run.networks["G_ema"]
     start = time.monotonic()
     ticks = train(
-        run.phases, _loader(run), G, G_ema, run.accelerator, run.loop, run.ema, progress.nimg
-    )
+        run.phases, _loader(run), G, G_ema, run.accelerator, run.loop, run.ema, progress.nimg,
+        progress.sums, is_halted,
+    )  # fmt: skip
     for tick in ticks:
         seconds = time.monotonic() - start
         tick.stats["speed/images_per_second"] = (tick.nimg - progress.nimg) / seconds
         if run.accelerator.device.type == "cuda":
             tick.stats["speed/gpu_gib"] = torch.cuda.max_memory_allocated() / 2**30
-        progress.nimg = tick.nimg
+        progress.nimg, progress.sums = tick.nimg, {}
         progress.history.append({"nimg": tick.nimg, **_reproducible(tick.stats)})
         yield tick
         start = time.monotonic()
@@ -162,6 +167,10 @@ def _timed_ticks(run: Run, progress: Progress) -> Iterator[Tick]:
 def _reproducible(stats: dict[str, float]) -> dict[str, float]:
     """What a run on the same machine would repeat bit for bit: all but the speed."""
     return {name: value for name, value in stats.items() if not name.startswith("speed/")}
+
+
+def _values(row: dict[str, float]) -> dict[str, float]:
+    return {name: value for name, value in row.items() if name != "nimg"}
 
 
 def _loader(run: Run) -> Callable[[int, int], Batch]:
@@ -193,9 +202,7 @@ def _measure(run: Run, folder: Path, progress: Progress) -> None:
     row = run.watch.measure(progress.nimg, run.networks["G_ema"])
     progress.monitor.append(row)
     if is_main:
-        run.tracker.log_metrics(
-            {name: value for name, value in row.items() if name != "nimg"}, progress.nimg
-        )
+        run.tracker.log_metrics(_values(row), progress.nimg)
         run.watch.keep(folder, progress.monitor, run.meta, run.networks)
 
 

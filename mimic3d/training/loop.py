@@ -14,6 +14,8 @@ from mimic3d.config import Config
 from mimic3d.data.dataset import Batch
 from mimic3d.networks.precision import Precision
 from mimic3d.training.ema import EmaConfig, ema_beta, update_ema
+from mimic3d.training.meter import Meter, Sums, mean_over_processes
+from mimic3d.training.nonfinite import Streaks
 from mimic3d.training.phases import Moment, Phase, seeded_rng
 
 MAX_GRADIENT = 1e5  # replaces an infinite gradient, as in StyleGAN2
@@ -39,6 +41,9 @@ class LoopConfig(Config):
     bfloat16 on a GPU that has it, else float32."""
     seed: NonNegativeInt = 0
     """Of the initial weights and of every random draw."""
+    max_nonfinite: PositiveInt = 50
+    """Steps of one phase in a row whose loss or gradients are not finite before training ends with
+    an error; StyleGAN2 replaces such gradients and never ends. No part of the result."""
 
     @property
     def total_nimg(self) -> int:
@@ -76,31 +81,54 @@ def check_batch(cfg: LoopConfig, processes: int, mbstd_group_size: int, key: str
         )
 
 
+class HaltedError(Exception):
+    """Training was asked to end, and did between two steps.
+
+    `nimg` and `sums` are where `train` goes on to the same bits.
+    """
+
+    def __init__(self, nimg: int, sums: Sums) -> None:
+        super().__init__(f"halted after {nimg} images")
+        self.nimg = nimg
+        self.sums = sums
+
+
 def train(
     phases: Sequence[Phase], load: Callable[[int, int], Batch], G: nn.Module, G_ema: nn.Module,
     accelerator: Accelerator, cfg: LoopConfig, ema: EmaConfig, nimg: int = 0,
+    sums: Sums | None = None, is_halted: Callable[[], bool] = lambda: False,
 ) -> Iterator[Tick]:  # fmt: skip
     """Train from `nimg` images to the budget; yields a Tick every `tick_kimg`.
 
     `load(start, num)` returns real images by their position in the endless stream. All phases of an
-    iteration see the same real images. Everything random follows from cfg.seed and nimg.
+    iteration see the same real images. Everything random follows from cfg.seed and nimg. `sums` are
+    what a tick had gathered when training was halted.
+
+    Raises:
+        HaltedError: `is_halted` said so, in any process; all of them end after the same step.
+        NonFiniteError: losses or gradients were not finite for cfg.max_nonfinite steps in a row.
     """
     mine = _my_microbatches(cfg, accelerator)
     modules = {id(phase.module): phase.module for phase in phases}.values()
     for module in modules:
         module.requires_grad_(False)
-    meter = _Meter(accelerator)
+    meter = Meter(accelerator, sums)
+    failures = Streaks(cfg.max_nonfinite)
     tick_nimg = cfg.tick_kimg * 1000
     while nimg < cfg.total_nimg:
+        if _in_any_process(is_halted(), accelerator):
+            raise HaltedError(nimg, meter.sums())
         reals = [load(nimg + i * cfg.microbatch, cfg.microbatch) for i in mine]
         for phase in phases:
             if (nimg // cfg.batch) % phase.interval == 0:
-                _step(phase, reals, mine, nimg, accelerator, cfg, meter)
+                bad = _step(phase, reals, mine, nimg, accelerator, cfg, meter)
+                failures.add(phase.name, bad)
         before, nimg = nimg, nimg + cfg.batch
         update_ema(G_ema, G, ema_beta(nimg, cfg.batch, ema))
         tick = int(nimg // tick_nimg)
         is_last = nimg >= cfg.total_nimg
         if tick > before // tick_nimg or is_last:
+            failures.check(nimg)
             yield Tick(nimg, meter.take(), tick % cfg.snapshot_ticks == 0 or is_last, is_last)
 
 
@@ -111,64 +139,54 @@ def _my_microbatches(cfg: LoopConfig, accelerator: Accelerator) -> range:
     return range(first, first + count)
 
 
+def _in_any_process(flag: bool, accelerator: Accelerator) -> bool:
+    """Whether the flag is up in one of the processes; all get the same answer."""
+    if accelerator.num_processes == 1:
+        return flag
+    flags = torch.tensor([float(flag)], device=accelerator.device)
+    return mean_over_processes(flags, accelerator).item() > 0
+
+
 def _step(
     phase: Phase, reals: list[Batch], mine: range, nimg: int, accelerator: Accelerator,
-    cfg: LoopConfig, meter: "_Meter",
-) -> None:  # fmt: skip
+    cfg: LoopConfig, meter: Meter,
+) -> Float[Tensor, ""]:  # fmt: skip
+    """Takes a step; returns 1 if a loss or a gradient was not finite in any process, else 0."""
     phase.module.requires_grad_(True)
     phase.optimizer.zero_grad(set_to_none=True)
-    tracked = []
+    tracked, broken = [], torch.zeros((), device=accelerator.device)
     for real, index in zip(reals, mine, strict=True):
         rng = seeded_rng(accelerator.device, cfg.seed, nimg, index, phase.name)
         outcome = phase.loss(real, Moment(nimg / 1000, rng))
         (outcome.loss * (phase.interval / len(mine))).backward()
+        broken += (~outcome.loss.detach().isfinite()).float() / len(mine)
         meter.add(outcome.stats)
         if outcome.tracked is not None:
             tracked.append(outcome.tracked)
     phase.module.requires_grad_(False)
-    replaced = _average_gradients(phase.module, accelerator)
+    replaced, broken = _average_gradients(phase.module, broken, accelerator)
     meter.add({f"replaced_gradients/{phase.name}": replaced})
+    meter.add({f"nonfinite_losses/{phase.name}": broken})
     phase.optimizer.step()
     if tracked and phase.track:
         mean = torch.stack(tracked).mean(dim=0)
-        phase.track(_mean_over_processes(mean, accelerator), cfg.batch)
+        phase.track(mean_over_processes(mean, accelerator), cfg.batch)
+    return ((replaced + broken) > 0).float()
 
 
-def _average_gradients(module: nn.Module, accelerator: Accelerator) -> Float[Tensor, ""]:
-    """Mean over processes in place; returns how many values were not finite and were replaced."""
+def _average_gradients(
+    module: nn.Module, broken: Float[Tensor, ""], accelerator: Accelerator
+) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
+    """Mean of gradients over processes, in place.
+
+    Returns how many values were not finite and were replaced, and the mean of `broken`.
+    """
     gradients = [p.grad for p in module.parameters() if p.grad is not None]
-    flat = torch.cat([g.flatten() for g in gradients])
-    flat = _mean_over_processes(flat, accelerator)
+    flat = torch.cat([*(g.flatten() for g in gradients), broken.reshape(1)])
+    flat = mean_over_processes(flat, accelerator)
+    flat, broken = flat[:-1], flat[-1]
     replaced = (~flat.isfinite()).sum().float()
     flat = torch.nan_to_num(flat, nan=0.0, posinf=MAX_GRADIENT, neginf=-MAX_GRADIENT)
     for gradient, mean in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
         gradient.copy_(mean.view_as(gradient))
-    return replaced
-
-
-def _mean_over_processes(values: Float[Tensor, " m"], accelerator: Accelerator) -> Tensor:
-    if accelerator.num_processes == 1:
-        return values
-    return accelerator.reduce(values, reduction="mean")  # pyright: ignore[reportReturnType]
-
-
-class _Meter:
-    """Sums of reported scalars, kept on the device until a tick asks for their means."""
-
-    def __init__(self, accelerator: Accelerator):
-        self._accelerator = accelerator
-        self._sums: dict[str, Tensor] = {}
-        self._counts: dict[str, int] = {}
-
-    def add(self, stats: dict[str, Tensor]) -> None:
-        for name, value in stats.items():
-            self._sums[name] = self._sums.get(name, 0) + value.detach().double()
-            self._counts[name] = self._counts.get(name, 0) + 1
-
-    def take(self) -> dict[str, float]:
-        """Means over all processes since the last call."""
-        names = sorted(self._sums)
-        means = torch.stack([self._sums[name] / self._counts[name] for name in names])
-        means = _mean_over_processes(means, self._accelerator).tolist()
-        self._sums, self._counts = {}, {}
-        return dict(zip(names, means, strict=True))
+    return replaced, broken

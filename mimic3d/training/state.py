@@ -11,6 +11,8 @@ from torch import Tensor, nn
 
 from mimic3d.atomic import atomic_file, atomic_folder
 from mimic3d.networks.snapshot import checksum, load_weights, save_weights
+from mimic3d.training.meter import Sums
+from mimic3d.training.nonfinite import find_broken
 
 META = "state.json"
 FINISHED = "finished.json"
@@ -26,6 +28,8 @@ class Progress:
     """One row of statistics per tick."""
     monitor: list[dict[str, float]] = field(default_factory=list)
     """One row per measurement of G_ema."""
+    sums: Sums = field(default_factory=dict)
+    """Of the tick that was going on, if the state was saved within one."""
 
 
 def save_state(
@@ -35,13 +39,18 @@ def save_state(
     """Write a state into a folder of its own below `folder`, and drop the oldest ones.
 
     Raises:
-        ValueError: the disk is full; the states before are intact.
+        ValueError: the disk is full, or a weight is not finite; the states before are intact.
     """
     with atomic_folder(folder / f"nimg-{progress.nimg:09d}") as draft:
         tensors = {name: network.state_dict() for name, network in networks.items()}
         tensors |= {f"{name}.adam": _adam_tensors(adam) for name, adam in optimizers.items()}
         sha256 = {}
         for name, weights in tensors.items():
+            if broken := find_broken(weights):
+                raise ValueError(
+                    f"a state must be finite to be saved, {broken} of {name} is not after "
+                    f"{progress.nimg} images; the states before are intact: lower a learning rate"
+                )
             path = draft / f"{name}.safetensors"
             save_weights(path, weights)
             sha256[path.name] = checksum(path)
@@ -65,7 +74,8 @@ def load_state(
     newest = states[-1]
     try:
         meta = json.loads((newest / META).read_text())
-        progress = Progress(meta["nimg"], meta["history"], meta["monitor"])
+        sums = {name: (total, count) for name, (total, count) in meta["sums"].items()}
+        progress = Progress(meta["nimg"], meta["history"], meta["monitor"], sums)
         sha256 = meta["sha256"]
         for name, network in networks.items():
             network.load_state_dict(load_weights(newest / f"{name}.safetensors", sha256))

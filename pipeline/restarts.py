@@ -1,0 +1,83 @@
+"""When a stage whose processes died is started again, and when that has to end."""
+
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+MAX_PAUSE_SECONDS = 300.0
+LOGS = Path(".pipeline") / "logs"
+
+
+class DiedError(Exception):
+    """A process or its machine went away; the stage itself raised nothing."""
+
+
+class FailedError(Exception):
+    """A device, a disk or the network failed a stage: perhaps only now, perhaps always."""
+
+
+class LeftError(Exception):
+    """A process was asked to end and saved the state of its stage."""
+
+
+def run_until_done(
+    attempt: Callable[[], None],
+    stage: str,
+    landmarks: Callable[[], frozenset[str]],
+    retries: int,
+    pause_seconds: float,
+    root: Path,
+) -> None:
+    """Calls `attempt` until it ends without one of the errors above.
+
+    Landmarks are what a stage leaves behind as it gets further, such as its states. An attempt that
+    left a new one is not counted; the others are, and longer and longer pauses lie between them. A
+    failure that comes back at the same place is final.
+
+    Raises:
+        ValueError: as many restarts in a row as `retries` got no further, or the same failure came
+            back.
+    """
+    fruitless, last = 0, None
+    while True:
+        before = landmarks()
+        try:
+            attempt()
+            return
+        except (DiedError, FailedError, LeftError) as error:
+            has_progress = bool(landmarks() - before)
+            failure = str(error) if isinstance(error, FailedError) else None
+            if failure and failure == last and not has_progress:
+                raise ValueError(
+                    f"{stage}: {failure}: the same again at the same place, so it was not tried a "
+                    f"third time; see {_log(root, stage)}"
+                ) from None
+            last = failure
+            fruitless = 0 if has_progress else fruitless + 1
+            if fruitless > retries:
+                raise ValueError(
+                    f"{stage}: {error}, and {retries} restarts in a row got no further; see "
+                    f"{_log(root, stage)}, and start the same command again to go on from the last "
+                    f"state"
+                ) from None
+            pause = min(pause_seconds * 2 ** (fruitless - 1), MAX_PAUSE_SECONDS) if fruitless else 0
+            after = f" in {pause:g} s" if pause else ""
+            print(
+                f"{stage}: {error}; starting again from its last state{after}",
+                file=sys.stderr,
+                flush=True,
+            )
+            time.sleep(pause)
+
+
+def find_states(root: Path, stage: str) -> frozenset[str]:
+    """States of a training below state/<stage>/, by their paths."""
+    folder = root / "state" / stage
+    return frozenset(str(path.relative_to(folder)) for path in folder.glob("*/nimg-*"))
+
+
+def _log(root: Path, stage: str) -> str:
+    """The last log of a stage, if logs are kept."""
+    logs = sorted((root / LOGS / stage).glob("*.log"))
+    return str(logs[-1]) if logs else "the lines above"

@@ -1,0 +1,33 @@
+"""Pictures of what a generator makes while it trains."""
+
+import torch
+from PIL import Image
+
+from mimic3d.cameras import orbit_cameras
+from mimic3d.gallery import image_grid
+from mimic3d.networks.generator import Generator
+from mimic3d.networks.snapshot import SnapshotMeta
+
+SAMPLE_OBJECTS = 8  # rows of the pictures made while training
+SAMPLE_VIEWS = 5
+SAMPLE_YAW_RAD = 0.4
+
+
+@torch.no_grad()
+def draw_orbits(G_ema: Generator, meta: SnapshotMeta) -> Image.Image:
+    """A row per object, seen from side to side by the 2D branch and, if trained, the 3D branch."""
+    device = next(G_ema.parameters()).device
+    yaw = torch.linspace(-SAMPLE_YAW_RAD, SAMPLE_YAW_RAD, SAMPLE_VIEWS)
+    cameras = orbit_cameras(yaw, torch.zeros_like(yaw), meta.scene).to(device)
+    z = torch.randn(
+        (SAMPLE_OBJECTS, meta.generator.z_dim), generator=torch.Generator().manual_seed(0)
+    ).to(device)
+    c = torch.tensor(meta.average_label, device=device).expand(SAMPLE_OBJECTS, -1)
+    views = []
+    for ws in G_ema.mapping(z, c).split(1):
+        planes = G_ema.synthesize_planes(ws, detail=G_ema.detail is not None, noise="const")
+        planes = tuple(level.expand(len(yaw), -1, -1, -1, -1) for level in planes)
+        views.append(G_ema.render_2d(planes, ws.expand(len(yaw), -1, -1), cameras).image)
+        if G_ema.detail is not None:
+            views.append(G_ema.render_3d(planes, cameras, meta.generator.image_resolution).image)
+    return image_grid(torch.cat(views), columns=len(views) // SAMPLE_OBJECTS * len(yaw))

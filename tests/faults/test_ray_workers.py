@@ -1,0 +1,171 @@
+"""A training on a Ray of three nodes, whose worker is killed, asked to end, and loses its node."""
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+from pipeline.cluster import LOCAL
+from pipeline.head import local_head
+
+ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.slow
+
+JOIN = """
+import signal, sys
+from ray._private.node import Node
+from ray._private.parameter import RayParams
+
+given = RayParams(
+    gcs_address=sys.argv[1], num_cpus=3, object_store_memory=100_000_000, node_manager_port=0,
+    min_worker_port=0, max_worker_port=0, include_log_monitor=True,
+    dashboard_agent_listen_port=int(sys.argv[2]),
+)
+Node(given, head=False, shutdown_at_exit=True, spawn_reaper=True)
+print("joined", flush=True)
+signal.pause()
+"""
+"""A node that joins a cluster, as `ray start` does it where that keeps loopback to one node."""
+
+
+class Nodes:
+    """A head of two cores, and nodes of three that can be killed."""
+
+    def __init__(self, folder: Path, head_command: list[str]) -> None:
+        (self._port,) = (each for each in head_command if each.startswith("--port="))
+        self._folder = folder
+        self._nodes: list[subprocess.Popen[bytes]] = []
+
+    def add(self) -> None:
+        """Waits until it has joined: two at once would take each other's sockets."""
+        port = self._port.removeprefix("--port=")
+        log = self._folder / f"node-{len(self._nodes)}.log"
+        agent = str(40000 + os.getpid() % 10000 + len(self._nodes))
+        with log.open("wb") as out:
+            node = subprocess.Popen(
+                [sys.executable, "-c", JOIN, f"127.0.0.1:{port}", agent],
+                cwd=self._folder, stdout=out, stderr=out, start_new_session=True,
+            )  # fmt: skip
+        self._nodes.append(node)
+        while "joined" not in log.read_text():
+            assert node.poll() is None, log.read_text()
+            time.sleep(0.2)
+
+    def kill_that_of(self, worker: int) -> None:
+        """Pulls the plug of the node that a process runs on."""
+        (node,) = (each for each in self._nodes if os.getsid(worker) == each.pid)
+        os.killpg(node.pid, signal.SIGKILL)
+        node.wait()
+
+    def stop(self) -> None:
+        for node in self._nodes:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(node.pid, signal.SIGKILL)
+            node.wait()
+
+
+@pytest.fixture
+def nodes(tmp_path):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HOME", str(tmp_path))
+        patch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
+        for name in ("MLFLOW_TRACKING_URI", "RAY_API_SERVER_ADDRESS", "RAY_ADDRESS"):
+            patch.delenv(name, raising=False)
+        with local_head(min_cpus=2) as head:
+            os.environ[LOCAL] = "0"  # it is to be taken for a cluster
+            nodes = Nodes(tmp_path, head.process.args)
+            nodes.add()
+            nodes.add()
+            yield nodes
+            nodes.stop()
+
+
+def put_code_and_cluster(root: Path, **row: object) -> None:
+    """What `python -m pipeline.run pretrain` needs; a worker of three cores, so not on the head."""
+    for name in ("mimic3d", "pipeline", "stages"):
+        (root / name).symlink_to(ROOT / name)
+    yaml = YAML()
+    content = yaml.load(ROOT / "cluster.yaml")
+    row = {"machines": 1, "cpus": 3, **row}
+    content["metadata"]["pipeline"] |= {
+        "stages": {"pretrain": row}, "local": {"pretrain": {}},
+        "tracking_uri": f"sqlite:///{root}/mlflow.db",
+    }  # fmt: skip
+    yaml.dump(content, root / "cluster.yaml")
+
+
+def find_worker(root: Path) -> int | None:
+    """Process id of the Ray worker that trains in a folder."""
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            is_worker = (folder / "cmdline").read_bytes().startswith(b"ray::")
+            if is_worker and (folder / "cwd").readlink() == root:
+                return int(folder.name)
+    return None
+
+
+def wait_for(condition, process: subprocess.Popen[str], seconds: float = 150.0):
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    return found
+
+
+def test_a_training_outlives_its_worker_twice_and_then_its_node(
+    project, trainings, nodes, tmp_path, record_property
+):
+    trainings.set_up(project, total_kimg=0.8, tick_kimg=0.032)
+    straight = shutil.copytree(project, tmp_path / "straight")
+    put_code_and_cluster(project, retries=1, pause_seconds=0.1)
+    assert trainings.run(straight) == 0
+
+    command = [sys.executable, "-m", "pipeline.run", "pretrain"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    process = subprocess.Popen(command, cwd=project, text=True, **pipes)
+    seen, moments = [], []
+    for fault in ("SIGKILL", "SIGTERM", "node"):
+        before = set(seen)
+        wait_for(lambda b=before: set(trainings.states(project)) - b, process)
+        worker = wait_for(lambda: find_worker(project), process)
+        if fault == "node":
+            nodes.kill_that_of(worker)
+        else:
+            os.kill(worker, signal.Signals[fault])
+        moments.append(trainings.states(project)[-1])
+        wait_for(lambda w=worker: find_worker(project) not in (w, None), process)
+        seen += trainings.states(project)
+    out, _ = process.communicate(timeout=200)
+    assert process.returncode == 0, out
+    assert out.count("a worker process died; starting again from its last state") >= 1, out
+    assert "was asked to end, its state is saved; starting again" in out
+    assert out.count("starting again from its last state") == 3, out
+    assert trainings.results(project) == trainings.results(straight)
+    record_property("states at the faults", moments)
+    record_property("log", [line for line in out.splitlines() if "again" in line])
+
+
+def test_a_worker_that_always_dies_is_not_started_for_ever(project, trainings, nodes):
+    trainings.set_up(project)
+    put_code_and_cluster(project, retries=1, pause_seconds=0.1)
+    stage = (ROOT / "stages" / "pretrain.py").read_text()
+    (project / "stages").unlink()
+    shutil.copytree(ROOT / "stages", project / "stages")
+    crash = "import os, signal\n\n\ndef run(*_):\n    os.kill(os.getpid(), signal.SIGKILL)\n"
+    (project / "stages" / "pretrain.py").write_text(stage.partition("if __name__")[0] + crash)
+    command = [sys.executable, "-m", "pipeline.run", "pretrain"]
+    done = subprocess.run(command, cwd=project, text=True, capture_output=True, timeout=240)
+    assert done.returncode == 1
+    said = done.stdout + done.stderr
+    assert said.count("starting again from its last state in 0.1 s") == 1, said
+    assert "a worker process died, and 1 restarts in a row got no further; see" in said
+    assert ".pipeline/logs/pretrain/" in said
+    assert "pipeline/restarts.py" not in said  # no traceback of ours
