@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import secrets
 import shutil
 import signal
 import subprocess
@@ -10,90 +11,57 @@ import time
 from pathlib import Path
 
 import pytest
+from ray_machines import Machines
 from ruamel.yaml import YAML
 
 from pipeline.cluster import LOCAL
-from pipeline.head import local_head
 
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.slow
 
-JOIN = """
-import signal, sys
-from ray._private.node import Node
-from ray._private.parameter import RayParams
 
-given = RayParams(
-    gcs_address=sys.argv[1], num_cpus=3, object_store_memory=100_000_000, node_manager_port=0,
-    min_worker_port=0, max_worker_port=0, include_log_monitor=True,
-    dashboard_agent_listen_port=int(sys.argv[2]),
-)
-Node(given, head=False, shutdown_at_exit=True, spawn_reaper=True)
-print("joined", flush=True)
-signal.pause()
-"""
-"""A node that joins a cluster, as `ray start` does it where that keeps loopback to one node."""
+class Nodes(Machines):
+    """A head of one core, and nodes of two that can be killed."""
 
-
-class Nodes:
-    """A head of two cores, and nodes of three that can be killed."""
-
-    def __init__(self, folder: Path, head_command: list[str]) -> None:
-        (self._port,) = (each for each in head_command if each.startswith("--port="))
-        self._folder = folder
-        self._nodes: list[subprocess.Popen[bytes]] = []
-
-    def add(self) -> None:
-        """Waits until it has joined: two at once would take each other's sockets."""
-        port = self._port.removeprefix("--port=")
-        log = self._folder / f"node-{len(self._nodes)}.log"
-        agent = str(40000 + os.getpid() % 10000 + len(self._nodes))
-        with log.open("wb") as out:
-            node = subprocess.Popen(
-                [sys.executable, "-c", JOIN, f"127.0.0.1:{port}", agent],
-                cwd=self._folder, stdout=out, stderr=out, start_new_session=True,
-            )  # fmt: skip
-        self._nodes.append(node)
-        while "joined" not in log.read_text():
-            assert node.poll() is None, log.read_text()
-            time.sleep(0.2)
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, count=1, cpus=1)
+        self._cpus = 2
+        for _ in range(2):
+            self.add()
 
     def kill_that_of(self, worker: int) -> None:
         """Pulls the plug of the node that a process runs on."""
-        (node,) = (each for each in self._nodes if os.getsid(worker) == each.pid)
-        os.killpg(node.pid, signal.SIGKILL)
-        node.wait()
-
-    def stop(self) -> None:
-        for node in self._nodes:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(node.pid, signal.SIGKILL)
-            node.wait()
+        (index,) = (i for i, node in enumerate(self._nodes) if os.getsid(worker) == node.pid)
+        self.kill(index)
 
 
 @pytest.fixture
-def nodes(tmp_path):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("HOME", str(tmp_path))
-        patch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
-        for name in ("MLFLOW_TRACKING_URI", "RAY_API_SERVER_ADDRESS", "RAY_ADDRESS"):
-            patch.delenv(name, raising=False)
-        with local_head(min_cpus=2) as head:
-            os.environ[LOCAL] = "0"  # it is to be taken for a cluster
-            nodes = Nodes(tmp_path, head.process.args)
-            nodes.add()
-            nodes.add()
-            yield nodes
-            nodes.stop()
+def nodes(tmp_path, monkeypatch):
+    environ = {
+        "HOME": str(tmp_path),
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN": secrets.token_hex(32),
+        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # despite its name: all ports on loopback
+        "RAY_USAGE_STATS_ENABLED": "0",
+    }
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    for name in ("MLFLOW_TRACKING_URI", "RAY_ADDRESS", LOCAL):
+        monkeypatch.delenv(name, raising=False)
+    nodes = Nodes(tmp_path / "nodes")
+    monkeypatch.setenv("RAY_API_SERVER_ADDRESS", nodes.url)
+    yield nodes
+    nodes.stop()
 
 
 def put_code_and_cluster(root: Path, **row: object) -> None:
-    """What `python -m pipeline.run pretrain` needs; a worker of three cores, so not on the head."""
+    """What `python -m pipeline.run pretrain` needs; a worker of two cores, so not on the head."""
     for name in ("mimic3d", "pipeline", "stages"):
         (root / name).symlink_to(ROOT / name)
     yaml = YAML()
     content = yaml.load(ROOT / "cluster.yaml")
-    row = {"machines": 1, "cpus": 3, **row}
+    row = {"machines": 1, "cpus": 2, **row}
     content["metadata"]["pipeline"] |= {
         "stages": {"pretrain": row}, "local": {"pretrain": {}},
         "tracking_uri": f"sqlite:///{root}/mlflow.db",
