@@ -36,9 +36,9 @@ class Nodes(Machines):
 
 
 @pytest.fixture
-def nodes(tmp_path, monkeypatch):
+def nodes(tmp_path_factory, monkeypatch):
     environ = {
-        "HOME": str(tmp_path),
+        "HOME": str(tmp_path_factory.mktemp("home")),
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN": secrets.token_hex(32),
@@ -49,7 +49,7 @@ def nodes(tmp_path, monkeypatch):
         monkeypatch.setenv(name, value)
     for name in ("MLFLOW_TRACKING_URI", "RAY_ADDRESS", LOCAL):
         monkeypatch.delenv(name, raising=False)
-    nodes = Nodes(tmp_path / "nodes")
+    nodes = Nodes(tmp_path_factory.mktemp("nodes"))  # short: sockets lie in it
     monkeypatch.setenv("RAY_API_SERVER_ADDRESS", nodes.url)
     yield nodes
     nodes.stop()
