@@ -4,7 +4,7 @@ import pytest
 from ruamel.yaml import YAML
 from safetensors.torch import load_file
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.cluster]
 
 
 @pytest.mark.parametrize("lr", [1e4, 1e30])

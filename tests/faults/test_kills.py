@@ -11,7 +11,7 @@ import pytest
 from mimic3d.networks.snapshot import load_meta
 
 KILLS = 20
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.cluster]
 
 
 def test_20_kills_at_random_moments_leave_no_trace(project, trainings, tmp_path, record_property):

@@ -15,7 +15,7 @@ from PIL import Image
 from pipeline import background
 from pipeline.mlflow_tracking import RunAddress, connect, open_run
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.cluster]
 AWAY_SECONDS = float(os.environ.get("MLFLOW_AWAY_SECONDS", "12"))
 
 

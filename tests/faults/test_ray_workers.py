@@ -17,7 +17,7 @@ from ruamel.yaml import YAML
 from pipeline.cluster import LOCAL
 
 ROOT = Path(__file__).parents[2]
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.cluster]
 
 
 class Nodes(Machines):
