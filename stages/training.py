@@ -207,8 +207,7 @@ def _measure(run: Run, folder: Path, progress: Progress) -> None:
 
 
 def _losses(stats: dict[str, float]) -> list[str]:
-    shown = ("loss/G", "loss/D", "loss/imitation")
-    return [name for name in shown if name in stats]
+    return [name for name in ("loss/G", "loss/D", "loss/imitation") if name in stats]
 
 
 def _draw(run: Run, folder: Path, nimg: int) -> None:
