@@ -7,6 +7,9 @@ from pathlib import Path
 
 from pipeline.sweep.journal import Entry
 
+PROTOCOL = "protocol."
+"""Tags that begin so say how a stage measures: only numbers with equal ones compare."""
+
 
 @dataclass
 class History:
@@ -18,6 +21,8 @@ class History:
     """Stages that ran to their end, and at which rung."""
     metrics: dict[tuple[str, int], dict[str, float]] = field(default_factory=dict)
     """The last values that a stage reported, by stage and rung."""
+    protocols: dict[str, dict[str, str]] = field(default_factory=dict)
+    """By stage: tags that say how it measures."""
     images: list[Entry] = field(default_factory=list)
     """Pictures, oldest first."""
     nimg: int = 0
@@ -48,6 +53,11 @@ class History:
                 self.nimg = entry["nimg"]
                 self.step(entry)
                 self.metrics.setdefault(at, {}).update(entry["metrics"])
+            case "tags":
+                tags = {
+                    key: text for key, text in entry["tags"].items() if key.startswith(PROTOCOL)
+                }
+                self.protocols.setdefault(at[0], {}).update(tags)
             case "image":
                 self.step(entry)
                 self.images.append(entry)

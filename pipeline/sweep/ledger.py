@@ -108,6 +108,23 @@ class Ledger:
         values = json.loads((folder / "trial.json").read_text())["values"]
         return Trial(number, folder, values, history, outcome)
 
+    def refuse_mixed(self, number: int, stage: str) -> None:
+        """Refuse to rank a trial whose numbers were measured otherwise than those of another.
+
+        Raises:
+            ValueError: a tag of the stage about its protocol differs.
+        """
+        trials = {trial.number: trial.history for trial in self.trials() if trial.history.scores}
+        mine = self.trial(number).history.protocols.get(stage, {})
+        for other, history in trials.items():
+            for tag, value in history.protocols.get(stage, {}).items():
+                if mine.get(tag, value) != value:
+                    raise ValueError(
+                        f"trials must be measured alike, {tag} of {stage} is {mine[tag]} in trial "
+                        f"{number} and {value} in trial {other}; leave what {stage} measures with, "
+                        f"such as its own parameters, out of the search"
+                    )
+
 
 def load_ledger(folder: Path) -> Ledger:
     """The sweep in a folder, under its own plan."""

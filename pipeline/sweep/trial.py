@@ -112,9 +112,10 @@ class _Run:
         """The metric after all stages at a rung.
 
         Raises:
-            ValueError: its stage did not report it.
+            ValueError: its stage did not report it, or measured otherwise than in other trials.
         """
         history, stage = self._ledger.trial(self._trial.number).history, self._plan.metric_stage
+        self._ledger.refuse_mixed(self._trial.number, stage)
         found = history.metrics.get((stage, rung), {})
         if self._plan.metric_name not in found:
             near = difflib.get_close_matches(self._plan.metric_name, found, n=3)

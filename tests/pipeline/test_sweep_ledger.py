@@ -173,3 +173,18 @@ def test_a_list_grows_at_its_end_only(tmp_path):
     begin(1)
     with pytest.raises(ValueError, match=r"trial 0 of trials must stay \{'a.x': 1\}, .* is .*2"):
         begin(2, 1)
+
+
+def test_trials_that_were_measured_differently_are_not_ranked_together(ledger):
+    root = ledger.folder.parents[2]
+    for number, digest in enumerate(["aa", "aa", "bb"]):
+        folder = ledger.add_trial(number, {"a.x": 0.5}, root)
+        address = JournalAddress(str(folder), "b", 0)
+        address.open_tracker().set_tags({"protocol.3d/swd": digest, "host": str(number)})
+        if number < 2:
+            ledger.refuse_mixed(number, "b")
+            Journal(folder).append("score", rung=0, value=1.0)
+    with pytest.raises(
+        ValueError, match=r"protocol\.3d/swd of b is bb in trial 2 and aa in trial 0"
+    ):
+        ledger.refuse_mixed(2, "b")
