@@ -1,5 +1,6 @@
 """Features of images and their running statistics; the network here needs no download."""
 
+from abc import ABC, abstractmethod
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Literal
@@ -43,7 +44,7 @@ def exact_convolutions() -> AbstractContextManager[None]:
 FeatureNetworkName = Literal["inception", "random_conv", "probe"]
 
 
-class FeatureNetwork(nn.Module):
+class FeatureNetwork(nn.Module, ABC):
     """Images as they would be stored to features; what distances of distributions stand on."""
 
     label: FeatureNetworkName
@@ -55,9 +56,9 @@ class FeatureNetwork(nn.Module):
     input_resize: str
     """How the network brings images to the size it sees."""
 
+    @abstractmethod
     def forward(self, images: UInt8[Tensor, "n 3 h w"]) -> Float[Tensor, "n d"]:
         """Features."""
-        raise NotImplementedError
 
 
 class RandomConvFeatures(FeatureNetwork):
