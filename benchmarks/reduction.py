@@ -20,6 +20,7 @@ from stages.preset import resolve
 from stages.pretrain import PretrainConfig
 
 BYTES = 4  # float32
+FLAGS = 1  # beside the gradients: how many losses of the step were not finite
 UNREACHED = {
     "G": r"superresolution\..*noise_strength",
     "G_density": r"superresolution\.",
@@ -45,10 +46,10 @@ class Traffic:
 
 
 def count_values(phase: str, network: nn.Module) -> int:
-    """Gradient values of one step of a phase."""
+    """Values that one step of a phase reduces: its gradients, and one flag."""
     named = network.named_parameters()
     unreached = re.compile(UNREACHED.get(phase, "$^"))
-    return sum(each.numel() for name, each in named if not unreached.match(name))
+    return FLAGS + sum(each.numel() for name, each in named if not unreached.match(name))
 
 
 def traffic_of_preset(path: Path) -> dict[str, list[Traffic]]:
