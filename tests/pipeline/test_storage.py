@@ -6,7 +6,7 @@ import pytest
 from pipeline.storage import Vault, dump_index, index_files, parse_index
 
 
-@pytest.fixture(params=["file", "memory", pytest.param("s3", marks=pytest.mark.slow)])
+@pytest.fixture(params=["file", pytest.param("s3", marks=pytest.mark.slow)])
 def url(request, tmp_path):
     """A place in each kind of storage."""
     if request.param == "s3":
