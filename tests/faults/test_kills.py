@@ -63,7 +63,9 @@ def test_sigterm_saves_a_state_between_two_ticks_and_costs_no_step(project, trai
         time.sleep(0.6)
         process.terminate()
         process.join(60)
-        assert process.exitcode in (75, 143), (project / "log").read_text()
+        saved, idle, still_importing = 75, 128 + signal.SIGTERM, -signal.SIGTERM
+        expected = (saved, idle, still_importing)  # resumed runs may be slower than the pause
+        assert process.exitcode in expected, (project / "log").read_text()
         stops += [name for name in trainings.states(project) if name not in before]
     assert stops
     assert set(stops) - {"nimg-000000080", "nimg-000000160"}, stops
