@@ -19,7 +19,7 @@ from mimic3d.evaluation.probing import obtain_probe
 from mimic3d.evaluation.sampling import SamplingConfig
 from mimic3d.evaluation.settings import ConsistencyConfig
 from mimic3d.evaluation.share import Share
-from mimic3d.evaluation.summary import summarize
+from mimic3d.evaluation.view_summary import summarize
 from mimic3d.evaluation.views import count_objects, score_views
 from mimic3d.gallery.config import GalleryConfig
 from mimic3d.gallery.mesh import load_marching_cubes

@@ -12,7 +12,7 @@ from torch import Tensor
 from mimic3d.cameras import cameras_from_labels
 from mimic3d.evaluation.report.content import Picture
 from mimic3d.evaluation.sampling import SamplingConfig, draw_latents
-from mimic3d.evaluation.summary import worst_identities
+from mimic3d.evaluation.view_summary import worst_identities
 from mimic3d.gallery.animation import morph_frames, orbit_frames
 from mimic3d.gallery.config import GalleryConfig
 from mimic3d.gallery.epi import epipolar_images, stack_epipolar

@@ -16,7 +16,7 @@ from mimic3d.evaluation.plots import Plot, plot_consistency, plot_history, plot_
 from mimic3d.evaluation.report.content import Picture, Report
 from mimic3d.evaluation.report.page import build_report
 from mimic3d.evaluation.sampling import BRANCHES
-from mimic3d.evaluation.summary import named_means
+from mimic3d.evaluation.view_summary import named_means
 from mimic3d.metrics.protocol import ConsistencyProtocol, Protocol, protocol_hash
 from mimic3d.metrics.registry import METRICS
 from mimic3d.networks.snapshot import SnapshotMeta

@@ -1,7 +1,6 @@
 """All multi-view scores of a generator, beside those that true renderings reach."""
 
 import hashlib
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,18 +14,16 @@ from mimic3d.data.schema import Manifest
 from mimic3d.evaluation.examiner import COLUMNS, Examiner
 from mimic3d.evaluation.instruments import load_instruments
 from mimic3d.evaluation.probing import code_stamp
-from mimic3d.evaluation.record import record_protocol
 from mimic3d.evaluation.sampling import BRANCHES, SamplingConfig
 from mimic3d.evaluation.settings import ConsistencyConfig
 from mimic3d.evaluation.shape import frontal_densities, published_flatness
 from mimic3d.evaluation.share import Share
 from mimic3d.evaluation.sitters import generated_sitters, planes_of, true_sitter
+from mimic3d.evaluation.summaries import Advance
+from mimic3d.evaluation.view_record import record_protocol
 from mimic3d.metrics.protocol import ConsistencyProtocol, protocol_hash
 from mimic3d.metrics.views import Branch
 from mimic3d.networks.generator import Generator
-
-Advance = Callable[[int, str], None]
-"""Told how many more objects of its own share a process has done, and what it does."""
 
 
 @dataclass(frozen=True)

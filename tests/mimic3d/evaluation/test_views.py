@@ -7,9 +7,9 @@ import view_scores
 from pydantic import ValidationError
 from torch import multiprocessing
 
-from mimic3d.evaluation.record import record_protocol
 from mimic3d.evaluation.sampling import SamplingConfig
 from mimic3d.evaluation.settings import ALL_GROUPS, ConsistencyConfig
+from mimic3d.evaluation.view_record import record_protocol
 from mimic3d.evaluation.views import count_objects
 from mimic3d.metrics.protocol import protocol_hash
 from mimic3d.metrics.registry import METRICS, find_metric

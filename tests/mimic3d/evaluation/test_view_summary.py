@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mimic3d.evaluation.summary import named_means, summarize, worst_identities
+from mimic3d.evaluation.view_summary import named_means, summarize, worst_identities
 from mimic3d.metrics.bootstrap import BootstrapConfig, bootstrap_interval
 
 NAN = math.nan
