@@ -1,5 +1,6 @@
 """A prepared dataset -> a dataset as EG3D's code reads it."""
 
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -19,11 +20,10 @@ COLUMNS = ["image", "cam2world", "intrinsics"]
 def export_eg3d(folder: Path, target: Path, splits: Sequence[str]) -> int:
     """Writes images and labels of some splits to a stored zip or a folder; returns how many.
 
-    Without mirrored copies, which EG3D's settings make or not. What was at the target is replaced
-    at the end.
+    Without mirrored copies, which EG3D's settings make or not. Nothing that exists is replaced.
 
     Raises:
-        ValueError: There is no prepared dataset, or nothing in these splits.
+        ValueError: The target exists, there is no prepared dataset, or nothing in these splits.
     """
     manifest = load_manifest(folder)
     unknown = [split for split in splits if split not in SPLITS]
@@ -31,12 +31,22 @@ def export_eg3d(folder: Path, target: Path, splits: Sequence[str]) -> int:
         raise ValueError(f"splits must be of {', '.join(SPLITS)}, {unknown[0]} is none")
     if not sum(manifest.counts.get(split, 0) for split in splits):
         raise ValueError(f"{folder} has no images in {', '.join(splits)}; choose other splits")
+    _check_target(target)
     images = (item for split in splits for item in read_split(folder, split))
     if target.suffix == ".zip":
         with atomic_file(target) as draft:
             return write_eg3d(images, draft, is_zip=True)
     with atomic_folder(target) as draft:
         return write_eg3d(images, draft, is_zip=False)
+
+
+def _check_target(target: Path) -> None:
+    is_empty_folder = target.is_dir() and not target.is_symlink() and not any(target.iterdir())
+    if os.path.lexists(target) and not is_empty_folder:
+        raise ValueError(
+            f"an export goes to a new file or an empty folder, {target} exists and would be lost; "
+            f"remove it yourself or name another target"
+        )
 
 
 def read_split(folder: Path, split: str) -> Iterator[tuple[UInt8[np.ndarray, "h w 3"], Label]]:

@@ -87,3 +87,27 @@ def test_splits_without_images_are_an_error(dataset, tmp_path):
         export_eg3d(dataset, tmp_path / "out.zip", ["test"])
     with pytest.raises(ValueError, match="has no images in eval_multiview"):
         export_eg3d(dataset, tmp_path / "out.zip", ["eval_multiview"])
+
+
+def files_below(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_nothing_that_exists_is_replaced(dataset, tmp_path):
+    album = tmp_path / "album"
+    album.mkdir()
+    (album / "diary.txt").write_text("precious")
+    (tmp_path / "old.zip").write_text("precious")
+    (tmp_path / "link").symlink_to(album)
+    before = files_below(tmp_path)
+    targets = (album, dataset, dataset.parent, tmp_path, tmp_path / "old.zip", tmp_path / "link")
+    for target in targets:
+        with pytest.raises(ValueError, match="exists and would be lost; remove it yourself"):
+            export_eg3d(dataset, target, ["train"])
+    assert files_below(tmp_path) == before
+
+
+def test_an_empty_folder_may_be_the_target(dataset, tmp_path):
+    (tmp_path / "empty").mkdir()
+    export_eg3d(dataset, tmp_path / "empty", ["val"])
+    assert (tmp_path / "empty" / "dataset.json").exists()
