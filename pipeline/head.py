@@ -44,6 +44,7 @@ def local_head(min_cpus: int = 1, root: Path | None = None) -> Iterator[Head]:
     """
     remove_orphans(_short_temp())
     folder = Path(tempfile.mkdtemp(prefix=f"ray{os.getpid()}-", dir=_short_temp()))
+    sessions = folder / "s"  # Ray opens its own folder to everybody; the one around it stays 0700
     port, dashboard, agent, client = _free_ports(4)
     url = f"http://127.0.0.1:{dashboard}"
     environ = {
@@ -59,7 +60,7 @@ def local_head(min_cpus: int = 1, root: Path | None = None) -> Iterator[Head]:
         *(sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block"),
         *("--disable-usage-stats", f"--port={port}", "--dashboard-host=127.0.0.1"),
         *(f"--dashboard-port={dashboard}", f"--dashboard-agent-listen-port={agent}"),
-        *(f"--ray-client-server-port={client}", f"--temp-dir={folder}"),
+        *(f"--ray-client-server-port={client}", f"--temp-dir={sessions}"),
         *(f"--num-cpus={max(cores(), min_cpus)}", f"--object-store-memory={OBJECT_STORE_BYTES}"),
     ]
     before = {name: os.environ.get(name) for name in environ}

@@ -79,6 +79,32 @@ def test_our_head_listens_on_loopback_and_wants_its_token(quiet_environ, tmp_pat
     assert not list((tmp_path / ".pipeline" / "heads").iterdir())
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root can be another user")
+def test_another_user_reaches_nothing_of_our_head(quiet_environ, tmp_path):
+    with local_head(root=tmp_path) as head:
+        command = next(each for each in head.process.args if each.startswith("--temp-dir="))
+        sessions = Path(command.removeprefix("--temp-dir="))
+        assert sessions.is_dir()
+        attempts = (
+            f"ls {sessions}",
+            f"touch {sessions}/planted",
+            f"cat {sessions.parent}/head.log",
+            f"mv {sessions} {sessions}-away",
+            f"ls {sessions.parent}",
+        )
+        for attempt_of_another in attempts:
+            done = subprocess.run(
+                ["sh", "-c", attempt_of_another], user="nobody", group="nogroup",
+                extra_groups=[], capture_output=True, cwd="/",
+            )  # fmt: skip
+            assert done.returncode != 0, attempt_of_another
+            assert b"Permission denied" in done.stderr
+        shared = subprocess.run(["ls", "/"], user="nobody", cwd="/", capture_output=True)
+        assert shared.returncode == 0  # that user can do what is allowed
+
+
 @pytest.fixture
 def guarded_mlflow(tmp_path, quiet_environ):
     """An MLflow server with passwords, as docs/security.md starts it."""
