@@ -11,7 +11,7 @@ help:  ## Show this list
 	@sed -n 's/^\([a-z]*\):.*##\(.*\)/make \1\	\2/p' Makefile
 
 preset: $(VENV)/installed  ## Write a file of presets/ to params.yaml: make preset NAME=ffhq512 [FORCE=1]
-	@$(BIN)/python -m stages.preset $(NAME) $(if $(FORCE),--force)
+	@$(BIN)/python -m tools.preset $(NAME) $(if $(FORCE),--force)
 
 repro: $(VENV)/installed  ## Prepare, pretrain, imitate, evaluate: whatever is not up to date
 	@$(BIN)/python -m pipeline.repro

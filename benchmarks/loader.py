@@ -9,9 +9,9 @@ from PIL import Image
 
 from benchmarks.timing import peak_memory_gib, seconds
 from mimic3d.data.dataset import ImageDataset
-from mimic3d.data.sampler import draw_indices
 from mimic3d.data.schema import find_shards
-from stages.params import dataset_folder
+from mimic3d.training.sampler import draw_indices
+from stages.dataset import dataset_folder
 
 BATCH = 64
 

@@ -14,7 +14,7 @@ from mimic3d.metrics.kernel import KernelConfig, kernel_distance
 from mimic3d.metrics.neighbours import NeighboursConfig, precision_recall
 from mimic3d.metrics.sliced_wasserstein import PatchConfig, sample_patches, sliced_wasserstein
 from mimic3d.networks.generator import Generator
-from stages.params import load_params
+from pipeline.params import load_params
 from stages.pretrain import PretrainConfig
 
 INCEPTION_DIM = 2048

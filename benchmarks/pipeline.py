@@ -11,9 +11,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from pipeline.head import local_head
-from pipeline.tracking import SilentTracker
-from stages.params import run_stage
+from pipeline.jobs.head import local_head
+from pipeline.stage import run_stage
+from pipeline.tracking.tracker import SilentTracker
 
 ROOT = Path(__file__).parents[1]
 STAGES = ("prepare", "pretrain", "imitate", "evaluate")

@@ -16,8 +16,8 @@ from mimic3d.cameras import Scene
 from mimic3d.networks.discriminator import DualDiscriminator, PatchDiscriminator
 from mimic3d.networks.generator import Generator
 from stages.imitate import ImitateConfig, patch_size
-from stages.preset import resolve
 from stages.pretrain import PretrainConfig
+from tools.preset import resolve
 
 BYTES = 4  # float32
 FLAGS = 1  # beside the gradients: how many losses of the step were not finite

@@ -13,7 +13,7 @@ from mimic3d.rays import cast_rays
 from mimic3d.rendering.composite import interval_weights
 from mimic3d.rendering.depths import importance_depths, stratified_depths
 from mimic3d.rendering.renderer import query
-from stages.params import load_params
+from pipeline.params import load_params
 from stages.pretrain import PretrainConfig
 
 

@@ -16,7 +16,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from pipeline.cluster import cores
-from pipeline.head import local_head
+from pipeline.jobs.head import local_head
 
 ROOT = Path(__file__).parents[1]
 NUM_TRIALS = 100

@@ -6,10 +6,11 @@ from collections.abc import Callable
 import torch
 
 from benchmarks.timing import peak_memory_gib
-from mimic3d.data.poses.synthetic import SyntheticConfig
-from mimic3d.data.synthetic.catalog import KINDS
-from mimic3d.data.synthetic.shots import BATCH_PIXELS, list_shots
-from mimic3d.data.synthetic.studio import take_shot, take_shots
+from mimic3d.preparation.sources.render_shot import take_shot, take_shots
+from mimic3d.preparation.sources.shots import list_shots
+from mimic3d.preparation.sources.synthetic import SyntheticConfig
+from mimic3d.synthetic.catalog import KINDS
+from mimic3d.synthetic.render import BATCH_PIXELS
 
 SIDES = (64, 128, 256)
 REPEATS = 5

@@ -11,9 +11,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from benchmarks.timing import peak_memory_gib
-from pipeline.tracking import Tracker
+from pipeline.params import load_params
+from pipeline.tracking.tracker import Tracker
 from stages import imitate, pretrain
-from stages.params import dataset_folder, load_params
+from stages.dataset import dataset_folder
 
 
 class SpeedRecorder(Tracker):

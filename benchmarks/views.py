@@ -12,20 +12,20 @@ import torch
 
 from benchmarks.timing import peak_memory_gib
 from mimic3d.cameras import orbit_cameras
-from mimic3d.data.poses.synthetic import SYNTHETIC_SCENE
-from mimic3d.data.synthetic.render import Background
-from mimic3d.data.synthetic.subjects import Subjects
-from mimic3d.evaluation.motion import score_motion
-from mimic3d.evaluation.pairs import score_gap, score_pairs
-from mimic3d.evaluation.probing import read_sitter
-from mimic3d.evaluation.refitting import score_refit
+from mimic3d.data.schema import Subjects
 from mimic3d.evaluation.sampling import SamplingConfig
-from mimic3d.evaluation.settings import ConsistencyConfig
-from mimic3d.evaluation.shape import frontal_densities, score_shape
-from mimic3d.evaluation.sitters import Sitter, generated_sitters, planes_of, true_sitter
+from mimic3d.evaluation.views.config import ConsistencyConfig
+from mimic3d.evaluation.views.motion import score_motion
+from mimic3d.evaluation.views.objects import Sitter, generated_sitters, planes_of, true_sitter
+from mimic3d.evaluation.views.probe import read_sitter
+from mimic3d.evaluation.views.refitting import score_refit
+from mimic3d.evaluation.views.scores import score_gap, score_pairs
+from mimic3d.evaluation.views.shape import frontal_densities, score_shape
 from mimic3d.metrics.probe import Probe, ProbeConfig, ProbeViews, train_probe
 from mimic3d.networks.generator import Generator
-from stages.params import load_params
+from mimic3d.synthetic.render import Background
+from mimic3d.synthetic.scene import SYNTHETIC_SCENE
+from pipeline.params import load_params
 from stages.pretrain import PretrainConfig
 
 NUM = 4  # objects; refits take the first

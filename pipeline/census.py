@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 from ruamel.yaml import YAML
 
 from pipeline.cluster import Address, Settings, find_address, tracking_uri
-from pipeline.heads import find_heads
-from pipeline.jobs_api import find_token, list_jobs
-from pipeline.mlflow_tracking import EXPERIMENT, connect
+from pipeline.jobs.heads import find_heads
+from pipeline.jobs.jobs_api import find_token, list_jobs
+from pipeline.tracking.mlflow_tracker import EXPERIMENT, connect
 
 if TYPE_CHECKING:
     from mlflow.entities import Run

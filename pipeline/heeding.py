@@ -6,7 +6,7 @@ from typing import Any
 from ray.train.torch import TorchConfig
 
 from pipeline.preemption import heed_sigterm
-from pipeline.rendezvous import ByAddress, ByAddressBackend
+from pipeline.workers.process_group import ByAddress, ByAddressBackend
 
 
 @dataclass

@@ -9,9 +9,9 @@ import traceback
 from pathlib import Path
 
 from pipeline.cluster import load_settings, tracking_uri
-from pipeline.depot import depot_of
-from pipeline.keeper import RunKeeper
-from pipeline.workers import run_stage
+from pipeline.jobs.run_process import RunKeeper
+from pipeline.storage.remote_run import depot_of
+from pipeline.workers.workers import run_stage
 
 
 def main() -> int:

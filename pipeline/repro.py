@@ -9,9 +9,9 @@ from pathlib import Path
 from types import FrameType
 
 from pipeline.cluster import Settings, find_address, load_settings
-from pipeline.detached import recall_all
-from pipeline.head import local_head
-from pipeline.locks import dvc_owner, locked
+from pipeline.jobs.detached import recall_all
+from pipeline.jobs.head import local_head
+from pipeline.jobs.locks import dvc_owner, locked
 
 
 def main(arguments: list[str]) -> int:

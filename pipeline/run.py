@@ -4,7 +4,6 @@ import argparse
 import asyncio
 import contextlib
 import hashlib
-import importlib
 import os
 import shlex
 import sys
@@ -13,7 +12,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.attempts import JOB
 from pipeline.cluster import (
     ADDRESS,
     FILE,
@@ -25,14 +23,16 @@ from pipeline.cluster import (
     load_settings,
     tracking_uri,
 )
-from pipeline.depot import depot_of
-from pipeline.detached import Detached, forget, recall, remember
-from pipeline.follow import Follower, connect
-from pipeline.head import local_head
 from pipeline.job import describe_code
-from pipeline.leash import leash
-from pipeline.locks import locked
-from pipeline.staging import collect, pack_code, plan_run, send_inputs
+from pipeline.jobs.attempts import JOB
+from pipeline.jobs.detached import Detached, forget, recall, remember
+from pipeline.jobs.follow import Follower, connect
+from pipeline.jobs.head import local_head
+from pipeline.jobs.locks import locked
+from pipeline.jobs.stop_with_parent import leash
+from pipeline.stage import validate
+from pipeline.storage.remote_run import depot_of
+from pipeline.storage.staging import collect, pack_code, plan_run, send_inputs
 
 if TYPE_CHECKING:
     from ray.job_submission import JobSubmissionClient
@@ -57,7 +57,7 @@ def main(argv: list[str] | None = None) -> int:
         settings = load_settings(root)
         if stage not in settings.local:
             raise ValueError(f"there is no stage {stage}; {FILE} has {', '.join(settings.local)}")
-        params = importlib.import_module("stages.params").validate(stage, root).model_dump_json()
+        params = validate(stage, root).model_dump_json()
         with _reach(stage, settings, args.detach) as address:
             print(f"{stage}: on Ray at {address.url} ({address.source})", flush=True)
             key = fingerprint(stage, params, root)

@@ -1,35 +1,48 @@
 """Snapshot and dataset -> reports/evaluate/ (numbers, report) and runs/evaluate/ (pictures)."""
 
+import json
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
 
+from mimic3d.atomic import atomic_file, atomic_folder
 from mimic3d.config import Config
 from mimic3d.data.reference import Reals, split_reals
 from mimic3d.data.schema import Manifest, load_manifest
-from mimic3d.evaluation.distances import (
+from mimic3d.evaluation.distribution.distances import (
     Distances,
     DistributionConfig,
     check_distribution,
     count_distances,
     measure_distances,
 )
-from mimic3d.evaluation.instruments import check_views
-from mimic3d.evaluation.probing import obtain_probe
+from mimic3d.evaluation.report.content import Picture
+from mimic3d.evaluation.report.page import build_report
+from mimic3d.evaluation.report.pictures import Stage, draw_exhibits
+from mimic3d.evaluation.report.plots import save_plots
+from mimic3d.evaluation.report.results import (
+    Findings,
+    describe_all,
+    draw_plots,
+    record_protocol,
+    summary_table,
+)
 from mimic3d.evaluation.sampling import SamplingConfig
-from mimic3d.evaluation.settings import ConsistencyConfig
 from mimic3d.evaluation.share import Share
-from mimic3d.evaluation.view_summary import summarize
-from mimic3d.evaluation.views import count_objects, score_views
+from mimic3d.evaluation.views.config import ConsistencyConfig
+from mimic3d.evaluation.views.networks import check_views
+from mimic3d.evaluation.views.probe import obtain_probe
+from mimic3d.evaluation.views.score_views import count_objects, score_views
+from mimic3d.evaluation.views.summary import summarize
 from mimic3d.gallery.config import GalleryConfig
 from mimic3d.gallery.mesh import load_marching_cubes
 from mimic3d.gallery.video import load_video_writer
 from mimic3d.networks.generator import Generator
 from mimic3d.networks.snapshot import load_meta, read_snapshot
-from pipeline.tracking import Tracker
-from stages.exhibits import Stage, draw_exhibits
-from stages.findings import Findings, publish, record_protocol, summary_table
-from stages.params import dataset_folder, main
+from pipeline.stage import main
+from pipeline.tracking.tracker import Tracker
+from stages.dataset import dataset_folder
 from stages.processes import build_accelerator, build_share
 
 REFERENCE_SEED = 0  # of the drawn real images; what training looks at is disjoint from these only
@@ -111,7 +124,7 @@ def run(cfg: EvaluateConfig, root: Path, tracker: Tracker) -> None:
             distances, views.samples, summary, protocol, snapshot.meta, manifest.name, cfg.snapshot
         )
         stage = Stage(G, data.train.labels.to(device), label, manifest.poses["pitch_mean_rad"])
-        publish(
+        _publish(
             root,
             findings,
             tracker,
@@ -122,6 +135,43 @@ def run(cfg: EvaluateConfig, root: Path, tracker: Tracker) -> None:
         progress.finish()
         print(summary_table(findings))
     accelerator.wait_for_everyone()
+
+
+def _publish(
+    root: Path, findings: Findings, tracker: Tracker, draw: Callable[[Path], list[Picture]]
+) -> None:
+    """Write runs/evaluate/ as a whole, then the reports, then tell the tracker.
+
+    `draw` puts pictures into a folder, and returns those that the report shows.
+    """
+    with atomic_folder(root / "runs" / "evaluate") as draft:
+        pictures = draw(draft)
+        findings.samples.to_parquet(draft / "samples.parquet", index=False)
+    reports = root / "reports" / "evaluate"
+    numbers = findings.metrics | {"protocol": findings.hashes}
+    for name, content in (("metrics", numbers), ("protocol", findings.protocol)):
+        with atomic_file(reports / f"{name}.json") as draft:
+            draft.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
+    with atomic_file(reports / "table.csv") as draft:
+        findings.table().to_csv(draft, index=False)
+    plots = draw_plots(root, findings)
+    save_plots(plots, reports)
+    with atomic_file(reports / "report.html") as draft:
+        draft.write_text(build_report(describe_all(findings, plots, pictures)))
+    _track(root, findings, tracker, pictures)
+
+
+def _track(root: Path, findings: Findings, tracker: Tracker, pictures: list[Picture]) -> None:
+    """Metrics and pictures at the snapshot's nimg, and all files."""
+    nimg = findings.meta.nimg
+    tags = {f"protocol.{part}": digest for part, digest in findings.hashes.items()}
+    fingerprint = findings.meta.dataset_fingerprint
+    tracker.set_tags({**tags, "dataset_fingerprint": fingerprint})
+    tracker.log_metrics(findings.metrics, nimg)
+    for picture in pictures:
+        tracker.log_image(picture.title.lower().replace(" ", "_"), picture.image, nimg)
+    for folder in ("reports", "runs"):
+        tracker.log_artifact(root / folder / "evaluate", "evaluate")
 
 
 def _measure_distances(

@@ -23,19 +23,20 @@ from mimic3d.networks.generator import Generator
 from mimic3d.networks.precision import choose_dtype, set_precision
 from mimic3d.networks.snapshot import load_meta
 from mimic3d.training.augment import AugmentConfig
-from mimic3d.training.dual_game import DualGame
 from mimic3d.training.ema import EmaConfig
-from mimic3d.training.imitation_game import ImitationGame
+from mimic3d.training.imitate_losses import ImitationGame
 from mimic3d.training.loop import LoopConfig, check_batch
 from mimic3d.training.phases import OptimizerConfig, build_optimizer
+from mimic3d.training.pretrain_losses import DualGame
 from mimic3d.training.recipes import imitate_phases
 from mimic3d.training.schedules import BlurConfig, SwappingConfig
-from pipeline.tracking import Tracker
-from stages.ancestor import inherit
+from pipeline.stage import main
+from pipeline.tracking.tracker import Tracker
+from stages.dataset import dataset_folder
+from stages.init_from import inherit
 from stages.monitoring import build_watch, check_monitor
-from stages.orbits import draw_orbits
-from stages.params import dataset_folder, main
 from stages.processes import build_accelerator
+from stages.sample_grid import draw_orbits
 from stages.training import (
     Run,
     build_augment,

@@ -17,7 +17,7 @@ from mimic3d.networks.snapshot import SnapshotMeta
 from mimic3d.training.loop import LoopConfig, Tick
 from mimic3d.training.selection import Row, best_row, drop_superseded, keep_if_best, kept_snapshot
 from mimic3d.training.state import oldest_state
-from stages.params import dataset_folder
+from stages.dataset import dataset_folder
 from stages.processes import build_share
 
 BEST = "best"  # below the folder of a run's states

@@ -15,21 +15,22 @@ from jaxtyping import Float32
 from pydantic import Field
 
 from mimic3d.atomic import atomic_folder
-from mimic3d.data.balance import RebalanceConfig, pose_weights
-from mimic3d.data.draft import Draft
-from mimic3d.data.gates import LAST_GATES
-from mimic3d.data.shards import About, shard_images, write_dataset
-from mimic3d.data.sources import Plan
-from mimic3d.data.verdict import (
+from mimic3d.preparation.balance import RebalanceConfig, pose_weights
+from mimic3d.preparation.gates import LAST_GATES
+from mimic3d.preparation.parts import Draft
+from mimic3d.preparation.report.files import Preparation, write_report
+from mimic3d.preparation.review import (
     Outcome,
     check_outcomes,
     collect,
     count_gates,
     rejects_table,
 )
-from pipeline.tracking import Tracker
-from stages.params import INPUTS, main
-from stages.preparation import Preparation, report
+from mimic3d.preparation.shards import About, shard_images, write_dataset
+from mimic3d.preparation.sources.plan import Plan
+from pipeline.stage import main
+from pipeline.tracking.tracker import Tracker
+from stages.dataset import INPUTS
 from stages.sources import SourceConfig, check_source, plan_source, stamp_source
 
 EACH_IMAGE = ("source", "resolution", "seed", "alpha", "mirror", "gates")  # parameters of each one
@@ -86,8 +87,16 @@ def run(cfg: PrepareConfig, root: Path, tracker: Tracker) -> None:
             for name, text in plan.files.items():
                 (folder / name).write_text(text)
             gates = {} if plan.gates is None else plan.gates.model_dump()
-            report(root, Preparation(manifest, outcomes, weights, draft, gates), tracker)
+            _report(root, Preparation(manifest, outcomes, weights, draft, gates), tracker)
         shutil.rmtree(state)
+
+
+def _report(root: Path, made: Preparation, tracker: Tracker) -> None:
+    folder, manifest = root / "reports" / "prepare", made.manifest
+    tracker.log_image("contact_sheet", write_report(folder, made), 0)
+    tracker.log_metrics(made.metrics, 0)
+    tracker.log_artifact(folder / "report.html", "prepare")
+    tracker.set_tags({"dataset_fingerprint": manifest.fingerprint, "dataset": manifest.name})
 
 
 def _check_values(cfg: PrepareConfig) -> None:

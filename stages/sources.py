@@ -8,24 +8,24 @@ from pydantic import Field, NonNegativeInt
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-import mimic3d.data
+import mimic3d
 from mimic3d.config import Config
-from mimic3d.data.estimated import (
+from mimic3d.preparation.gates import GatesConfig
+from mimic3d.preparation.photos.container import open_container
+from mimic3d.preparation.poses.face import load_face_mesh
+from mimic3d.preparation.poses.face_models import FOLDER, fetch_face_models
+from mimic3d.preparation.sources.estimated import (
     LandmarksConfig,
     PhotosConfig,
     find_landmarks,
     plan_faces,
     plan_landmarks,
 )
-from mimic3d.data.external import ExternalConfig, check_external, plan_external
-from mimic3d.data.gates import GatesConfig
-from mimic3d.data.given import GivenConfig, plan_given
-from mimic3d.data.photos.container import open_container
-from mimic3d.data.photos.photo_set import PhotoSetConfig, Wanted
-from mimic3d.data.poses.face import load_face_mesh
-from mimic3d.data.poses.face_models import FOLDER, fetch_face_models
-from mimic3d.data.poses.synthetic import SyntheticConfig
-from mimic3d.data.sources import Plan, below, plan_synthetic
+from mimic3d.preparation.sources.external import ExternalConfig, check_external, plan_external
+from mimic3d.preparation.sources.given import GivenConfig, plan_given
+from mimic3d.preparation.sources.photo_set import PhotoSetConfig, Wanted
+from mimic3d.preparation.sources.plan import Plan, below, plan_synthetic
+from mimic3d.preparation.sources.synthetic import SyntheticConfig
 
 RAW = Path("data") / "raw"  # DVC watches this folder
 LEARN = "learn"
@@ -95,8 +95,10 @@ def plan_source(cfg: SourceConfig, root: Path, workspace: Path) -> Plan[Any]:
 def stamp_source(cfg: SourceConfig, root: Path) -> list[str]:
     """Changes with the inputs of the source, and with the code that reads them."""
     code = hashlib.sha256()
-    for path in sorted(Path(mimic3d.data.__file__).parent.rglob("*.py")):
-        code.update(path.read_bytes())
+    library = Path(mimic3d.__file__).parent
+    for package in ("data", "preparation", "synthetic"):
+        for path in sorted((library / package).rglob("*.py")):
+            code.update(path.read_bytes())
     group = getattr(cfg, cfg.source)
     if not isinstance(group, PhotoSetConfig):
         return [code.hexdigest()]

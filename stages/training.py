@@ -18,15 +18,15 @@ from torch import nn
 from mimic3d.atomic import atomic_file, atomic_folder
 from mimic3d.config import Config
 from mimic3d.data.dataset import Batch, ImageDataset
-from mimic3d.data.sampler import draw_indices
 from mimic3d.networks.generator import Generator
 from mimic3d.networks.snapshot import SnapshotMeta, load_meta, save_snapshot
 from mimic3d.training.augment import Augment, AugmentConfig
-from mimic3d.training.dual_game import Table
 from mimic3d.training.ema import EmaConfig
 from mimic3d.training.loop import HaltedError, LoopConfig, Tick, train
 from mimic3d.training.nonfinite import NonFiniteError
 from mimic3d.training.phases import Phase
+from mimic3d.training.pretrain_losses import Table
+from mimic3d.training.sampler import draw_indices
 from mimic3d.training.state import (
     Progress,
     load_state,
@@ -35,7 +35,7 @@ from mimic3d.training.state import (
     save_state,
 )
 from pipeline.preemption import PreemptedError, listening
-from pipeline.tracking import Tracker
+from pipeline.tracking.tracker import Tracker
 from stages.monitoring import Watch
 
 

@@ -46,8 +46,8 @@ TINY_PARAMS = Path(__file__).parent / "tiny_params.yaml"
 @pytest.fixture(scope="session")
 def prepared_project(tmp_path_factory) -> Path:
     """A project folder with the tiny parameters and their dataset; copy it, do not change it."""
-    from pipeline.tracking import SilentTracker
-    from stages.params import run_stage
+    from pipeline.stage import run_stage
+    from pipeline.tracking.tracker import SilentTracker
 
     root = tmp_path_factory.mktemp("project")
     shutil.copy(TINY_PARAMS, root / "params.yaml")

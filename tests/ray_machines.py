@@ -12,7 +12,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from pipeline.head import _free_ports
+from pipeline.jobs.head import _free_ports
 
 JOIN = """
 import signal, sys

@@ -11,9 +11,9 @@ from PIL import Image
 from ruamel.yaml import YAML
 
 from mimic3d.cameras import Scene, orbit_cameras
-from pipeline.tracking import SilentTracker
-from stages.params import run_stage
-from stages.preset import STAGES
+from pipeline.stage import run_stage
+from pipeline.tracking.tracker import SilentTracker
+from tools.preset import STAGES
 
 PRESETS = Path(__file__).parents[1] / "presets"
 

@@ -10,11 +10,11 @@ from golden.anatomy import assert_same_anatomy
 from golden.arrays import golden_folder
 
 from mimic3d.cameras import Scene
-from mimic3d.data.given import EG3D_SCENE, GivenConfig
 from mimic3d.networks.discriminator import DualDiscriminator, PatchDiscriminator
 from mimic3d.networks.generator import Generator
+from mimic3d.preparation.sources.given import EG3D_SCENE, GivenConfig
 from stages.imitate import patch_size
-from stages.preset import resolve
+from tools.preset import resolve
 
 PRESETS = Path(__file__).parents[1] / "presets"
 PATCH = 64  # pixels, in all of the released settings

@@ -3,12 +3,12 @@
 import torch
 
 from mimic3d.cameras import Cameras, orbit_cameras
-from mimic3d.data.poses.synthetic import SYNTHETIC_SCENE as SCENE
-from mimic3d.data.synthetic.render import Background
-from mimic3d.data.synthetic.studio import identity_of
-from mimic3d.data.synthetic.subjects import Subjects
-from mimic3d.data.synthetic.truth import photograph
+from mimic3d.data.schema import Subjects
+from mimic3d.evaluation.truth import photograph
 from mimic3d.metrics.views import PosedView
+from mimic3d.synthetic.catalog import identity_of
+from mimic3d.synthetic.render import Background
+from mimic3d.synthetic.scene import SYNTHETIC_SCENE as SCENE
 
 
 def render(seeds, cameras: Cameras, resolution, background: Background = "constant") -> PosedView:

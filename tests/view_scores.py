@@ -7,13 +7,12 @@ import torch.distributed as dist
 from painted_balls import PaintedBalls
 
 from mimic3d.cameras import orbit_cameras
-from mimic3d.data.poses.synthetic import SYNTHETIC_SCENE as SCENE
-from mimic3d.data.schema import Manifest
-from mimic3d.data.synthetic.subjects import Subjects
+from mimic3d.data.schema import Manifest, Subjects
 from mimic3d.evaluation.sampling import SamplingConfig
-from mimic3d.evaluation.settings import ConsistencyConfig
 from mimic3d.evaluation.share import ALONE, Share
-from mimic3d.evaluation.views import ViewScores, score_views
+from mimic3d.evaluation.views.config import ConsistencyConfig
+from mimic3d.evaluation.views.score_views import ViewScores, score_views
+from mimic3d.synthetic.scene import SYNTHETIC_SCENE as SCENE
 
 SIDE = 32
 SAMPLING = SamplingConfig(seed=7)

@@ -9,10 +9,11 @@ from ruamel.yaml import YAML
 from experiments.ablation.design import Design, Size
 from experiments.ablation.trials import STAGES
 from mimic3d.atomic import atomic_file
-from pipeline.sweep.folder import PARAMS, build_project
+from pipeline.stage import run_stage, validate
+from pipeline.sweep.project import PARAMS, build_project
 from pipeline.sweep.submit import fingerprint_code
-from pipeline.tracking import Tracker
-from stages.params import dataset_folder, run_stage, validate
+from pipeline.tracking.tracker import Tracker
+from stages.dataset import dataset_folder
 
 
 def open_project(root: Path, name: str, design: Design, size: Size) -> Path:

@@ -1,14 +1,13 @@
 """Rows and seeds as listed trials of a sweep."""
 
-import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from experiments.ablation.design import Design, Size, Values
+from pipeline.stage import load_config
 from pipeline.sweep.plan import Plan
-from stages.params import load_params
 
 STAGES = ("pretrain", "imitate", "evaluate")
 SEEDS = ("pretrain.loop.seed", "imitate.loop.seed")
@@ -62,8 +61,7 @@ def build_plan(trials: Sequence[Trial], concurrent: int | None) -> Plan:
 
 
 def _resolve(stage: str, root: Path) -> dict[str, Any]:
-    config = importlib.import_module(f"stages.{stage}").CONFIG
-    return load_params(stage, config, root).model_dump(mode="json")
+    return load_config(stage, root).model_dump(mode="json")
 
 
 def _look_up(sections: dict[str, Any], key: str) -> Any:

@@ -15,7 +15,7 @@ from einops import rearrange
 from filelock import FileLock
 from jaxtyping import Float32, UInt8
 
-from mimic3d.data.sample import decode_png
+from mimic3d.data.images import decode_png
 from mimic3d.data.schema import Manifest, find_shards
 
 DECODERS = 2  # PNG decoding frees the interpreter lock; more would starve sibling ranks

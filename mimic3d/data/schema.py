@@ -4,13 +4,12 @@ import hashlib
 import os
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, ValidationError
 
 from mimic3d.cameras import Scene
 from mimic3d.config import Config
-from mimic3d.data.labels.normalization import Normalization
-from mimic3d.data.synthetic.subjects import Subjects
 
 VERSION = 1
 SPLITS = ("train", "val", "eval_multiview")
@@ -19,6 +18,43 @@ MANIFEST = "manifest.json"
 REJECTS = "rejects.parquet"
 
 Label = tuple[float, ...]
+Point = tuple[float, float, float]
+
+
+class Normalization(Config):
+    """The similarity x -> scale * rotation (x - pivot), and the scene it suggests."""
+
+    pivot: Point
+    """Where the optical axes meet, in the foreign frame: our origin."""
+    rotation: tuple[float, ...] = Field(min_length=9, max_length=9)
+    """Row by row."""
+    scale: PositiveFloat
+    """World units per foreign unit."""
+    radius_q05: PositiveFloat
+    """Distance of the cameras from the origin, 5 % quantile, world units."""
+    radius_q95: PositiveFloat
+    """The same, 95 % quantile."""
+    axes_miss: float
+    """Root mean square distance of the optical axes from the origin, world units."""
+    near: PositiveFloat
+    """Recommended: radius_q05 less half the diagonal of the box."""
+    far: PositiveFloat
+    """Recommended: radius_q95 and half the diagonal of the box."""
+    box_warp: PositiveFloat
+    """Recommended: 1.6 times the width of the view at the origin, as in EG3D's scenes."""
+
+
+class Subjects(Config):
+    """The subjects of a synthetic dataset, and how they were photographed."""
+
+    kind: Literal["heads", "cats"]
+    """What they are."""
+    seed: NonNegativeInt
+    """First number of their keys; see `Shot.key`."""
+    background: Literal["room", "constant"]
+    """Behind them, as in `SyntheticConfig`."""
+    specular: NonNegativeFloat
+    """Strength of highlights."""
 
 
 class Manifest(Config):

@@ -11,7 +11,7 @@ from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_
 from torch import Tensor, nn
 
 from mimic3d.config import Config
-from mimic3d.training.distortion import (
+from mimic3d.training.augment_transforms import (
     DistortionConfig,
     Numbers,
     distort,

@@ -2,9 +2,9 @@
 
 import torch
 
-from mimic3d.training.dual_game import DualGame
-from mimic3d.training.imitation_game import ImitationGame
+from mimic3d.training.imitate_losses import ImitationGame
 from mimic3d.training.phases import Phase
+from mimic3d.training.pretrain_losses import DualGame
 
 
 def pretrain_phases(

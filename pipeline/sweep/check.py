@@ -1,6 +1,5 @@
 """Whether everything that a sweep may draw fits the typed parameters of its stages."""
 
-import importlib
 import itertools
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -9,8 +8,9 @@ from typing import Any
 
 from pipeline.cluster import FILE as CLUSTER
 from pipeline.cluster import Settings
-from pipeline.sweep.folder import PARAMS, build_project, write_params
+from pipeline.stage import load_config, validate
 from pipeline.sweep.plan import FILE, Plan
+from pipeline.sweep.project import PARAMS, build_project, write_params
 from pipeline.sweep.search import require_optuna
 from pipeline.sweep.space import draw_point
 
@@ -83,12 +83,11 @@ class _Probe:
 
 def _complaints(stage: str, root: Path, is_thorough: bool = False) -> list[str]:
     """What is wrong with the parameters of a stage; thorough: with its inputs, too."""
-    params = importlib.import_module("stages.params")
     try:
         if is_thorough:
-            params.validate(stage, root)
+            validate(stage, root)
         else:
-            params.load_params(stage, importlib.import_module(f"stages.{stage}").CONFIG, root)
+            load_config(stage, root)
     except ValueError as error:
         return str(error).splitlines()
     return []

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from pipeline.sweep.halving import goodness
+from pipeline.sweep.asha import goodness
 from pipeline.sweep.ledger import Trial
 from pipeline.sweep.plan import Plan
 from pipeline.sweep.space import Choice, Domain

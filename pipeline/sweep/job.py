@@ -10,15 +10,15 @@ from filelock import FileLock, Timeout
 
 from pipeline.cluster import Settings, load_settings, tracking_uri
 from pipeline.job import open_run
-from pipeline.keeper import RunKeeper
-from pipeline.mlflow_tracking import MlflowTracker
-from pipeline.sweep.board import Board
+from pipeline.jobs.run_process import RunKeeper
+from pipeline.sweep.console import Board
 from pipeline.sweep.ledger import Ledger, load_ledger
 from pipeline.sweep.plan import CHANGING
 from pipeline.sweep.recorder import Recorder
 from pipeline.sweep.report import write_report
-from pipeline.sweep.share import rows_of_trial
+from pipeline.sweep.resources import rows_of_trial
 from pipeline.sweep.winner import THREADS
+from pipeline.tracking.mlflow_tracker import MlflowTracker
 
 REPORT = Path("reports") / "sweep"
 QUIET = {

@@ -9,7 +9,7 @@ from typing import Any
 
 from PIL import Image
 
-from pipeline.tracking import Tracker
+from pipeline.tracking.tracker import Tracker
 
 NAME = "journal.jsonl"
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from pipeline.sweep.folder import build_project
 from pipeline.sweep.history import History
 from pipeline.sweep.journal import Journal
 from pipeline.sweep.plan import Plan
+from pipeline.sweep.project import build_project
 
 PLAN = "plan.json"
 

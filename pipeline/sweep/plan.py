@@ -17,7 +17,7 @@ from pydantic import (
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from pipeline.sweep.halving import Asha, Section
+from pipeline.sweep.asha import Asha, Section
 from pipeline.sweep.space import Choice, Domain, draw_point, grid_points, parse_domain
 
 FILE = "sweep.yaml"

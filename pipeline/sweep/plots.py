@@ -10,8 +10,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure  # MLflow brings it
 
-from pipeline.sweep.board import ranking, short_names
-from pipeline.sweep.halving import Mode
+from pipeline.sweep.asha import Mode
+from pipeline.sweep.console import ranking, short_names
 from pipeline.sweep.importance import position
 from pipeline.sweep.ledger import Trial
 from pipeline.sweep.plan import Plan

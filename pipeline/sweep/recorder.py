@@ -4,10 +4,10 @@ import threading
 import time
 from collections.abc import Callable
 
-from pipeline.mlflow_tracking import PAUSE_SECONDS, MlflowTracker, RunAddress, attempt
-from pipeline.sweep.board import Board, ranking
+from pipeline.sweep.console import Board, ranking
 from pipeline.sweep.ledger import Ledger, Trial
-from pipeline.sweep.runs import TrialRun, find_recorded
+from pipeline.sweep.mlflow_runs import TrialRun, find_recorded
+from pipeline.tracking.mlflow_tracker import PAUSE_SECONDS, MlflowTracker, RunAddress, attempt
 
 ROUND_SECONDS = 1.0
 

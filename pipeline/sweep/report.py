@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from pipeline.cluster import Settings
-from pipeline.sweep.board import ranking
+from pipeline.sweep.console import ranking
 from pipeline.sweep.ledger import Trial
 from pipeline.sweep.plan import Plan
 from pipeline.sweep.winner import Winner, build_winner

@@ -3,7 +3,6 @@
 import argparse
 import contextlib
 import hashlib
-import importlib
 import json
 import os
 import sys
@@ -13,12 +12,13 @@ from pathlib import Path
 from ruamel.yaml import YAML
 
 from pipeline.cluster import Address, Settings, Workers, find_address, load_settings
-from pipeline.head import local_head
+from pipeline.jobs.head import local_head
 from pipeline.run import run_job
+from pipeline.stage import load_config
 from pipeline.sweep.check import check_plan
 from pipeline.sweep.ledger import Ledger
 from pipeline.sweep.plan import FILE, Plan, load_plan
-from pipeline.sweep.share import cores_at_once, rows_of_trial, threads_of_trial
+from pipeline.sweep.resources import cores_at_once, rows_of_trial, threads_of_trial
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -50,10 +50,8 @@ def main(argv: list[str] | None = None) -> int:
 def fingerprint(plan: Plan, root: Path, settings: Settings) -> str:
     """What makes two sweeps the same: plan, other parameters, code, results of earlier stages."""
     digest = hashlib.sha256(plan.identity().encode())
-    params = importlib.import_module("stages.params")
     for stage in plan.stages:
-        config = importlib.import_module(f"stages.{stage}").CONFIG
-        digest.update(params.load_params(stage, config, root).model_dump_json().encode())
+        digest.update(load_config(stage, root).model_dump_json().encode())
     digest.update(fingerprint_code(root).encode())
     digest.update(json.dumps(_earlier_results(plan, root, settings), sort_keys=True).encode())
     return digest.hexdigest()[:12]

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.cluster import Workers
-from pipeline.sweep.folder import write_params
 from pipeline.sweep.journal import Journal, JournalAddress, JournalTracker
 from pipeline.sweep.ledger import Ledger
 from pipeline.sweep.plan import Plan
-from pipeline.sweep.share import is_nested
-from pipeline.workers import call_stage, run_stage
+from pipeline.sweep.project import write_params
+from pipeline.sweep.resources import is_nested
+from pipeline.workers.workers import call_stage, run_stage
 
 LOG = "log.txt"
 POLL_SECONDS = 0.5

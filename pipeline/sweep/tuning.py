@@ -16,10 +16,10 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
 from pipeline.cluster import Workers
-from pipeline.sweep.halving import Rungs
+from pipeline.sweep.asha import Rungs
 from pipeline.sweep.ledger import Ledger, Trial
+from pipeline.sweep.resources import bundle_of_trial, is_nested, trials_at_once
 from pipeline.sweep.search import build_search
-from pipeline.sweep.share import bundle_of_trial, is_nested, trials_at_once
 from pipeline.sweep.trial import run_trial
 
 MAX_DEATHS = 2

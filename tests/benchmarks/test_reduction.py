@@ -21,10 +21,10 @@ from mimic3d.losses.perceptual import PerceptualConfig, build_perceptual
 from mimic3d.networks.discriminator import DiscriminatorConfig
 from mimic3d.networks.discriminator import DualDiscriminator, PatchDiscriminator
 from mimic3d.networks.generator import Generator, GeneratorConfig
-from mimic3d.training.dual_game import DualGame, Table
+from mimic3d.training.pretrain_losses import DualGame, Table
 from mimic3d.training.ema import EmaConfig
 from mimic3d.losses.imitation import ImitationConfig
-from mimic3d.training.imitation_game import ImitationGame
+from mimic3d.training.imitate_losses import ImitationGame
 from mimic3d.training.loop import LoopConfig, train
 from mimic3d.training.recipes import imitate_phases, pretrain_phases
 from mimic3d.training.schedules import BlurConfig, SwappingConfig

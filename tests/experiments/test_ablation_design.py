@@ -7,8 +7,8 @@ from experiments.ablation.command import main
 from experiments.ablation.design import Design, Size, load_design, load_size, size_names
 from experiments.ablation.quantities import find_quantity
 from experiments.ablation.trials import STAGES, Trial, build_plan, list_trials
-from pipeline.sweep.folder import write_params
-from stages.params import load_params
+from pipeline.params import load_params
+from pipeline.sweep.project import write_params
 
 
 def write_project(root: Path, size: Size) -> Path:

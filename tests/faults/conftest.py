@@ -15,7 +15,7 @@ LOOP = {"total_kimg": 0.4, "batch": 8, "microbatch": 4, "tick_kimg": 0.016, "sna
 
 def run_alone(stage: str, root: str, log: str, file_bytes: int | None) -> None:
     """`python -m stages.<stage>` in that folder; where files may not be larger than this."""
-    from stages.params import main
+    from pipeline.stage import main
 
     if file_bytes:
         resource.setrlimit(resource.RLIMIT_FSIZE, (file_bytes, file_bytes))

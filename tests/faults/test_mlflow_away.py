@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from pipeline import background
-from pipeline.mlflow_tracking import RunAddress, connect, open_run
+from pipeline.tracking import background
+from pipeline.tracking.mlflow_tracker import RunAddress, connect, open_run
 
 pytestmark = [pytest.mark.slow, pytest.mark.cluster]
 AWAY_SECONDS = float(os.environ.get("MLFLOW_AWAY_SECONDS", "12"))

@@ -136,4 +136,4 @@ def test_a_worker_that_always_dies_is_not_started_for_ever(project, trainings, n
     assert said.count("starting again from its last state in 0.1 s") == 1, said
     assert "a worker process died, and 1 restarts in a row got no further; see" in said
     assert ".pipeline/logs/pretrain/" in said
-    assert "pipeline/restarts.py" not in said  # no traceback of ours
+    assert "pipeline/workers/restarts.py" not in said  # no traceback of ours

@@ -7,7 +7,7 @@ from math import prod
 
 from torch import nn
 
-from mimic3d.networks.keymap import (
+from mimic3d.conversion.keymap import (
     DROPPED,
     block_resolutions,
     discriminator_name,

@@ -8,6 +8,7 @@ from golden.arrays import golden_folder
 from golden.weights import reference_state, vgg_state
 
 from mimic3d.cameras import Scene
+from mimic3d.conversion.keymap import discriminator_name, fill, generator_name
 from mimic3d.losses.perceptual import LAYERS, Perceptual
 from mimic3d.networks.discriminator import (
     DiscriminatorConfig,
@@ -15,7 +16,6 @@ from mimic3d.networks.discriminator import (
     PatchDiscriminator,
 )
 from mimic3d.networks.generator import Generator, GeneratorConfig
-from mimic3d.networks.keymap import discriminator_name, fill, generator_name
 from mimic3d.networks.mapping import MappingConfig
 from mimic3d.networks.synthesis import BackboneConfig
 from mimic3d.rendering.renderer import RenderingConfig

@@ -28,9 +28,9 @@ from mimic3d.losses.perceptual import Perceptual
 from mimic3d.networks.generator import Generated
 from mimic3d.networks.mapping import MappingConfig
 from mimic3d.rays import Windows, crop
-from mimic3d.training.dual_game import DualGame, Fake, Latents, Table
-from mimic3d.training.imitation_game import ImitationGame
+from mimic3d.training.imitate_losses import ImitationGame
 from mimic3d.training.phases import Moment
+from mimic3d.training.pretrain_losses import DualGame, Fake, Latents, Table
 from mimic3d.training.schedules import BlurConfig, SwappingConfig, blur_sigma, swapping_prob
 
 Network = TypeVar("Network", bound=nn.Module)

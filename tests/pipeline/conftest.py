@@ -11,7 +11,7 @@ import pytest
 from ray_machines import Machines
 from ruamel.yaml import YAML
 
-from pipeline.head import _free_ports
+from pipeline.jobs.head import _free_ports
 
 ROOT = Path(__file__).parents[2]
 

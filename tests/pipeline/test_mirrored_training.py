@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from pipeline.depot import Depot, Mirror
-from pipeline.tracking import SilentTracker
-from stages.params import run_stage
+from pipeline.stage import run_stage
+from pipeline.storage.remote_run import Depot, Mirror
+from pipeline.tracking.tracker import SilentTracker
 
 pytestmark = [pytest.mark.slow, pytest.mark.cluster]
 

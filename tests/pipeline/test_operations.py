@@ -12,9 +12,9 @@ import pytest
 from ruamel.yaml import YAML
 
 from pipeline.cluster import LOCAL, Address
-from pipeline.head import local_head
-from pipeline.jobs_api import find_token, list_jobs
-from pipeline.mlflow_tracking import connect
+from pipeline.jobs.head import local_head
+from pipeline.jobs.jobs_api import find_token, list_jobs
+from pipeline.tracking.mlflow_tracker import connect
 
 PLANTED = "planted-secret-value"
 

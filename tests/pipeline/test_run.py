@@ -4,8 +4,8 @@ import time
 
 import pytest
 
-from pipeline.head import local_head
-from pipeline.mlflow_tracking import connect
+from pipeline.jobs.head import local_head
+from pipeline.tracking.mlflow_tracker import connect
 
 
 def wait_for(condition, seconds: float = 120.0) -> bool:

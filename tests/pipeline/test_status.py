@@ -7,8 +7,8 @@ import pytest
 
 from pipeline.census import Report, StageRow, take_census
 from pipeline.cluster import Settings
-from pipeline.mlflow_tracking import close_run, connect, open_run
 from pipeline.status import render
+from pipeline.tracking.mlflow_tracker import close_run, connect, open_run
 
 
 def test_the_table_has_a_row_per_run():

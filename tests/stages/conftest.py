@@ -10,9 +10,9 @@ import torch
 from PIL import Image
 
 from mimic3d.cameras import Scene, orbit_cameras
-from mimic3d.data.gates import GatesConfig
 from mimic3d.data.schema import load_manifest
-from pipeline.tracking import SilentTracker
+from mimic3d.preparation.gates import GatesConfig
+from pipeline.tracking.tracker import SilentTracker
 from stages.prepare import PrepareConfig, check, run
 
 NUM = 12

@@ -8,8 +8,8 @@ import torch
 from ruamel.yaml import YAML
 
 from mimic3d.networks.snapshot import load_meta, load_snapshot, read_snapshot
-from pipeline.tracking import SilentTracker
-from stages.params import run_stage, validate
+from pipeline.stage import run_stage, validate
+from pipeline.tracking.tracker import SilentTracker
 
 NO_IMITATION = {"imitate.imitation.weight": 0, "imitate.imitation.l1_weight": 0}
 ROWS = {

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from mimic3d.data.schema import load_manifest
-from mimic3d.evaluation.distances import build_untrained
+from mimic3d.evaluation.distribution.distances import build_untrained
 from mimic3d.networks.discriminator import DiscriminatorConfig
 from mimic3d.networks.generator import Generator, GeneratorConfig
 from mimic3d.networks.mapping import MappingConfig
@@ -17,10 +17,10 @@ from mimic3d.networks.snapshot import SnapshotMeta, save_snapshot
 from mimic3d.networks.superresolution import SuperResolutionConfig
 from mimic3d.networks.synthesis import BackboneConfig
 from mimic3d.rendering.renderer import RenderingConfig
-from pipeline.tracking import SilentTracker
+from pipeline.stage import validate
+from pipeline.tracking.tracker import SilentTracker
 from stages import evaluate, prepare
 from stages.evaluate import EvaluateConfig
-from stages.params import validate
 
 PREPARE = {
     "name": "toy",

@@ -10,8 +10,8 @@ import pytest
 from ruamel.yaml import YAML
 
 from mimic3d.networks.snapshot import load_meta, read_snapshot
-from pipeline.tracking import SilentTracker
-from stages.params import run_stage, validate
+from pipeline.stage import run_stage, validate
+from pipeline.tracking.tracker import SilentTracker
 
 
 class Ledger(SilentTracker):

@@ -7,8 +7,9 @@ import pytest
 from pydantic import PositiveFloat, PositiveInt, model_validator
 
 from mimic3d.config import Config
+from pipeline.params import load_params
+from stages.dataset import dataset_folder
 from stages.imitate import ImitateConfig
-from stages.params import dataset_folder, load_params
 from stages.pretrain import PretrainConfig
 
 

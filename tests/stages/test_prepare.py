@@ -11,12 +11,12 @@ from PIL import Image
 
 from mimic3d.cameras import Scene, orbit_cameras
 from mimic3d.data.dataset import ImageDataset, load_multiview
-from mimic3d.data.gates import GatesConfig
-from mimic3d.data.given import GivenConfig
-from mimic3d.data.poses.synthetic import SyntheticConfig
 from mimic3d.data.schema import load_manifest
-from pipeline.tracking import Tracker
-from stages.params import run_stage
+from mimic3d.preparation.gates import GatesConfig
+from mimic3d.preparation.sources.given import GivenConfig
+from mimic3d.preparation.sources.synthetic import SyntheticConfig
+from pipeline.stage import run_stage
+from pipeline.tracking.tracker import Tracker
 from stages.prepare import CONFIG, PrepareConfig, check, run
 
 TOY = SyntheticConfig(num_train=3, num_val=1, num_eval=1)

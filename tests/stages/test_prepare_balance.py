@@ -4,10 +4,10 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from mimic3d.data.balance import RebalanceConfig
 from mimic3d.data.dataset import ImageDataset
-from mimic3d.data.given import GivenConfig
-from pipeline.tracking import SilentTracker
+from mimic3d.preparation.balance import RebalanceConfig
+from mimic3d.preparation.sources.given import GivenConfig
+from pipeline.tracking.tracker import SilentTracker
 from stages.prepare import PrepareConfig, run
 
 

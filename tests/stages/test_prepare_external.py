@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mimic3d.data.external import ExternalConfig
-from mimic3d.data.gates import GatesConfig
-from mimic3d.data.sample import decode_png
-from pipeline.tracking import SilentTracker
+from mimic3d.data.images import decode_png
+from mimic3d.preparation.gates import GatesConfig
+from mimic3d.preparation.sources.external import ExternalConfig
+from pipeline.tracking.tracker import SilentTracker
 from stages.prepare import PrepareConfig, run
 
 PROGRAM = """

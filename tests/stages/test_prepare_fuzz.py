@@ -13,10 +13,10 @@ import torch
 from PIL import Image
 
 from mimic3d.cameras import Scene, orbit_cameras
-from mimic3d.data.gates import GatesConfig
-from mimic3d.data.given import GivenConfig
 from mimic3d.data.schema import find_shards, load_manifest
-from pipeline.tracking import SilentTracker
+from mimic3d.preparation.gates import GatesConfig
+from mimic3d.preparation.sources.given import GivenConfig
+from pipeline.tracking.tracker import SilentTracker
 from stages.prepare import PrepareConfig, run
 
 NUM_FILES = 500

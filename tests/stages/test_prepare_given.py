@@ -9,9 +9,9 @@ from scipy.spatial.transform import Rotation
 
 from mimic3d.cameras import Scene, cameras_from_labels, project
 from mimic3d.data.dataset import ImageDataset
-from mimic3d.data.gates import GatesConfig
-from mimic3d.data.given import GivenConfig
-from mimic3d.data.sample import decode_png
+from mimic3d.data.images import decode_png
+from mimic3d.preparation.gates import GatesConfig
+from mimic3d.preparation.sources.given import GivenConfig
 from stages.prepare import PrepareConfig, check
 
 

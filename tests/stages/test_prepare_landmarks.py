@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from mimic3d.cameras import project
-from mimic3d.data.estimated import LandmarksConfig
+from mimic3d.preparation.sources.estimated import LandmarksConfig
 from stages.prepare import PrepareConfig, check
 
 TEMPLATE = {

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mimic3d.data.estimated import PhotosConfig
-from mimic3d.data.poses.face_models import find_face_models
-from mimic3d.data.poses.synthetic import SyntheticConfig
-from mimic3d.data.sample import decode_png
-from mimic3d.data.synthetic.shots import list_shots, render_shots
+from mimic3d.data.images import decode_png
+from mimic3d.preparation.poses.face_models import find_face_models
+from mimic3d.preparation.sources.estimated import PhotosConfig
+from mimic3d.preparation.sources.shots import list_shots, render_shots
+from mimic3d.preparation.sources.synthetic import SyntheticConfig
 
 ROOT = Path(__file__).parents[2]
 NUM = 24

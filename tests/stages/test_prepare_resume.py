@@ -16,11 +16,11 @@ from filelock import FileLock
 from PIL import Image
 
 from mimic3d.cameras import Scene, orbit_cameras
-from mimic3d.data.draft import PART
-from mimic3d.data.gates import GatesConfig
-from mimic3d.data.given import GivenConfig
-from pipeline.tracking import SilentTracker
-from stages.params import load_params
+from mimic3d.preparation.gates import GatesConfig
+from mimic3d.preparation.parts import PART
+from mimic3d.preparation.sources.given import GivenConfig
+from pipeline.params import load_params
+from pipeline.tracking.tracker import SilentTracker
 from stages.prepare import PrepareConfig, run
 
 PROJECT = Path(__file__).parents[2]

@@ -16,8 +16,8 @@ from PIL import Image
 from ruamel.yaml import YAML
 
 from mimic3d.networks.snapshot import load_meta, load_snapshot, read_snapshot
-from pipeline.tracking import SilentTracker
-from stages.params import run_stage, validate
+from pipeline.stage import run_stage, validate
+from pipeline.tracking.tracker import SilentTracker
 
 WITHOUT_RAY = (
     "import sys, runpy; sys.modules.update(ray=None, mlflow=None, dvc=None); "

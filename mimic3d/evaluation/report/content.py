@@ -7,7 +7,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 import pandas as pd
 from PIL import Image
 
-from mimic3d.evaluation.plots import Plot
+from mimic3d.evaluation.report.plots import Plot
 
 
 @runtime_checkable

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 
 from PIL import Image
 
-from mimic3d.evaluation.plots import Plot, chart_of
 from mimic3d.evaluation.report.content import Picture, Report
+from mimic3d.evaluation.report.plots import Plot, chart_of
 from mimic3d.evaluation.report.style import STYLE
 from mimic3d.evaluation.report.tables import distance_table, score_table
 from mimic3d.html.chart import CHART_STYLE, draw_chart

@@ -8,7 +8,7 @@ from torch.testing import assert_close
 
 from mimic3d.cameras import cameras_from_labels, mirror_cameras
 from mimic3d.data.dataset import ImageDataset, load_multiview
-from mimic3d.data.sample import decode_png
+from mimic3d.data.images import decode_png
 from mimic3d.data.schema import EVAL_YAWS_RAD
 
 

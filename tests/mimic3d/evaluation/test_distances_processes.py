@@ -8,8 +8,8 @@ import torch
 import torch.distributed as dist
 
 from mimic3d.data.reference import Reals
-from mimic3d.evaluation import summaries
-from mimic3d.evaluation.distances import DistributionConfig, measure_distances
+from mimic3d.evaluation.distribution import features as summaries
+from mimic3d.evaluation.distribution.distances import DistributionConfig, measure_distances
 from mimic3d.evaluation.sampling import SamplingConfig
 from mimic3d.evaluation.share import Share
 from mimic3d.networks.generator import Generator

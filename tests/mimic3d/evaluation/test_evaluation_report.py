@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from mimic3d.evaluation.plots import plot_consistency
 from mimic3d.evaluation.report.content import Picture, Report
 from mimic3d.evaluation.report.glossary import Distance, find_distance
 from mimic3d.evaluation.report.page import build_report
+from mimic3d.evaluation.report.plots import plot_consistency
 
 NAN = math.nan
 HOSTILE = "<script>alert('1')</script>"

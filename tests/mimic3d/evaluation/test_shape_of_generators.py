@@ -5,12 +5,12 @@ from torch.nn import functional as F
 
 from mimic3d.cameras import orbit_cameras
 from mimic3d.evaluation.sampling import SamplingConfig
-from mimic3d.evaluation.shape import (
+from mimic3d.evaluation.views.objects import planes_of
+from mimic3d.evaluation.views.shape import (
     PublishedFlatnessConfig,
     frontal_densities,
     published_flatness,
 )
-from mimic3d.evaluation.sitters import planes_of
 from mimic3d.metrics.flatness import flatness_3dgp
 from mimic3d.networks.generator import Generator
 from mimic3d.rays import cast_rays

@@ -5,14 +5,14 @@ import torch
 from golden.anatomy import assert_same_anatomy
 from pickles.official import structure
 
+from mimic3d.conversion.official import read_discriminator, read_generator
+from mimic3d.conversion.pickle_values import Record
 from mimic3d.networks.discriminator import (
     DiscriminatorConfig,
     DualDiscriminator,
     PatchDiscriminator,
 )
 from mimic3d.networks.generator import Generator, GeneratorConfig
-from mimic3d.networks.official import read_discriminator, read_generator
-from mimic3d.networks.pickle_values import Record
 
 # Measured on the authors' code: parameters of G without and with detail planes, and of D.
 TOTALS = {

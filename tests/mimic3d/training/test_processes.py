@@ -21,7 +21,7 @@ from mimic3d.losses.density import DensityConfig
 from mimic3d.networks.discriminator import DiscriminatorConfig, DualDiscriminator
 from mimic3d.networks.generator import Generator, GeneratorConfig
 from mimic3d.training.augment import Augment, AugmentConfig
-from mimic3d.training.dual_game import DualGame, Table
+from mimic3d.training.pretrain_losses import DualGame, Table
 from mimic3d.training.ema import EmaConfig
 from mimic3d.training.loop import LoopConfig, train
 from mimic3d.training.recipes import pretrain_phases

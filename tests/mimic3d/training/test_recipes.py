@@ -15,9 +15,9 @@ from mimic3d.networks.discriminator import (
 )
 from mimic3d.networks.generator import Generator
 from mimic3d.rays import crop
-from mimic3d.training.dual_game import DualGame, Table
-from mimic3d.training.imitation_game import ImitationGame
+from mimic3d.training.imitate_losses import ImitationGame
 from mimic3d.training.phases import Moment, Outcome
+from mimic3d.training.pretrain_losses import DualGame, Table
 from mimic3d.training.schedules import BlurConfig, SwappingConfig
 
 SMALL = DiscriminatorConfig(channel_base=64, channel_max=8)

@@ -4,7 +4,12 @@ import pytest
 import torch
 from golden.arrays import seeded_normal
 
-from mimic3d.training.distortion import DistortionConfig, Numbers, distort, sample_distortion
+from mimic3d.training.augment_transforms import (
+    DistortionConfig,
+    Numbers,
+    distort,
+    sample_distortion,
+)
 from mimic3d.training.wavelets import SYM6, band_filters
 
 pytestmark = pytest.mark.golden

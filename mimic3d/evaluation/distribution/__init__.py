@@ -1,0 +1,1 @@
+"""Distances between the distributions of generated and of real images."""

@@ -1,0 +1,172 @@
+"""Distances of both branches to real images, beside the floor and an untrained generator."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import torch
+from jaxtyping import Float
+from pydantic import Field, model_validator
+from torch import Tensor
+
+from mimic3d.cameras import Scene
+from mimic3d.data.reference import Reals
+from mimic3d.evaluation.distribution.comparison import Comparison, EstimatorConfig, compare
+from mimic3d.evaluation.distribution.features import Advance, Eye
+from mimic3d.evaluation.distribution.generated import Studio, Variant
+from mimic3d.evaluation.distribution.records import Recorder
+from mimic3d.evaluation.distribution.references import Album
+from mimic3d.evaluation.sampling import (
+    CameraDraw,
+    CameraMode,
+    SamplingConfig,
+)
+from mimic3d.evaluation.share import Share
+from mimic3d.metrics.bootstrap import Interval
+from mimic3d.metrics.feature_networks import build_feature_networks
+from mimic3d.metrics.features import FeatureNetworkName
+from mimic3d.metrics.inception import InceptionConfig, check_inception
+from mimic3d.metrics.kernel import MIN_IMAGES
+from mimic3d.metrics.probe import Probe
+from mimic3d.metrics.protocol import Protocol
+from mimic3d.metrics.views import Branch
+from mimic3d.networks.generator import Generator, GeneratorConfig
+
+SUFFIXES: dict[CameraMode, str] = {"conditioned": "", "independent": "_independent", "fixed": "_3d"}
+"""Of the names of metrics: `fid`, `fid_independent`, `fid_3d`."""
+
+
+class DistributionConfig(EstimatorConfig):
+    """Generated against real images."""
+
+    num_images: int = Field(default=1024, ge=MIN_IMAGES)
+    """Generated images per branch, and as many real ones; at most half of what the dataset has."""
+    networks: tuple[FeatureNetworkName, ...] = Field(default=("random_conv",), min_length=1)
+    """Whose features are compared: `random_conv` needs nothing; `inception` makes `fid` and `kid`;
+    `probe` is trained on a synthetic dataset."""
+    inception: InceptionConfig = InceptionConfig()
+    """Where the network of `inception` is."""
+    cameras: tuple[CameraMode, ...] = Field(
+        default=("conditioned", "independent", "fixed"), min_length=1
+    )
+    """What conditions G: the camera that renders, as in most papers; another one of the dataset; or
+    the average one (`fid_3d`). The same model scores 4.0, 4.3 and 6.5."""
+    samples_per_ray: tuple[Annotated[int, Field(ge=8)], ...] = ()
+    """Also measures the conditioned 3D branch with so many samples along a ray."""
+    untrained: bool = True
+    """Also measures a generator with fresh weights, what training started from."""
+
+    @model_validator(mode="after")
+    def _samples_have_cameras(self) -> "DistributionConfig":
+        if self.samples_per_ray and "conditioned" not in self.cameras:
+            raise ValueError(
+                f"samples_per_ray are measured with conditioned cameras, cameras are "
+                f"{', '.join(self.cameras)}; add conditioned or clear samples_per_ray"
+            )
+        return self
+
+
+@dataclass(frozen=True)
+class Distances:
+    """All distances, and how they were measured."""
+
+    values: dict[str, float] = field(default_factory=dict)
+    """By name: `3d/fid`, `2d/fd_random_conv_3d`, `floor/swd_64`, `untrained/3d/kid`,
+    `3d/fid_at_24_samples`."""
+    intervals: dict[str, Interval] = field(default_factory=dict)
+    """Of the kernel distances, by the same names."""
+    protocols: dict[str, Protocol] = field(default_factory=dict)
+    """By branch, network (or swd) and suffix: `3d/inception_3d`, `2d/swd`. Untrained generators
+    have that of the trained ones, the floor has all but cameras and seeds in common with them."""
+    parts: dict[str, str] = field(default_factory=dict)
+    """The protocol of every value."""
+    notices: list[str] = field(default_factory=list)
+    """What the user should hear."""
+
+    def add(self, who: str, branch: Branch, found: Comparison, suffix: str = "") -> None:
+        """Enter what a comparison found, measured as the images of this branch are."""
+        for name, value in found.values.items():
+            self.values[f"{who}/{name}{suffix}"] = value
+            self.parts[f"{who}/{name}{suffix}"] = f"{branch}/{found.networks[name]}{suffix}"
+        for name, interval in found.intervals.items():
+            self.intervals[f"{who}/{name}{suffix}"] = interval
+
+
+def check_distribution(cfg: DistributionConfig) -> None:
+    """Cheap checks of the files that the parameters name.
+
+    Raises:
+        ValueError: one is missing or of the wrong kind.
+    """
+    if "inception" in cfg.networks:
+        check_inception(cfg.inception)
+
+
+def count_distances(cfg: DistributionConfig) -> int:
+    """All that `advance` is told by `measure_distances`."""
+    return cfg.num_images * (2 + len(cfg.cameras) + cfg.untrained)
+
+
+@torch.inference_mode()
+def measure_distances(
+    G: Generator, data: Reals, average_label: Float[Tensor, "1 25"], resolution: int,
+    cfg: DistributionConfig, sampling: SamplingConfig, share: Share, cache: Path, advance: Advance,
+    probe: Probe | None = None,
+) -> Distances:  # fmt: skip
+    """Distances of both branches, of an untrained generator's and of other real images.
+
+    Every process must call it with its `share`, and all get the same answer. It depends neither on
+    their number nor on `sampling.batch`. `cache` holds what was learnt of the real images.
+
+    Raises:
+        ValueError: a feature network cannot be had.
+    """
+    assert data.num == cfg.num_images
+    device = next(G.parameters()).device
+    built = build_feature_networks(cfg.networks, cfg.inception, probe, cache / "weights", device)
+    eye = Eye(built.networks, cfg.patches)
+    album = Album(data, resolution, eye, device, cache / "references")
+    studio = Studio(cfg.num_images, resolution, sampling, eye, share)
+    recorder = Recorder(G, data, resolution, sampling, cfg)
+    labels, average = data.train.labels.to(device), average_label.to(device)
+    reference = album.look("reference", share, advance)
+    floor = album.look("floor", share, advance)
+
+    found = Distances(notices=list(built.notices))
+    found.add("floor", "3d", compare(reference, floor, cfg, device))
+    for mode in cfg.cameras:
+        more = cfg.samples_per_ray if mode == "conditioned" else ()
+        cameras = CameraDraw(labels, average, mode)
+        sets = studio.look(G, cameras, more, advance, f"sampling both branches, cameras {mode}")
+        for variant, images in sets.items():
+            suffix = _suffix(variant, mode)
+            what = compare(reference, images, cfg, device)
+            found.add(variant.branch, variant.branch, what, suffix)
+            for network in (*built.networks, None):
+                label = network.label if network else "swd"
+                record = recorder.record(variant, mode, network)
+                found.protocols[f"{variant.branch}/{label}{suffix}"] = record
+    if cfg.untrained:
+        fresh = build_untrained(G.config, G.scene, sampling.seed).to(device)
+        cameras = CameraDraw(labels, average)
+        sets = studio.look(fresh, cameras, (), advance, "sampling untrained branches")
+        for variant, images in sets.items():
+            found.add(
+                f"untrained/{variant.branch}",
+                variant.branch,
+                compare(reference, images, cfg, device),
+            )
+    return found
+
+
+def _suffix(variant: Variant, mode: CameraMode) -> str:
+    if variant.samples_per_ray is None:
+        return SUFFIXES[mode]
+    return f"{SUFFIXES[mode]}_at_{variant.samples_per_ray}_samples"
+
+
+def build_untrained(cfg: GeneratorConfig, scene: Scene, seed: int) -> Generator:
+    """A generator of the same sizes with fresh weights: what training started from."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return Generator(cfg, scene).eval().requires_grad_(False)

@@ -1,0 +1,175 @@
+"""Results of an evaluation: all numbers, their table, plots and the content of the report."""
+
+import math
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from mimic3d.evaluation.distribution.distances import Distances
+from mimic3d.evaluation.report.content import Picture, Report
+from mimic3d.evaluation.report.plots import (
+    Plot,
+    plot_consistency,
+    plot_history,
+    plot_samples,
+)
+from mimic3d.evaluation.sampling import BRANCHES
+from mimic3d.evaluation.views.summary import named_means
+from mimic3d.metrics.protocol import ConsistencyProtocol, Protocol, protocol_hash
+from mimic3d.metrics.registry import METRICS
+from mimic3d.networks.snapshot import SnapshotMeta
+
+COMMANDS = """dvc repro evaluate
+python -m tools.compare reports/evaluate ../another-checkout/reports/evaluate"""
+SHOWN = r"3d/(fd|fid|kid|swd$|(precision|recall)(?!.*(_3d|_independent|_samples)))"
+"""What the terminal shows of all distances."""
+VIEWS = "consistency"
+"""The part of the protocol that multi-view scores were taken by."""
+
+
+@dataclass(frozen=True)
+class Findings:
+    """All that an evaluation found."""
+
+    distances: Distances
+    samples: pd.DataFrame
+    """Multi-view scores, a row per branch, metric and object."""
+    summary: pd.DataFrame
+    """Their means with intervals."""
+    protocol: dict[str, Any]
+    """How all of it was measured, by part."""
+    meta: SnapshotMeta
+    dataset: str
+    snapshot: str
+    notices: list[str] = field(default_factory=list)
+    """What came up while pictures were drawn."""
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """All numbers by name; none where nothing could be scored."""
+        return self.distances.values | named_means(self.summary)
+
+    @property
+    def hashes(self) -> dict[str, str]:
+        """Of the protocol's parts: only numbers with equal ones compare."""
+        return {part: record["hash"] for part, record in self.protocol.items() if "hash" in record}
+
+    def table(self) -> pd.DataFrame:
+        """A row per number: name, value, low, high, num (identities) and the protocol's hash."""
+        distances = self.distances
+        nan = math.nan
+        rows = []
+        for name, value in distances.values.items():
+            found = distances.intervals.get(name)
+            low, high = (found.low, found.high) if found else (nan, nan)
+            rows.append((name, value, low, high, nan, self.hashes[distances.parts[name]]))
+        for row in self.summary.to_dict("records"):
+            name = f"{row['branch']}/{row['metric']}"
+            numbers = row["mean"], row["low"], row["high"], row["num"]
+            rows.append((name, *numbers, self.hashes[VIEWS]))
+        columns = ["name", "value", "low", "high", "num", "protocol"]
+        return pd.DataFrame(rows, columns=pd.Index(columns))
+
+
+def record_protocol(
+    meta: SnapshotMeta, distances: Distances, views: ConsistencyProtocol
+) -> dict[str, Any]:
+    """How everything was measured, with a hash per part, and of what snapshot."""
+    chosen = "the last of its run"
+    if meta.selection:
+        best = meta.selection
+        chosen = f"lowest {best.metric} = {best.value:.6g} of its run, on {best.images}"
+    return {
+        "snapshot": {
+            "stage": meta.stage, "nimg": meta.nimg, "chosen": chosen,
+            "dataset_fingerprint": meta.dataset_fingerprint,
+        },
+        **{part: describe(record) for part, record in distances.protocols.items()},
+        VIEWS: describe(views),
+    }  # fmt: skip
+
+
+def describe(record: Protocol | ConsistencyProtocol) -> dict[str, Any]:
+    """A protocol and its hash."""
+    return record.model_dump(mode="json") | {"hash": protocol_hash(record)}
+
+
+def draw_plots(root: Path, findings: Findings) -> tuple[Plot, ...]:
+    """A distance over images of training and over samples per ray, agreement over yaw."""
+    values = findings.distances.values
+    metric = "fid" if "3d/fid" in values else "fd_random_conv"
+    own = next(iter(findings.distances.protocols.values())).samples_per_ray
+    return (
+        plot_history(_history(root, findings.snapshot), "fd_random_conv"),
+        plot_samples(values, metric, own),
+        plot_consistency(findings.summary, "warp_psnr", "dB"),
+    )
+
+
+def _history(root: Path, snapshot: str) -> pd.DataFrame:
+    """What was measured while the snapshot was trained, over real images of both stages.
+
+    Empty for a snapshot from elsewhere. Other real images and latents than the report's, so that it
+    has no floor in common with it.
+    """
+    columns = ["nimg", "branch", "value"]
+    parts = [pd.DataFrame(columns=pd.Index(columns))]
+    start = 0
+    for stage in ("pretrain", "imitate") if snapshot.startswith("runs/") else ():
+        path = root / "reports" / stage / "monitor.csv"
+        measured = pd.read_csv(path) if path.is_file() else pd.DataFrame()
+        if len(measured) == 0:
+            continue
+        for branch in BRANCHES:
+            name = f"val/{branch}/fd_random_conv"
+            if name in measured:
+                nimg, value = measured["nimg"] + start, measured[name]
+                parts.append(pd.DataFrame({"nimg": nimg, "branch": branch, "value": value}))
+        start += int(measured["nimg"].to_numpy().max())
+    return pd.concat([part for part in parts if len(part)] or parts).dropna()
+
+
+def describe_all(findings: Findings, plots: tuple[Plot, ...], pictures: list[Picture]) -> Report:
+    """The content of the report."""
+    table, meta = findings.table(), findings.meta
+    return Report(
+        facts={
+            "snapshot": f"{findings.snapshot} of stage {meta.stage}",
+            "trained on": f"{meta.nimg:,} real images in its stage",
+            "chosen": findings.protocol["snapshot"]["chosen"],
+            "dataset": f"{findings.dataset}, fingerprint {meta.dataset_fingerprint[:12]}",
+            "image side": f"{meta.generator.image_resolution} pixels",
+        },
+        distances=table.iloc[: len(findings.distances.values)],
+        scores=findings.summary,
+        meanings=METRICS,
+        plots=tuple(plot for plot in plots if len(plot.table)),
+        pictures=tuple(pictures),
+        protocol=findings.protocol,
+        commands=COMMANDS,
+        notices=tuple([*findings.distances.notices, *findings.notices]),
+    )
+
+
+def summary_table(findings: Findings) -> str:
+    """Distances beside floor and untrained (small is good), scores beside their ceiling."""
+    distances, columns = findings.distances.values, ("2d", "3d", "untrained/3d", "floor")
+    lines = [f"{'distance':28}" + "".join(f"{column:>14}" for column in columns)]
+    for metric in [name.partition("/")[2] for name in distances if re.match(SHOWN, name)]:
+        cells = [distances.get(f"{column}/{metric}") for column in columns]
+        lines.append(f"{metric:28}" + "".join(map(_cell, cells)))
+    columns = ("2d", "3d", "ceiling")
+    lines += ["", f"{'agreement of views':28}" + "".join(f"{column:>14}" for column in columns)]
+    means = named_means(findings.summary)
+    for metric in dict.fromkeys(findings.summary["metric"]):
+        cells = [means.get(f"{column}/{metric}") for column in columns]
+        lines.append(f"{metric:28}" + "".join(map(_cell, cells)))
+    lines += ["", "all numbers, intervals, meanings, pictures: reports/evaluate/report.html"]
+    return "\n".join(lines + [f"note: {each}" for each in findings.notices])
+
+
+def _cell(value: float | None) -> str:
+    return f"{'-' if value is None else format(value, '.4g'):>14}"

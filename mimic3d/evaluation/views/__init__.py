@@ -1,0 +1,1 @@
+"""Whether views of one object agree."""

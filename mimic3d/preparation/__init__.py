@@ -1,0 +1,1 @@
+"""Images and cameras to a prepared dataset."""

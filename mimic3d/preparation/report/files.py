@@ -1,0 +1,99 @@
+"""Numbers of a prepared dataset, and the files of its report."""
+
+import csv
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float32
+from PIL import Image
+
+from mimic3d.atomic import atomic_file
+from mimic3d.data.images import decode_png
+from mimic3d.data.schema import Manifest
+from mimic3d.preparation.balance import effective_number
+from mimic3d.preparation.parts import Draft
+from mimic3d.preparation.report.histogram import count_angles
+from mimic3d.preparation.report.page import build_page
+from mimic3d.preparation.review import Outcome, count_gates
+
+SHEET_SIDE = 8  # images across and down the contact sheet
+BIN_DEG = 5  # of the histograms that DVC plots, so that those of all datasets compare
+HALF_TURN_DEG = 180
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """What a run made, for its report."""
+
+    manifest: Manifest
+    outcomes: list[Outcome]
+    weights: Float32[np.ndarray, " n"]
+    """Of the kept images, in their order."""
+    draft: Draft
+    """Pixels, landmarks and thumbnails, by an outcome's place; see `verdict.show`."""
+    gates: Mapping[str, object]
+    """How the gates were set; empty if none was used."""
+
+    @property
+    def kept(self) -> list[Outcome]:
+        """The images of the dataset."""
+        return [item for item in self.outcomes if item.is_kept]
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """All numbers by name."""
+        is_train = np.array([item.split == "train" for item in self.kept])
+        gates = count_gates(self.outcomes)
+        metrics: dict[str, float] = {f"num_{k}": num for k, num in self.manifest.counts.items()}
+        metrics["num_rejected"] = sum(gates.values())
+        metrics |= {f"num_rejected_{gate}": num for gate, num in gates.items()}
+        metrics["effective_train"] = effective_number(self.weights[is_train])
+        return metrics | self.manifest.poses
+
+
+def write_report(folder: Path, made: Preparation) -> Image.Image:
+    """Metrics, histograms, contact sheet and page of a prepared dataset; returns the sheet."""
+    manifest = made.manifest
+    _write(folder / "metrics.json", json.dumps(made.metrics, indent=2) + "\n")
+    _write(folder / "poses.csv", _histogram_csv(made, "yaw", (HALF_TURN_DEG // 2, HALF_TURN_DEG)))
+    _write(folder / "pitch.csv", _histogram_csv(made, "pitch", (HALF_TURN_DEG // 2,)))
+    first = [item.place for item in made.kept[: SHEET_SIDE**2]]
+    sheet = _contact_sheet([decode_png(image) for image in made.draft.images(first)])
+    with atomic_file(folder / "contact_sheet.png") as path:
+        sheet.save(path)
+    page = build_page(manifest, made.outcomes, made.draft, sheet, made.gates)
+    _write(folder / "report.html", page)
+    return sheet
+
+
+def _write(path: Path, text: str) -> None:
+    with atomic_file(path) as draft:
+        draft.write_text(text, encoding="utf-8")
+
+
+def _histogram_csv(made: Preparation, name: str, limits_deg: tuple[int, ...]) -> str:
+    """Angles of the training images in bins of BIN_DEG, up to the first limit that holds all."""
+    angles = np.array([getattr(item, name) for item in made.kept if item.split == "train"])
+    limit = count_angles(angles, limits_deg, 1).limit_deg
+    histogram = count_angles(angles, (limit,), int(2 * limit / BIN_DEG))
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow([f"{name}_deg", "count"])
+    rows = zip(histogram.centers_deg.tolist(), histogram.counts.tolist(), strict=True)
+    table.writerows(rows)
+    return text.getvalue()
+
+
+def _contact_sheet(images: list[np.ndarray]) -> Image.Image:
+    side = images[0].shape[0]
+    across = min(len(images), SHEET_SIDE)
+    down = -(-len(images) // across)
+    sheet = Image.new("RGB", (across * side, down * side))
+    for index, pixels in enumerate(images):
+        row, column = divmod(index, across)
+        sheet.paste(Image.fromarray(pixels), (column * side, row * side))
+    return sheet

@@ -1,0 +1,59 @@
+"""What the gates left out: counts and examples."""
+
+import io
+import math
+from collections.abc import Mapping, Sequence
+
+from PIL import Image
+
+from mimic3d.html.markup import Html, embed, figure, fold, join, section, table, tag
+from mimic3d.preparation.parts import Draft
+from mimic3d.preparation.review import Outcome, count_gates, show
+
+NUM_EXAMPLES = 4  # of each gate
+THUMBNAIL = 88  # CSS pixels
+
+
+def show_rejects(outcomes: Sequence[Outcome], draft: Draft, gates: Mapping[str, object]) -> Html:
+    """A row per gate that left anything out, and how all gates are set."""
+    settings = ""
+    if gates:
+        rows = [(name, "off" if value is None else str(value)) for name, value in gates.items()]
+        settings = fold("How the gates are set (prepare.gates)", table((), rows, "facts"))
+    counts = count_gates(outcomes)
+    if not counts:
+        return section("Rejected images", tag("p", "No image was rejected."), settings)
+    rows = []
+    for gate, count in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
+        items = [item for item in outcomes if item.gate == gate]
+        share = f"{count / len(outcomes):.1%}"
+        name = tag("code", gate)
+        rows.append((name, _thresholds(items), f"{count:,}", share, _examples(items, draft)))
+    head = ("Gate", "Threshold", "Rejected", "Of all images", "Examples")
+    return section("Rejected images", table(head, rows, "gates"), settings)
+
+
+def _thresholds(items: Sequence[Outcome]) -> str:
+    known = [item.threshold for item in items if math.isfinite(item.threshold)]
+    if not known:
+        return "none"
+    low, high = f"{min(known):.4g}", f"{max(known):.4g}"
+    return low if low == high else f"{low} to {high}"
+
+
+def _examples(items: Sequence[Outcome], draft: Draft) -> Html:
+    """The first images of a gate, those that can be shown before others."""
+    chosen = sorted(items, key=lambda item: (item.part < 0, item.part, item.row))[:NUM_EXAMPLES]
+    figures = []
+    for item, picture in zip(chosen, show(chosen, draft), strict=True):
+        figures.append(figure(_thumbnail(picture, item), item.image_id, item.reason))
+    return tag("div", join(figures), class_="row")
+
+
+def _thumbnail(picture: bytes, item: Outcome) -> Html:
+    if not picture:
+        return tag("div", "no picture", class_="blank")
+    with Image.open(io.BytesIO(picture)) as image:
+        small = image.convert("RGB")
+    small.thumbnail((THUMBNAIL, THUMBNAIL))
+    return embed(small, item.image_id)

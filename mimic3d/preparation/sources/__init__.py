@@ -1,0 +1,1 @@
+"""Where the images and cameras of a dataset come from."""

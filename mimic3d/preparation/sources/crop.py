@@ -1,0 +1,145 @@
+"""The one way from a photo to a sample: open, estimate, crop, gates. Imports no torch.
+
+Every source of photos goes through here; they differ in the container and the pose estimator.
+"""
+
+import hashlib
+import io
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
+from PIL import Image
+
+from mimic3d.data.images import encode_png, sha256_of
+from mimic3d.parallel import count_workers, ordered_map
+from mimic3d.preparation.gates import (
+    GatesConfig,
+    Point,
+    check_camera,
+    check_crop,
+    check_pose,
+    check_sharpness,
+    check_source,
+)
+from mimic3d.preparation.photos.container import Container, open_container
+from mimic3d.preparation.photos.duplicates import difference_hash
+from mimic3d.preparation.photos.photo import Colour, NoPhoto, open_photo
+from mimic3d.preparation.pose import Corners, PoseEstimator, PoseResult, Reject
+from mimic3d.preparation.sample import Rejected, Sample
+from mimic3d.preparation.warp import crop_image
+
+RESIZE_FILTER = "lanczos where the crop is upright, else area and cubic"
+THUMBNAIL = 96  # pixels, longer side
+
+
+@dataclass(frozen=True)
+class Photo:
+    """One image to develop."""
+
+    image_id: str
+    """Its name in the container."""
+    identity: str = ""
+
+
+@dataclass(frozen=True)
+class Darkroom:
+    """Makes samples of photos; what it opens is opened once per process."""
+
+    container: Path
+    image_column: str
+    build_estimator: Callable[[], PoseEstimator]
+    """Called once per process; picklable."""
+    estimator: str
+    """Its name, for the column `estimator`."""
+    gates: GatesConfig
+    resolution: int
+    orbit_center: Point
+    """Of the scene; yaw and pitch are measured about it."""
+    background: Colour | None
+    """Behind transparent parts; None shows their hidden colours."""
+    is_given: bool = False
+    """Whether cameras and choice of images are another's work, not to be judged."""
+
+    @cached_property
+    def _estimate(self) -> Callable[[Image.Image, str], PoseResult | Reject]:
+        return self.build_estimator().estimate
+
+    @property
+    def _photos(self) -> Container:
+        return open_container(self.container, self.image_column)
+
+    def __call__(self, photo: Photo) -> Sample | Rejected:
+        """The image at the wanted resolution with its camera, or the first gate that it fails."""
+        try:
+            data = self._photos.read(photo.image_id, self.gates.max_file_mib * 2**20)
+            image = open_photo(data, self.gates.max_megapixels * 1e6, self.background)
+        except NoPhoto as refusal:
+            return Rejected(photo.image_id, refusal.reject, refusal.detail)
+        pose: PoseResult | Reject | None = check_source(image, self.resolution, self.gates)
+        if pose is None:
+            pose = self._estimate(image, photo.image_id)
+        if isinstance(pose, Reject):
+            return Rejected(photo.image_id, pose, thumbnail=_thumbnail(image))
+        reject = self._check(pose, image.size)
+        if reject is None:
+            pixels = cut_out(image, pose.crop, self.resolution)
+            if self.judges:
+                reject = check_sharpness(pixels, self.gates)
+            if reject is None:
+                return self._sample(photo, data, pose, pixels)
+        return Rejected(photo.image_id, reject, pose=pose, thumbnail=_thumbnail(image))
+
+    @property
+    def judges(self) -> bool:
+        """Whether pose range, sharpness and likeness count."""
+        return self.gates.judge_given or not self.is_given
+
+    def _check(self, pose: PoseResult, size: tuple[int, int]) -> Reject | None:
+        reject = check_camera(pose.cam2world, pose.intrinsics, self.gates)
+        if reject is None and self.judges:
+            reject = check_pose(pose, self.orbit_center, self.gates)
+        return reject or check_crop(pose, size, self.resolution, self.gates)
+
+    def _sample(
+        self, photo: Photo, data: bytes, pose: PoseResult, pixels: UInt8[np.ndarray, "h w 3"]
+    ) -> Sample:
+        return Sample(
+            image_id=photo.image_id,
+            identity=photo.identity,
+            image=encode_png(pixels),
+            pixels_sha256=sha256_of(pixels),
+            pose=pose,
+            source=self.container.name,
+            source_sha256=hashlib.sha256(data).hexdigest(),
+            estimator=self.estimator,
+            look=difference_hash(pixels) if self.judges else None,
+        )
+
+
+def develop(darkroom: Darkroom, photos: Sequence[Photo]) -> Iterator[Sample | Rejected]:
+    """Outcomes in the order of the photos, on all cores."""
+    return ordered_map(darkroom, photos, count_workers(len(photos)))
+
+
+def cut_out(image: Image.Image, crop: Corners, resolution: int) -> UInt8[np.ndarray, "h w 3"]:
+    """The crop at the wanted size: exact where nothing changes, Lanczos where nothing is turned."""
+    ax, ay, bx, by, cx, cy, dx, dy = crop
+    is_upright = ay == by and bx == cx and cy == dy and dx == ax and bx > ax and dy > ay
+    is_inside = ax >= 0 and ay >= 0 and bx <= image.width and dy <= image.height
+    if not (is_upright and is_inside):
+        return crop_image(image, crop, resolution)
+    size = (resolution, resolution)
+    box = (ax, ay, bx, dy)
+    return np.asarray(image.resize(size, Image.Resampling.LANCZOS, box=box))
+
+
+def _thumbnail(image: Image.Image) -> bytes:
+    small = image.copy()
+    small.thumbnail((THUMBNAIL, THUMBNAIL))
+    buffer = io.BytesIO()
+    small.save(buffer, "JPEG", quality=80)
+    return buffer.getvalue()

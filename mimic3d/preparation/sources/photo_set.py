@@ -1,0 +1,185 @@
+"""Photos on the shelf: which there are, which are left out, and the plan to develop them."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import Literal
+
+from pydantic import Field, PositiveFloat, ValidationError
+
+from mimic3d.cameras import Scene
+from mimic3d.config import Config
+from mimic3d.data.schema import Normalization
+from mimic3d.preparation.gates import GatesConfig
+from mimic3d.preparation.names import NO_IMAGE, plain, refuse
+from mimic3d.preparation.photos.container import Container, open_container
+from mimic3d.preparation.photos.photo import Colour
+from mimic3d.preparation.pose import PoseEstimator
+from mimic3d.preparation.sample import Rejected
+from mimic3d.preparation.sources.crop import RESIZE_FILTER, Darkroom, Photo, develop
+from mimic3d.preparation.sources.plan import Plan, below, choose_splits
+
+WHITE: Colour = (255, 255, 255)
+BLACK: Colour = (0, 0, 0)  # rays that meet nothing end black (EG3D) unless the scene is white
+
+
+class PhotoSetConfig(Config):
+    """Photos, whatever their cameras come from, and the box they show."""
+
+    path: str = "."
+    """Folder, zip, folder that `datasets` saved, or Parquet; relative to data/raw/."""
+    image_column: str = "image"
+    """Column of the images, if they are in a table."""
+    identity: Literal["image", "folder"] = "image"
+    """What belongs to one person or object, and so to one split: image by image, or folders."""
+    val_share: float = Field(default=0.05, ge=0, lt=1)
+    """Share of the identities kept for validation."""
+    reject_list: str = ""
+    """Text file of images to leave out, a name per line, relative to data/raw/; lines that begin
+    with # are comments."""
+    licence: str = "not stated"
+    """Terms of the images; written into the manifest."""
+    near: PositiveFloat | None = None
+    """Distance along a ray where sampling starts; null: as the source has it."""
+    far: PositiveFloat | None = None
+    """Distance along a ray where sampling ends; null: as the source has it."""
+    box_warp: PositiveFloat | None = None
+    """Side of the cube that the tri-planes span; null: as the source has it."""
+    white_back: bool = False
+    """Whether the background is white; else it is learnt inside the box."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is asked of every photo."""
+
+    resolution: int
+    seed: int
+    gates: GatesConfig
+    alpha: Literal["composite", "drop"]
+
+
+@dataclass(frozen=True)
+class PhotoSet:
+    """Photos that were found, and what was left out on the way."""
+
+    cfg: PhotoSetConfig
+    path: Path
+    names: list[str]
+    rejected: list[Rejected]
+
+    @property
+    def container(self) -> Container:
+        """Where they are read from."""
+        return open_container(self.path, self.cfg.image_column)
+
+
+def find_photos(cfg: PhotoSetConfig, raw: Path, key: str) -> PhotoSet:
+    """All photos but those that are named in the list of rejects.
+
+    Raises:
+        ValueError: There are none, or the list names one that is not there.
+    """
+    path = below(raw, cfg.path, f"{key}.path")
+    open_container.cache_clear()  # the files may have changed since this process looked last
+    container = open_container(path, cfg.image_column)
+    if not container.names:
+        raise ValueError(f"{key}.path must lead to images, {path} holds none; put or link some")
+    vetoed = _vetoed(cfg, raw, key)
+    unknown = sorted(vetoed - set(container.names))
+    if unknown:
+        raise ValueError(
+            f"{key}.reject_list must name images of {path}, {unknown[0]} is none; correct the list"
+        )
+    names = [name for name in container.names if name not in vetoed]
+    rejected = [*container.rejected, *(refuse(name, "vetoed") for name in sorted(vetoed))]
+    return PhotoSet(cfg, path, names, rejected)
+
+
+def plan_photos(
+    photos: PhotoSet,
+    estimator: str,
+    build_estimator: Callable[[], PoseEstimator],
+    scene: Scene,
+    wanted: Wanted,
+    *,
+    names: Iterable[str] | None = None,
+    identities: dict[str, str] | None = None,
+    rejected: Iterable[Rejected] = (),
+    normalization: Normalization | None = None,
+    is_given: bool = False,
+) -> Plan[Photo]:
+    """One task per photo, or per named one; the seed decides which are for validation."""
+    chosen = photos.names if names is None else list(names)
+    known = identities or {}
+    developed = [
+        Photo(name, known.get(name) or _identity(name, photos.cfg.identity)) for name in chosen
+    ]
+    groups = [photo.identity or photo.image_id for photo in developed]
+    splits = choose_splits(groups, photos.cfg.val_share, wanted.seed)
+    darkroom = Darkroom(
+        container=photos.path,
+        image_column=photos.cfg.image_column,
+        build_estimator=build_estimator,
+        estimator=estimator,
+        gates=wanted.gates,
+        resolution=wanted.resolution,
+        orbit_center=scene.orbit_center,
+        background=background_of(scene.white_back, wanted.alpha),
+        is_given=is_given,
+    )
+    left_out = [*photos.rejected, *rejected]
+    if is_given:  # the cameras say what an image is; other files are theirs
+        left_out = [item for item in left_out if item.reject.gate != NO_IMAGE]
+    return Plan(
+        tasks=list(zip(splits, developed, strict=True)),
+        make=partial(develop, darkroom),
+        scene=scene,
+        resize_filter=RESIZE_FILTER,
+        licence=photos.cfg.licence,
+        rejected=left_out,
+        normalization=normalization,
+        gates=wanted.gates,
+        max_duplicate_bits=wanted.gates.max_duplicate_bits if darkroom.judges else None,
+    )
+
+
+def background_of(white_back: bool, alpha: Literal["composite", "drop"]) -> Colour | None:
+    """What transparent parts show; None for their hidden colours."""
+    if alpha == "drop":
+        return None
+    return WHITE if white_back else BLACK
+
+
+def state_scene(scene: Scene, cfg: Config, key: str) -> Scene:
+    """A scene with the fields that the parameters state.
+
+    Raises:
+        ValueError: Together they are no scene.
+    """
+    stated = {name: getattr(cfg, name, None) for name in Scene.model_fields}
+    known = {name: value for name, value in stated.items() if value is not None}
+    try:
+        return Scene(**(scene.model_dump() | known))
+    except ValidationError as error:
+        rule = error.errors()[0]["msg"].removeprefix("Value error, ")
+        raise ValueError(f"{key}.{rule}; change one of them") from None
+
+
+def _identity(name: str, kind: str) -> str:
+    if kind == "image":
+        return ""
+    parent = PurePosixPath(name).parent.as_posix()
+    return "" if parent == "." else parent
+
+
+def _vetoed(cfg: PhotoSetConfig, raw: Path, key: str) -> set[str]:
+    if not cfg.reject_list:
+        return set()
+    path = below(raw, cfg.reject_list, f"{key}.reject_list")
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"{key}.reject_list must be text, {path} is not: {error}") from error
+    return {plain(line.strip()) for line in lines if line.strip() and not line.startswith("#")}

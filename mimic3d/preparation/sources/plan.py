@@ -1,0 +1,87 @@
+"""What `prepare` can make a dataset from: each source lists its tasks, split by split."""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Generic, TypeVar
+
+import numpy as np
+
+from mimic3d.cameras import Scene
+from mimic3d.data.schema import Normalization, Subjects
+from mimic3d.preparation.gates import GatesConfig
+from mimic3d.preparation.sample import Rejected, Sample
+from mimic3d.preparation.sources.render_shot import Shot
+from mimic3d.preparation.sources.shots import list_shots, render_shots
+from mimic3d.preparation.sources.synthetic import SyntheticConfig
+from mimic3d.synthetic.scene import SYNTHETIC_SCENE
+
+Task = TypeVar("Task")
+
+
+@dataclass(frozen=True)
+class Plan(Generic[Task]):
+    """All the tasks of a dataset, and what its manifest says of them."""
+
+    tasks: list[tuple[str, Task]]
+    """The split of each image, and what makes it."""
+    make: Callable[[Sequence[Task]], Iterator[Sample | Rejected]]
+    """Makes samples of tasks, in their order, whatever other tasks are asked for with them."""
+    scene: Scene
+    resize_filter: str
+    licence: str
+    rejected: list[Rejected] = field(default_factory=list)
+    """What is left out before any work."""
+    normalization: Normalization | None = None
+    """What was done to cameras of a foreign frame."""
+    gates: GatesConfig | None = None
+    """What the images as a whole must be; null for rendered ones."""
+    max_duplicate_bits: int | None = None
+    """Of the hashes of near copies; null where like views are wanted."""
+    files: dict[str, str] = field(default_factory=dict)
+    """More that belongs into the dataset's folder: contents by name."""
+    subjects: Subjects | None = None
+    """The procedural subjects that are shown."""
+
+
+def plan_synthetic(cfg: SyntheticConfig, seed: int, resolution: int) -> Plan[Shot]:
+    """One shot per image; a subject belongs to one split only."""
+    return Plan(
+        tasks=list_shots(cfg, seed, resolution),
+        make=partial(render_shots, renderer=cfg.renderer),
+        scene=SYNTHETIC_SCENE,
+        resize_filter="none",
+        licence="CC0: procedural, no third-party material",
+        subjects=Subjects(
+            kind=cfg.kind, seed=seed, background=cfg.background, specular=cfg.specular
+        ),
+    )
+
+
+def choose_splits(identities: Sequence[str], val_share: float, seed: int) -> list[str]:
+    """Train or val for every image; all images of an identity are on one side."""
+    known = sorted(set(identities))
+    order = np.random.default_rng([seed, len(known)]).permutation(len(known))
+    held_out = {known[index] for index in order[: math.floor(len(known) * val_share)]}
+    return ["val" if identity in held_out else "train" for identity in identities]
+
+
+def below(raw: Path, path: str, key: str) -> Path:
+    """A path within data/raw/, which DVC watches.
+
+    Raises:
+        ValueError: It leads elsewhere, or nowhere.
+    """
+    relative = Path(path)
+    if relative.is_absolute() or ".." in relative.parts:
+        raise ValueError(
+            f"{key} must be a path below {raw}, which DVC watches, is {path}; link it there"
+        )
+    if not (raw / relative).exists():
+        raise ValueError(
+            f"{key} must be a file or folder below {raw}, {raw / relative} does not exist; put or "
+            f"link it there"
+        )
+    return raw / relative

@@ -1,0 +1,75 @@
+"""Attempts at a stage: every submission is one; what MLflow is told about it."""
+
+import json
+import os
+import socket
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from pipeline.jobs.attempt_log import AttemptLog, open_own_log
+from pipeline.redaction import secret_values
+from pipeline.tracking.mlflow_tracker import RunAddress, attempt, connect
+
+JOB = "MIMIC3D_JOB"
+"""Variable of a job: its submission id."""
+ARTIFACTS = "logs"
+PROGRESS_SECONDS = 10.0
+
+
+def begin_attempt(address: RunAddress, environ: Mapping[str, str]) -> int:
+    """Counts this attempt in the run's tags, and says there where it runs; from 1."""
+    run = connect(address.uri).get_run(address.run_id)
+    number = int(run.data.tags.get("attempt", 0)) + 1
+    about = {
+        "attempt": str(number),
+        "attempt.started": str(int(time.time() * 1000)),
+        "node": socket.gethostname(),
+        "ray.job": environ.get(JOB, "none"),
+    }
+    _set_tags(address, about)
+    return number
+
+
+class AttemptReport:
+    """Keeps the log of this job, and tells its MLflow run how far it is."""
+
+    def __init__(self, root: Path, stage: str, address: RunAddress | None) -> None:
+        begun = attempt(lambda: begin_attempt(address, os.environ)) if address else None
+        self._address = address if begun else None
+        self._told: object = None
+        self._next = 0.0
+        self._log: AttemptLog | None = None
+        if source := open_own_log():
+            number = begun[0] if begun else 0  # 0: only MLflow knows how many there were
+            self._log = AttemptLog(root, stage, number, source, secret_values(os.environ))
+            name = self._log.path.name
+            self._tell({"log": f"{ARTIFACTS}/{name}", "log.path": str(self._log.path)})
+
+    def follow(self, is_last: bool = False) -> None:
+        """Copies the log on, and passes on progress when there is news and it is time."""
+        if self._log is None:
+            return
+        self._log.read_on(is_last)
+        now, news = time.monotonic(), self._log.progress
+        if news != self._told and (is_last or now >= self._next):
+            self._next, self._told = now + PROGRESS_SECONDS, news
+            self._tell({"progress": json.dumps(news)})
+
+    def close(self) -> None:
+        """Puts the whole log among the artifacts of the run."""
+        self.follow(is_last=True)
+        address, log = self._address, self._log
+        if address and log:
+            client = connect(address.uri)
+            attempt(lambda: client.log_artifact(address.run_id, str(log.path), ARTIFACTS))
+
+    def _tell(self, tags: dict[str, str]) -> None:
+        if address := self._address:
+            attempt(lambda: _set_tags(address, tags), quiet=True)
+
+
+def _set_tags(address: RunAddress, tags: Mapping[str, str]) -> None:
+    client = connect(address.uri)
+    for key, value in tags.items():
+        client.set_tag(address.run_id, key, value)

@@ -1,0 +1,65 @@
+"""A stage by its name: its Config, its checks, its run; the only dynamic import of the house."""
+
+import importlib
+import sys
+from pathlib import Path
+from typing import Protocol, cast
+
+from mimic3d.config import Config
+from pipeline.cluster import Workers
+from pipeline.params import load_params
+from pipeline.preemption import EXIT_CODE, PreemptedError, heed_sigterm
+from pipeline.tracking.tracker import Tracker
+
+
+class Stage(Protocol):
+    """A module of stages/."""
+
+    CONFIG: type[Config]
+
+    def run(self, cfg: Config, root: Path, tracker: Tracker) -> None:
+        """Makes the outputs of the stage in the project folder."""
+        ...
+
+
+def load_stage(stage: str) -> Stage:
+    """Module of a stage."""
+    return cast(Stage, importlib.import_module(f"stages.{stage}"))
+
+
+def load_config(stage: str, root: Path) -> Config:
+    """Parameters of a stage, resolved and typed.
+
+    Raises:
+        ValueError: one line per mistake in the file.
+    """
+    return load_params(stage, load_stage(stage).CONFIG, root)
+
+
+def validate(stage: str, root: Path) -> Config:
+    """Resolved parameters of a stage, after its own cheap checks of them and of its inputs."""
+    module, cfg = load_stage(stage), load_config(stage, root)
+    if check := getattr(module, "check", None):
+        check(cfg, root)
+    return cfg
+
+
+def run_stage(stage: str, root: Path, tracker: Tracker) -> None:
+    """Loads the parameters of a stage, logs them with their defaults, and runs the stage."""
+    cfg = load_config(stage, root)
+    tracker.log_params({stage: cfg.model_dump(mode="json")})
+    load_stage(stage).run(cfg, root, tracker)
+
+
+def main(stage: str) -> None:
+    """Runs a stage in this process, in the project folder: no Ray, no MLflow."""
+    heed_sigterm(Workers().grace_seconds)
+    try:
+        validate(stage, Path.cwd())
+        run_stage(stage, Path.cwd(), Tracker())
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        sys.exit(1)
+    except PreemptedError as error:
+        print(f"{error}; the same command goes on from there", file=sys.stderr)
+        sys.exit(EXIT_CODE)

@@ -1,0 +1,1 @@
+"""Files of a run on machines that share no folder."""

@@ -1,0 +1,67 @@
+"""What one trial gets of the machines, by the rows of cluster.yaml."""
+
+from collections.abc import Mapping
+
+from pipeline.cluster import Settings, Workers, cores
+from pipeline.sweep.plan import Plan
+from pipeline.workers.placement import resources_of_worker
+
+COORDINATOR = {"node:__internal_head__": 0.001}
+"""Of a trial that only watches over Ray Train workers: a place on the head, and no core of it."""
+
+
+def rows_of_trial(plan: Plan, settings: Settings, is_local: bool) -> dict[str, Workers]:
+    """What each stage of a trial asks for; on this machine an equal share of it by default."""
+    rows = {stage: settings.workers_of(stage, is_local) for stage in plan.stages}
+    if not is_local:
+        return rows
+    at_once = plan.concurrent or 1
+    for stage, row in rows.items():
+        if row.cpus is None:
+            share = float(max(1, cores() // (at_once * row.per_machine)))
+            rows[stage] = row.model_copy(update={"cpus": share * row.per_machine})
+    return rows
+
+
+def threads_of_trial(rows: Mapping[str, Workers]) -> int:
+    """Threads of each process of a trial on this machine: as many as it has cores."""
+    return max(1, int(max(_cores_of_process(row) for row in rows.values())))
+
+
+def cores_at_once(plan: Plan, rows: Mapping[str, Workers]) -> int:
+    """Cores that a head on this machine must offer, whether there are as many or not."""
+    most = max(max(1, row.num_workers) * _cores_of_process(row) for row in rows.values())
+    return int((plan.concurrent or 1) * most)
+
+
+def trials_at_once(
+    plan: Plan, rows: Mapping[str, Workers], available: Mapping[str, float], is_local: bool
+) -> int | None:
+    """The most trials at a time; None: as many as a cluster, which may grow, has room for."""
+    if plan.concurrent or not is_local:
+        return plan.concurrent
+    return max(1, int(available.get("CPU", 1) // cores_at_once(plan, rows)))
+
+
+def is_nested(rows: Mapping[str, Workers]) -> bool:
+    """Whether a stage runs on several Ray Train workers, so that trials only watch over them."""
+    return any(row.num_workers > 1 for row in rows.values())
+
+
+def bundle_of_trial(
+    rows: Mapping[str, Workers], available: Mapping[str, float], is_local: bool
+) -> dict[str, float]:
+    """Resources of the process of a trial: enough for each of its stages."""
+    if is_nested(rows):
+        return COORDINATOR
+    bundle = {"CPU": 1.0}
+    for row in rows.values():
+        alone = row.one_process()
+        use_gpu, resources = resources_of_worker(alone, available, is_local)
+        asked = {"GPU": 1.0 if use_gpu else 0.0, **(resources or {})}
+        bundle |= {name: max(amount, bundle.get(name, 0.0)) for name, amount in asked.items()}
+    return {name: amount for name, amount in bundle.items() if amount}
+
+
+def _cores_of_process(row: Workers) -> float:
+    return 1.0 if row.cpus is None else row.cpus / row.per_machine

@@ -1,0 +1,1 @@
+"""What a stage reports while it runs, and how MLflow keeps it."""

@@ -1,0 +1,250 @@
+"""MLflow runs of a reproduction and its stages; trouble with MLflow never stops a stage."""
+
+import getpass
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from PIL import Image
+
+from pipeline.tracking.tracker import RelayTracker, Tracker
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Metric
+
+EXPERIMENT = "mimic3d"
+MODEL_ALIAS = "current"  # MLflow keeps the word "latest" for itself
+UI_TAGS = {"mlflow.experimentKind": "custom_model_development"}  # else the UI opens its GenAI pages
+PAUSE_SECONDS = 60.0
+MAX_PENDING = 10_000
+BATCH_METRICS = 1000  # the most that one MLflow request takes
+BATCH_PARAMS = 100
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class RunAddress:
+    """Where the MLflow run of a stage lives; plain text, so it travels to other processes."""
+
+    uri: str
+    run_id: str
+    parent_id: str
+    stage: str
+
+    def open_tracker(self) -> Tracker:
+        """A tracker that reports to the run, and costs a stage no time."""
+        from pipeline.tracking.background import BackgroundTracker
+
+        return BackgroundTracker(self)
+
+
+def connect(uri: str) -> "MlflowClient":
+    """A client that gives up within seconds instead of minutes when the server is away."""
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
+    from mlflow import MlflowClient
+
+    return MlflowClient(uri, registry_uri=uri)
+
+
+def open_run(
+    uri: str,
+    artifacts: Path,
+    stage: str,
+    reproduction: str,
+    fingerprint: str,
+    tags: dict[str, str],
+    reopen: bool = False,
+) -> RunAddress:
+    """Run of a stage below the run of its reproduction; an unfinished one is opened again.
+
+    `artifacts` is where a local store keeps files; a server decides that itself. With `reopen`, a
+    finished one is opened again, too.
+    """
+    client = connect(uri)
+    found = client.get_experiment_by_name(EXPERIMENT)
+    location = None if uri.startswith("http") else artifacts.as_uri()
+    experiment = (
+        found.experiment_id if found else client.create_experiment(EXPERIMENT, location, UI_TAGS)
+    )
+    name = os.environ.get("DVC_EXP_NAME") or f"reproduction {reproduction[:7]}"
+    common = {**tags, "reproduction": reproduction}
+    parent = _find(client, experiment, {"reproduction": reproduction, "level": "reproduction"})
+    if parent is None:
+        parent = _create(client, experiment, name, {**common, "level": "reproduction"})
+    keys = {"fingerprint": fingerprint, "stage": stage, "mlflow.parentRunId": parent}
+    run_id = _find(client, experiment, keys, unfinished=not reopen)
+    if run_id is None:
+        run_id = _create(client, experiment, stage, {**common, **keys, "level": "stage"})
+    for each in (parent, run_id):
+        client.update_run(each, status="RUNNING")
+    return RunAddress(uri, run_id, parent, stage)
+
+
+def close_run(address: RunAddress, status: str) -> None:
+    """Ends the run of a stage and that of its reproduction: FINISHED, FAILED or KILLED.
+
+    Runs below it that nobody ended, such as trials of a sweep that was killed, end with it.
+    """
+    client = connect(address.uri)
+    experiment = client.get_run(address.run_id).info.experiment_id
+    below = f"tags.`mlflow.parentRunId` = '{address.run_id}' and attributes.status = 'RUNNING'"
+    left = [run.info.run_id for run in client.search_runs([experiment], below)]
+    for each in (*left, address.run_id, address.parent_id):
+        client.set_terminated(each, status)
+
+
+class MlflowTracker(RelayTracker):
+    """Reports to the MLflow run of a stage; MLflow's step is nimg."""
+
+    def __init__(self, address: RunAddress) -> None:
+        super().__init__()
+        self.address = address
+        self._client: MlflowClient | None = None
+        self._pending: list[Metric] = []
+        self._logged: dict[str, int] = {}
+        self._has_warned = False
+        self._silent_until = 0.0
+
+    @property
+    def client(self) -> "MlflowClient":
+        """Connects at the first use, so that a tracker costs nothing until it reports."""
+        if self._client is None:
+            self._client = connect(self.address.uri)
+        return self._client
+
+    def log_params(self, params: Mapping[str, Any]) -> None:
+        """Groups become dotted keys, as in `dvc exp run -S`."""
+        from mlflow.entities import Param
+
+        items = [Param(key, str(value)[:6000]) for key, value in flatten(params)]
+        for start in range(0, len(items), BATCH_PARAMS):
+            chunk = items[start : start + BATCH_PARAMS]
+            self._try(lambda c=chunk: self.client.log_batch(self.address.run_id, params=c))
+
+    def set_tags(self, tags: Mapping[str, str]) -> None:
+        """Tags of the stage's run."""
+        from mlflow.entities import RunTag
+
+        items = [RunTag(key, str(value)) for key, value in tags.items()]
+        self._try(lambda: self.client.log_batch(self.address.run_id, tags=items))
+
+    def log_metrics(
+        self, metrics: Mapping[str, float], nimg: int, time_s: float | None = None
+    ) -> None:
+        """One request; what a resumed run has logged before is not logged twice."""
+        self._keep(metrics, nimg, time.time() if time_s is None else time_s)
+        self._try(self._send)
+
+    def repeat_metrics(self, rows: Sequence[tuple[int, Mapping[str, float]]]) -> None:
+        """Logs what never arrived because its process was killed while the server was away."""
+        for nimg, metrics in rows:
+            self._keep(metrics, nimg, time.time())
+        self._try(self._send)
+
+    def log_image(self, key: str, image: Image.Image, nimg: int) -> None:
+        """A picture in the image grid of the run's page."""
+        self._try(lambda: self._send_image(key, image, nimg))
+
+    def log_artifact(self, path: Path, folder: str = "") -> None:
+        """A file or folder among the run's artifacts."""
+        send = self.client.log_artifacts if path.is_dir() else self.client.log_artifact
+        self._try(lambda: send(self.address.run_id, str(path), folder or None))
+
+    def log_snapshot(self, folder: Path, nimg: int) -> None:
+        """The run's artifact `snapshot`, registered as one version per run of mimic3d-<stage>."""
+        self._try(lambda: self._register(folder, nimg))
+
+    def _keep(self, metrics: Mapping[str, float], nimg: int, time_s: float) -> None:
+        from mlflow.entities import Metric
+
+        now = int(time_s * 1000)
+        self._pending += [Metric(key, float(value), now, nimg) for key, value in metrics.items()]
+        self._pending = self._pending[-MAX_PENDING:]
+
+    def _send(self) -> None:
+        for key in {metric.key for metric in self._pending} - self._logged.keys():
+            history = self.client.get_metric_history(self.address.run_id, key)
+            self._logged[key] = max((point.step for point in history), default=-1)
+        fresh = [metric for metric in self._pending if metric.step > self._logged[metric.key]]
+        for start in range(0, len(fresh), BATCH_METRICS):
+            chunk = fresh[start : start + BATCH_METRICS]
+            self.client.log_batch(self.address.run_id, metrics=chunk)
+            self._logged.update({metric.key: metric.step for metric in chunk})
+        self._pending = []
+
+    def _send_image(self, key: str, image: Image.Image, nimg: int) -> None:
+        mark = f"image.{key}"
+        if mark not in self._logged:
+            tags = self.client.get_run(self.address.run_id).data.tags
+            self._logged[mark] = int(tags.get(mark, -1))
+        if nimg > self._logged[mark]:
+            self.client.log_image(self.address.run_id, image, key=key, step=nimg)
+            self.client.set_tag(self.address.run_id, mark, nimg)
+            self._logged[mark] = nimg
+
+    def _register(self, folder: Path, nimg: int) -> None:
+        run_id, name = self.address.run_id, f"{EXPERIMENT}-{self.address.stage}"
+        self.client.log_artifacts(run_id, str(folder), "snapshot")
+        if not self.client.search_registered_models(f"name = '{name}'"):
+            self.client.create_registered_model(name)
+        versions = self.client.search_model_versions(f"name = '{name}' and run_id = '{run_id}'")
+        version = (
+            versions[0]
+            if versions
+            else self.client.create_model_version(name, f"runs:/{run_id}/snapshot", run_id)
+        )
+        self.client.set_model_version_tag(name, version.version, "nimg", str(nimg))
+        self.client.set_registered_model_alias(name, MODEL_ALIAS, version.version)
+
+    def _try(self, send: Callable[[], object]) -> None:
+        """Reports, or warns once and leaves MLflow alone for a minute; metrics wait, bounded."""
+        if time.monotonic() < self._silent_until:
+            return
+        if attempt(send, quiet=self._has_warned) is None:
+            self._has_warned = True
+            self._silent_until = time.monotonic() + PAUSE_SECONDS
+
+
+def attempt(call: Callable[[], T], quiet: bool = False) -> tuple[T] | None:
+    """What the call returns, in a tuple; None and a warning on stderr when MLflow is in trouble."""
+    try:
+        return (call(),)
+    except Exception as error:  # whatever breaks in a tracking store, training goes on
+        if not quiet:
+            what = " ".join(str(error).split())[:300]
+            print(f"MLflow cannot be reached, the stage goes on: {what}", file=sys.stderr)
+        return None
+
+
+def flatten(params: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Groups of parameters as pairs of dotted key and value."""
+    for key, value in params.items():
+        if isinstance(value, Mapping) and value:
+            yield from flatten(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _find(
+    client: "MlflowClient", experiment: str, tags: dict[str, str], unfinished: bool = False
+) -> str | None:
+    conditions = [f"tags.`{key}` = '{value}'" for key, value in tags.items()]
+    if unfinished:
+        conditions.append("attributes.status != 'FINISHED'")
+    runs = client.search_runs([experiment], " and ".join(conditions), max_results=1)
+    return runs[0].info.run_id if runs else None
+
+
+def _create(client: "MlflowClient", experiment: str, name: str, tags: dict[str, str]) -> str:
+    about = {"mlflow.user": getpass.getuser(), **tags}
+    return client.create_run(experiment, tags=about, run_name=name).info.run_id

@@ -1,0 +1,1 @@
+"""The processes of a stage on one or several machines."""

@@ -1,0 +1,151 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from mimic3d.preparation.photos.photo import NoPhoto, check_bytes, open_photo
+
+COLOUR = (200, 100, 50)
+BLACK, WHITE = (0, 0, 0), (255, 255, 255)
+
+
+@pytest.fixture
+def encode(photo_tools):
+    return photo_tools[0]
+
+
+def plain():
+    return Image.new("RGB", (40, 32), COLOUR)
+
+
+def gate_of(data, max_pixels=1e6):
+    with pytest.raises(NoPhoto) as refusal:
+        open_photo(data, max_pixels, BLACK)
+    return refusal.value.reject
+
+
+@pytest.mark.parametrize(
+    ("kind", "tolerance"),
+    [("PNG", 0), ("BMP", 0), ("TIFF", 0), ("PPM", 0), ("GIF", 0), ("JPEG", 3), ("WEBP", 5)],
+)
+def test_common_formats_are_read_whatever_the_file_is_called(encode, kind, tolerance):
+    image = open_photo(encode(plain(), kind), 1e6, BLACK)
+    assert (image.mode, image.size) == ("RGB", (40, 32))
+    assert np.abs(np.array(image.getpixel((5, 5))) - COLOUR).max() <= tolerance
+
+
+@pytest.mark.parametrize(
+    ("mode", "kind", "expected"),
+    [
+        ("L", "PNG", (124, 124, 124)),
+        ("1", "PNG", (0, 0, 0)),
+        ("P", "PNG", (204, 102, 51)),
+        ("CMYK", "TIFF", COLOUR),
+        ("CMYK", "JPEG", COLOUR),
+        ("YCbCr", "TIFF", (199, 99, 49)),
+    ],
+)
+def test_every_mode_of_colour_becomes_rgb(encode, mode, kind, expected):
+    image = open_photo(encode(plain().convert(mode), kind), 1e6, BLACK)
+    assert image.mode == "RGB"
+    assert np.abs(np.array(image.getpixel((5, 5))) - expected).max() <= 3
+
+
+@pytest.mark.parametrize(("stored", "shown"), [(0, 0), (65535, 255), (32768, 128), (40000, 156)])
+def test_sixteen_bit_greys_are_scaled_not_cut(encode, stored, shown):
+    grey = Image.fromarray(np.full((32, 40), stored, dtype=np.uint16))
+    assert open_photo(encode(grey), 1e6, BLACK).getpixel((0, 0)) == (shown,) * 3
+
+
+@pytest.mark.parametrize(
+    ("background", "expected"), [(BLACK, (100, 50, 25)), (WHITE, (227, 177, 152)), (None, COLOUR)]
+)
+def test_transparent_parts_show_the_background_or_their_hidden_colour(encode, background, expected):
+    image = plain()
+    image.putalpha(128)
+    pixel = open_photo(encode(image), 1e6, background).getpixel((0, 0))
+    assert np.abs(np.array(pixel) - expected).max() <= 1
+
+
+def test_a_transparent_palette_shows_the_background(encode):
+    image = Image.new("P", (40, 32), 0)
+    image.putpalette([9, 9, 9, 200, 100, 50])
+    shown = open_photo(encode(image, transparency=0), 1e6, WHITE)
+    assert shown.getpixel((0, 0)) == WHITE
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_photos_are_turned_upright_as_their_exif_says(encode, orientation):
+    upright = np.zeros((24, 40, 3), dtype=np.uint8)
+    upright[:12, :20] = 255  # white in the upper left
+    stored = {
+        1: upright,
+        2: upright[:, ::-1],
+        3: upright[::-1, ::-1],
+        4: upright[::-1],
+        5: upright.swapaxes(0, 1),
+        6: np.rot90(upright),
+        7: upright[::-1, ::-1].swapaxes(0, 1),
+        8: np.rot90(upright, -1),
+    }[orientation]
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    data = encode(Image.fromarray(np.ascontiguousarray(stored)), exif=exif)
+    image = open_photo(data, 1e6, BLACK)
+    np.testing.assert_array_equal(np.asarray(image), upright)
+
+
+def test_a_photo_with_a_preview_is_a_photo(encode):
+    data = encode(plain(), "MPO", save_all=True, append_images=[Image.new("RGB", (40, 32))])
+    assert np.abs(np.array(open_photo(data, 1e6, BLACK).getpixel((0, 0))) - COLOUR).max() <= 3
+
+
+@pytest.mark.parametrize("kind", ["GIF", "PNG", "WEBP", "TIFF"])
+def test_animations_are_rejected_with_their_number_of_frames(encode, kind):
+    data = encode(plain(), kind, save_all=True, append_images=[Image.new("RGB", (40, 32))])
+    reject = gate_of(data)
+    assert (reject.gate, reject.value) == ("animated", 2)
+
+
+def test_too_many_pixels_are_rejected_by_the_header_alone(encode, photo_tools):
+    claim_size = photo_tools[2]
+    for side in (1001, 60_000, 2**31 - 1):  # above Pillow's own warning and error, too
+        reject = gate_of(claim_size(encode(plain()), side, side))
+        assert (reject.gate, reject.value) == ("max_pixels", float(side) ** 2)
+
+
+def test_the_limit_of_pillow_is_left_as_it_was(encode):
+    before = Image.MAX_IMAGE_PIXELS
+    open_photo(encode(plain()), 1e6, BLACK)
+    gate_of(b"no image")
+    assert Image.MAX_IMAGE_PIXELS == before
+
+
+def test_damaged_files_are_rejected_in_the_words_of_the_decoder(encode, photo_tools):
+    jpeg = encode(photo_tools[1](), "JPEG")
+    assert gate_of(b"").gate == "empty"
+    for data in (jpeg[: len(jpeg) // 2], encode(plain())[:-30], b"\x89PNG\r\n\x1a\n", b"text"):
+        assert gate_of(data).gate == "unreadable"
+    with pytest.raises(NoPhoto) as refusal:
+        open_photo(jpeg[: len(jpeg) // 2], 1e6, BLACK)
+    assert "truncated" in refusal.value.detail
+
+
+@pytest.mark.parametrize("mode", ["F", "I", "LAB"])
+def test_numbers_that_are_no_colours_are_rejected(encode, mode):
+    assert (
+        gate_of(
+            encode(plain().convert(mode) if mode != "LAB" else Image.new("LAB", (40, 32)), "TIFF")
+        ).gate
+        == "mode"
+    )
+
+
+def test_files_that_run_programs_are_not_opened(encode):
+    assert gate_of(encode(plain(), "EPS")).gate == "unreadable"
+
+
+def test_files_are_refused_by_size():
+    check_bytes(10, 10)
+    with pytest.raises(NoPhoto) as refusal:
+        check_bytes(11, 10)
+    assert refusal.value.reject.gate == "max_bytes"

@@ -1,0 +1,41 @@
+import csv
+
+from mimic3d.preparation.sources.given import GivenConfig
+from pipeline.tracking.tracker import SilentTracker
+from stages.prepare import PrepareConfig, run
+
+
+class Shelf(SilentTracker):
+    """Keeps which files a stage hands over."""
+
+    def __init__(self):
+        super().__init__()
+        self.files = []
+
+    def log_artifact(self, path, folder=""):
+        self.files.append((path.name, folder))
+
+
+def counts(path):
+    with path.open() as file:
+        rows = list(csv.DictReader(file))
+    angle = next(iter(rows[0]))
+    return {float(row[angle]): int(row["count"]) for row in rows}
+
+
+def test_the_page_and_histograms_of_the_training_images_are_written(studio, tmp_path):
+    studio.write_transforms(tmp_path)
+    given = GivenConfig(path="scene", val_share=0.25)
+    tracker = Shelf()
+    run(PrepareConfig(name="toy", source="given", resolution=16, given=given), tmp_path, tracker)
+    folder = tmp_path / "reports" / "prepare"
+    assert tracker.files == [("report.html", "prepare")]
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert "<h1>Dataset toy</h1>" in page
+    assert "max_rejected_share" in page
+    assert len(page) < 3 * 2**20
+    yaws, pitches = counts(folder / "poses.csv"), counts(folder / "pitch.csv")
+    assert sum(yaws.values()) == sum(pitches.values()) == 9
+    assert min(yaws) == min(pitches) == -87.5
+    assert all(abs(yaw) < 40 for yaw, count in yaws.items() if count)
+    assert all(abs(pitch) < 20 for pitch, count in pitches.items() if count)

@@ -1,0 +1,101 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from mimic3d.data.images import decode_png
+from mimic3d.preparation.gates import GatesConfig
+from mimic3d.preparation.pose import PoseResult, Reject, whole_image
+from mimic3d.preparation.sample import Rejected, Sample
+from mimic3d.preparation.sources.crop import Darkroom, Photo, cut_out
+
+CAM2WORLD = np.diag([1, -1, -1, 1]).astype(np.float32)
+CAM2WORLD[2, 3] = 2.7
+LENS = np.array([[4.26, 0, 0.5], [0, 4.26, 0.5], [0, 0, 1]], dtype=np.float32)
+
+
+class Frontal:
+    """Sees the whole image from the front; has no answer for some."""
+
+    name = "frontal"
+    built = 0
+
+    def __init__(self):
+        Frontal.built += 1
+
+    def estimate(self, image, image_id):
+        if "faceless" in image_id:
+            return Reject("no_face", 0.1, 0.5)
+        return PoseResult(CAM2WORLD, LENS, whole_image(*image.size), 0.9, 0.0)
+
+
+@pytest.fixture
+def darkroom(tmp_path, photo_tools):
+    encode, textured, _ = photo_tools
+    (tmp_path / "photos").mkdir()
+    for number, name in enumerate(("a.png", "b.png", "faceless.png")):
+        (tmp_path / "photos" / name).write_bytes(encode(textured((48, 48), number)))
+    (tmp_path / "photos" / "small.png").write_bytes(encode(textured((10, 48))))
+    (tmp_path / "photos" / "flat.png").write_bytes(encode(Image.new("RGB", (48, 48))))
+    (tmp_path / "photos" / "broken.png").write_bytes(b"hello")
+
+    def build(**changes):
+        settings = {"resolution": 16, "background": None, "gates": GatesConfig()} | changes
+        return Darkroom(
+            container=tmp_path / "photos",
+            image_column="image",
+            build_estimator=Frontal,
+            estimator=Frontal.name,
+            orbit_center=(0.0, 0.0, 0.0),
+            **settings,
+        )
+
+    return build
+
+
+def test_a_photo_becomes_a_sample_at_the_wanted_size(darkroom, photo_tools):
+    sample = darkroom()(Photo("a.png", "anna"))
+    assert isinstance(sample, Sample)
+    expected = photo_tools[1]((48, 48), 0).resize((16, 16), Image.Resampling.LANCZOS)
+    np.testing.assert_array_equal(decode_png(sample.image), np.asarray(expected))
+    assert (sample.image_id, sample.identity, sample.estimator) == ("a.png", "anna", "frontal")
+    assert (sample.source, len(sample.source_sha256)) == ("photos", 64)
+    assert sample.look is not None
+
+
+def test_the_estimator_is_built_once(darkroom):
+    room, before = darkroom(), Frontal.built
+    for name in ("a.png", "b.png", "faceless.png"):
+        room(Photo(name))
+    assert Frontal.built == before + 1
+
+
+@pytest.mark.parametrize(
+    ("name", "gate", "has_picture"),
+    [
+        ("faceless.png", "no_face", True),
+        ("small.png", "min_side", True),
+        ("flat.png", "blur", True),
+        ("broken.png", "unreadable", False),
+    ],
+)
+def test_rejects_name_the_first_gate_and_show_what_can_be_shown(darkroom, name, gate, has_picture):
+    outcome = darkroom()(Photo(name))
+    assert isinstance(outcome, Rejected)
+    assert outcome.reject.gate == gate
+    assert bool(outcome.thumbnail) == has_picture
+    assert (outcome.pose is not None) == (gate == "blur")
+
+
+def test_given_images_are_not_judged_unless_that_is_asked_for(darkroom):
+    assert isinstance(darkroom(is_given=True)(Photo("flat.png")), Sample)
+    gates = GatesConfig(judge_given=True)
+    assert isinstance(darkroom(is_given=True, gates=gates)(Photo("flat.png")), Rejected)
+
+
+def test_upright_crops_are_exact(photo_tools):
+    image = photo_tools[1]((40, 32))
+    same = cut_out(image, (8.0, 0.0, 40.0, 0.0, 40.0, 32.0, 8.0, 32.0), 32)
+    np.testing.assert_array_equal(same, np.asarray(image)[:, 8:])
+    turned = cut_out(image, (8.0, 32.0, 8.0, 0.0, 40.0, 0.0, 40.0, 32.0), 32)
+    upright = np.rot90(np.asarray(image)[:, 8:], -1)
+    assert np.abs(turned.astype(int) - upright).mean() < 1  # a quarter turn of whole pixels

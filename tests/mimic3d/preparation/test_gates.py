@@ -1,0 +1,175 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image, ImageFilter
+
+from mimic3d.cameras import Scene, orbit_cameras, position_angles
+from mimic3d.preparation import gates
+from mimic3d.preparation.gates import GatesConfig
+from mimic3d.preparation.pose import PoseResult, whole_image
+
+CFG = GatesConfig()
+CENTER = (0.0, 0.0, 0.2)
+
+
+def good_camera():
+    cam2world = np.diag([1, -1, -1, 1]).astype(np.float32)
+    cam2world[2, 3] = 2.7
+    intrinsics = np.array([[4.26, 0, 0.5], [0, 4.26, 0.5], [0, 0, 1]], dtype=np.float32)
+    return cam2world, intrinsics
+
+
+def orbit_pose(yaw_deg, pitch_deg, crop=None, confidence=1.0):
+    yaw, pitch = (torch.tensor([math.radians(angle)]) for angle in (yaw_deg, pitch_deg))
+    camera = orbit_cameras(yaw, pitch, Scene())
+    matrices = camera.cam2world[0].numpy(), camera.intrinsics[0].numpy()
+    return PoseResult(*matrices, crop or whole_image(64, 64), confidence, 0.0)
+
+
+def turned_square(degrees, side=64.0, middle=(100.0, 100.0)):
+    """Corners of a crop whose content is turned clockwise in the photo."""
+    turn = np.exp(1j * np.radians(degrees)) * side / 2
+    corners = [complex(*middle) + turn * corner for corner in (-1 - 1j, 1 - 1j, 1 + 1j, -1 + 1j)]
+    return tuple(float(value) for corner in corners for value in (corner.real, corner.imag))
+
+
+def gate_of(reject):
+    return None if reject is None else reject.gate
+
+
+def test_a_camera_passes():
+    assert gates.check_camera(*good_camera(), CFG) is None
+
+
+@pytest.mark.parametrize(
+    ("gate", "matrix", "index", "value"),
+    [
+        ("finite", 0, (0, 3), np.nan),
+        ("finite", 1, (0, 0), np.inf),
+        ("determinant", 0, (2, 2), 1),
+        ("orthonormal", 0, (0, 1), 0.1),
+        ("last_row", 0, (3, 0), 0.1),
+        ("last_row", 1, (1, 0), 0.1),
+        ("focal", 1, (1, 1), -4.26),
+        ("principal_point", 1, (0, 2), 0.7),
+        ("principal_point", 1, (1, 2), 0.3),
+        ("origin", 0, (0, 3), 0.3),
+        ("origin", 0, (2, 3), -2.7),
+    ],
+)
+def test_what_is_no_camera_is_rejected_by_its_gate(gate, matrix, index, value):
+    camera = good_camera()
+    camera[matrix][index] = value
+    assert gate_of(gates.check_camera(*camera, CFG)) == gate
+
+
+def test_a_reject_names_value_and_threshold():
+    cam2world, intrinsics = good_camera()
+    intrinsics[0, 2] = 0.3
+    reject = gates.check_camera(cam2world, intrinsics, CFG)
+    assert reject is not None
+    assert (reject.value, reject.threshold) == (pytest.approx(0.3), 0.4)
+
+
+def test_the_origin_must_be_seen_with_a_margin():
+    cam2world, intrinsics = good_camera()
+    cam2world[0, 3] = 0.2  # the origin appears at 0.5 - 4.26 * 0.2 / 2.7 = 0.184
+    assert gates.check_camera(cam2world, intrinsics, CFG) is None
+    strict = CFG.model_copy(update={"origin_margin": 0.2})
+    reject = gates.check_camera(cam2world, intrinsics, strict)
+    assert reject is not None
+    assert reject.value == pytest.approx(0.5 - 4.26 * 0.2 / 2.7, abs=1e-4)
+    off = CFG.model_copy(update={"origin_margin": None})
+    cam2world[0, 3] = 2
+    assert gates.check_camera(cam2world, intrinsics, off) is None
+
+
+def test_images_must_be_large_enough():
+    assert gates.check_source(Image.new("RGB", (128, 64)), 64, CFG) is None
+    reject = gates.check_source(Image.new("RGB", (128, 63)), 64, CFG)
+    assert reject is not None
+    assert (reject.gate, reject.value, reject.threshold) == ("min_side", 63, 64)
+    off = CFG.model_copy(update={"min_side_ratio": None})
+    assert gates.check_source(Image.new("RGB", (2, 2)), 64, off) is None
+
+
+@pytest.mark.parametrize(
+    ("yaw", "pitch", "crop", "gate"),
+    [
+        (79, 0, None, None),
+        (-81, 0, None, "yaw"),
+        (0, 59, None, None),
+        (10, -61, None, "pitch"),
+        (20, 10, turned_square(49), None),
+        (20, 10, turned_square(-51), "roll"),
+        (20, 10, turned_square(180), "roll"),
+    ],
+)
+def test_poses_out_of_range_are_rejected_by_their_gate(yaw, pitch, crop, gate):
+    assert gate_of(gates.check_pose(orbit_pose(yaw, pitch, crop), CENTER, CFG)) == gate
+
+
+def test_angles_agree_with_those_of_the_cameras():
+    pose = orbit_pose(-33, 21)
+    yaw, pitch = gates.position_angles(pose.cam2world, CENTER)
+    camera = orbit_cameras(
+        torch.tensor([math.radians(-33)]), torch.tensor([math.radians(21)]), Scene()
+    )
+    expected = position_angles(camera, CENTER)
+    assert yaw == pytest.approx(float(expected[0]), abs=1e-5)
+    assert pitch == pytest.approx(float(expected[1]), abs=1e-5)
+
+
+def test_the_roll_is_that_of_the_crop_and_of_the_camera():
+    pose = orbit_pose(0, 0, turned_square(30))
+    assert math.degrees(gates.roll_in_source(pose)) == pytest.approx(30, abs=1e-4)
+    turn = math.radians(12)  # the camera turned counter-clockwise shows the head turned clockwise
+    rolled = pose.cam2world.copy()
+    cos, sin = math.cos(turn), math.sin(turn)
+    rolled[:3, :2] = rolled[:3, :2] @ np.array([[cos, sin], [-sin, cos]], dtype=np.float32)
+    both = PoseResult(rolled, pose.intrinsics, pose.crop, 1.0, 0.0)
+    up = (rolled[1, 0], rolled[1, 1])  # of the world, in the image: x to the right, y down
+    assert up[0] > 0  # leans to the right, which is clockwise
+    assert math.degrees(gates.roll_in_source(both)) == pytest.approx(42, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("pose", "gate"),
+    [
+        (orbit_pose(0, 0, turned_square(20, 64), 0.51), None),
+        (orbit_pose(0, 0, turned_square(20, 64), 0.49), "confidence"),
+        (orbit_pose(0, 0, turned_square(20, 31)), "upscaling"),
+        (orbit_pose(0, 0, turned_square(0, 64, (32 - 6.3, 100))), None),
+        (orbit_pose(0, 0, turned_square(0, 64, (32 - 6.6, 100))), "padded"),
+    ],
+)
+def test_crops_without_substance_are_rejected_by_their_gate(pose, gate):
+    assert gate_of(gates.check_crop(pose, (200, 200), 64, CFG)) == gate
+
+
+@pytest.mark.parametrize("side", [64, 256])
+def test_blurred_and_enlarged_crops_are_rejected_at_any_resolution(side):
+    rng = np.random.default_rng(0)
+    spots = Image.fromarray(rng.integers(0, 256, (side // 4, side // 4, 3), dtype=np.uint8))
+    sharp = spots.resize((side, side), Image.Resampling.NEAREST)
+    blurred = sharp.filter(ImageFilter.GaussianBlur(3))
+    enlarged = spots.resize((side, side), Image.Resampling.BICUBIC).filter(ImageFilter.BoxBlur(2))
+    assert gates.check_sharpness(np.asarray(sharp), CFG) is None
+    for image in (blurred, enlarged, Image.new("RGB", (side, side))):
+        assert gate_of(gates.check_sharpness(np.asarray(image), CFG)) == "blur"
+    off = CFG.model_copy(update={"min_sharpness": None})
+    assert gates.check_sharpness(np.asarray(blurred), off) is None
+
+
+def test_sharpness_is_the_variance_of_the_laplacian():
+    rng = np.random.default_rng(1)
+    grey = rng.integers(0, 256, (9, 7))
+    pixels = np.repeat(grey[..., None], 3, axis=2).astype(np.uint8)
+    laplacian = [
+        4 * grey[y, x] - grey[y - 1, x] - grey[y + 1, x] - grey[y, x - 1] - grey[y, x + 1]
+        for y in range(1, 8)
+        for x in range(1, 6)
+    ]
+    assert gates.sharpness(pixels) == pytest.approx(np.var(laplacian), rel=1e-5)

@@ -1,0 +1,88 @@
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from mimic3d.cameras import Scene
+from mimic3d.preparation.gates import GatesConfig
+from mimic3d.preparation.parts import Draft
+from mimic3d.preparation.pose import Reject
+from mimic3d.preparation.review import (
+    Outcome,
+    check_outcomes,
+    circular_deviation,
+    collect,
+    count_gates,
+    rejects_table,
+    show,
+)
+from mimic3d.preparation.sample import Rejected
+
+
+def kept(num, spread=0.3):
+    return [Outcome(f"{index}", "train", yaw=spread * math.sin(index)) for index in range(num)]
+
+
+def rejected(num, gate="blur"):
+    return [Outcome(f"bad-{index}", "train", gate, 1.0, 2.0) for index in range(num)]
+
+
+def check(outcomes, **gates):
+    check_outcomes(outcomes, GatesConfig(**gates), "rejects.csv")
+
+
+def test_of_near_copies_the_first_is_kept(tmp_path, make_sample):
+    looks = [0b1111, 0b1111 << 30, 0b0111, None, 0b1111 << 30]
+    samples = [replace(make_sample(index), look=look) for index, look in enumerate(looks)]
+    before = [Rejected("odd", Reject("name", 0.0, 1.0))] * 2
+    draft = Draft(tmp_path, Scene(), True)
+    list(draft.fill([("train", sample) for sample in samples], iter))
+    outcomes = collect(draft, before, 4)
+    gates = ["name", "name", "ok", "ok", "duplicate", "ok", "duplicate"]
+    assert [item.gate for item in outcomes] == gates
+    copy = outcomes[4]
+    assert (copy.value, copy.threshold) == (1, 4)
+    assert copy.reason == "a near copy, 1 of 64 bits differ (of image-0000)"
+    pictures = [sample.image for sample in reversed(samples)]
+    assert show(outcomes[::-1], draft) == [*pictures, b"", b""]
+    assert all(item.is_kept for item in collect(draft, [], None))
+    assert count_gates(outcomes) == {"duplicate": 2, "name": 2}
+    table = rejects_table(outcomes).to_pylist()
+    assert [row["image_id"] for row in table] == ["image-0002", "image-0004", "odd", "odd"]
+
+
+def test_a_good_set_passes():
+    check([*kept(20), *rejected(20)])
+
+
+def test_too_many_rejects_are_an_error_that_names_their_gates():
+    outcomes = [*kept(20), *rejected(19), *rejected(2, "no_face")]
+    with pytest.raises(ValueError, match=r"21 of 41 images are rejected \(19 blur, 2 no_face\)"):
+        check(outcomes)
+    check(outcomes, max_rejected_share=0.6)
+
+
+def test_files_that_are_no_images_and_vetoes_are_not_held_against_the_images():
+    check([*kept(20), *rejected(50, "suffix"), *rejected(50, "vetoed")])
+
+
+def test_too_few_images_are_an_error():
+    with pytest.raises(ValueError, match=r"min_kept must be reached = 10, 9 of 9 images"):
+        check(kept(9))
+    with pytest.raises(ValueError, match=r"min_kept .* 9 of 11 .* \(rejected: 2 blur\)"):
+        check([*kept(9), *rejected(2)])
+
+
+def test_images_from_one_side_only_are_an_error():
+    with pytest.raises(ValueError, match=r"min_yaw_spread_deg must be reached = 1, the yaws of 20"):
+        check(kept(20, spread=0.01))
+    check(kept(20, spread=0.01), min_yaw_spread_deg=0)
+
+
+def test_the_deviation_of_directions_has_no_edge():
+    small = np.random.default_rng(0).normal(0, 0.2, 2000)
+    assert circular_deviation(small) == pytest.approx(0.2, rel=0.05)
+    assert circular_deviation(small + math.pi) == pytest.approx(0.2, rel=0.05)
+    assert circular_deviation(np.zeros(3)) == 0
+    assert circular_deviation(np.array([0, math.pi])) > 5

@@ -1,0 +1,289 @@
+"""Sweeps over a stage of a few lines, on a real Ray: scheduling, resuming, signals, MLflow."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from ruamel.yaml import YAML
+
+from pipeline.jobs.head import local_head
+from pipeline.tracking.mlflow_tracker import connect
+
+STAGE = """
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Literal
+
+import torch.distributed as dist
+from PIL import Image
+
+from mimic3d.config import Config
+
+class ToyConfig(Config):
+    quality: float = 1.0
+    total: int = 4
+    seconds: float = 0.0
+    act: Literal["work", "mistake", "bug", "die", "die_once"] = "work"
+
+CONFIG = ToyConfig
+
+def run(cfg, root, tracker):
+    state = root / "state" / "toy"
+    start = int(state.read_text()) if state.exists() else 0
+    with (root / "calls").open("a") as file:
+        file.write(f"{start}-{cfg.total} ")
+    print("this goes to the log of the trial")
+    if cfg.act == "mistake":
+        raise ValueError("toy.act must be work, is mistake; change it")
+    if cfg.act == "bug":
+        [].pop()
+    if cfg.act == "die":
+        os.kill(os.getpid(), signal.SIGKILL)
+    for step in range(start + 1, cfg.total + 1):
+        time.sleep(cfg.seconds)
+        tracker.log_metrics({"loss": cfg.quality + 1 / step}, step * 100)
+        state.write_text(str(step))
+        if cfg.act == "die_once" and step == 2 and start == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+    world = dist.get_world_size() if dist.is_initialized() else 1
+    tracker.log_metrics({"world": world}, cfg.total * 100)
+    tracker.log_image("samples", Image.new("RGB", (4, 4)), cfg.total * 100)
+"""
+
+QUALITIES = [5, 1, 4, 2, 3, 6]
+
+
+class Sweep:
+    """A project whose stage is the one above, and its sweep.yaml."""
+
+    def __init__(self, project, **plan) -> None:
+        self.root: Path = project.root
+        (self.root / "stages" / "toy.py").write_text(STAGE)
+        self.plan = {
+            "stages": ["toy"],
+            "metric": "toy/loss",
+            "search": "grid",
+            "space": {"toy.quality": {"grid": QUALITIES[:3]}},
+        }
+        self.write(**plan)
+
+    def write(self, **changes) -> None:
+        self.plan |= changes
+        YAML().dump(self.plan, self.root / "sweep.yaml")
+
+    def start(self) -> "subprocess.Popen[str]":
+        command = [sys.executable, "-m", "pipeline.sweep"]
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        return subprocess.Popen(command, cwd=self.root, text=True, **pipes)
+
+    def run(self, code: int = 0) -> tuple[str, str]:
+        """Stdout and stderr of a sweep that ends with this code."""
+        process = self.start()
+        out, err = process.communicate(timeout=300)
+        assert process.returncode == code, out + err
+        return out, err
+
+    def calls(self) -> list[str]:
+        """What each trial was asked to do: from-to of each call of the stage."""
+        paths = sorted(self.root.glob("state/sweep/*/trial-*/calls"))
+        return [path.read_text().strip() for path in paths]
+
+    def table(self) -> pd.DataFrame:
+        table = pd.read_csv(self.root / "reports" / "sweep" / "trials.csv")
+        return table.set_index("trial").sort_index()
+
+    def winner(self) -> dict:
+        return json.loads((self.root / "reports" / "sweep" / "winner.json").read_text())
+
+
+def wait_for(condition, seconds: float = 150.0) -> bool:
+    deadline = time.monotonic() + seconds
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return condition()
+
+
+def runs_of(root: Path, level: str):
+    client = connect(f"sqlite:///{root}/mlflow.db")
+    experiment = client.get_experiment_by_name("mimic3d").experiment_id
+    return client, client.search_runs([experiment], f"tags.level = '{level}'")
+
+
+def test_mistakes_end_before_any_ray(project):
+    sweep = Sweep(project, space={"toy.qualty": {"grid": [1]}})
+    out, err = sweep.run(code=2)
+    assert out == ""
+    assert err == "toy.qualty is no parameter (its value is 1); did you mean quality?\n"
+
+
+@pytest.mark.slow
+@pytest.mark.cluster
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends children with their parent")
+def test_after_kill_9_only_what_is_left_runs(project):
+    project.set_up("work", machines=0)
+    sweep = Sweep(project, concurrent=1)
+    sweep.write(space={"toy.quality": {"grid": QUALITIES[:3]}, "toy.seconds": 0.7, "toy.total": 6})
+    process = sweep.start()
+    reached = sweep.root.glob
+    assert wait_for(lambda: any(reached("state/sweep/*/trial-001/state/toy")))
+    process.kill()
+    process.communicate()
+    assert wait_for(lambda: not project.processes(), 30)
+    assert sweep.calls() == ["0-6", "0-6"]
+    first = next(reached("state/sweep/*/trial-000/journal.jsonl")).read_bytes()
+
+    out, _ = sweep.run()
+    assert "3 trials, 1 are over" in out
+    begun, resumed, new = sweep.calls()
+    assert (begun, new) == ("0-6", "0-6")
+    assert resumed.startswith("0-6 ")
+    assert int(resumed.removeprefix("0-6 ").removesuffix("-6")) > 0
+    assert next(reached("state/sweep/*/trial-000/journal.jsonl")).read_bytes() == first
+    assert sweep.table()["outcome"].tolist() == ["finished"] * 3
+    assert sweep.winner()["trial"] == 1
+    client, trials = runs_of(sweep.root, "trial")
+    assert {run.data.tags["trial"]: run.info.status for run in trials} == {
+        "0": "FINISHED", "1": "FINISHED", "2": "FINISHED"
+    }  # fmt: skip
+    for run in trials:
+        history = client.get_metric_history(run.info.run_id, "toy/loss")
+        assert [point.step for point in history] == [100, 200, 300, 400, 500, 600]
+    assert wait_for(lambda: not project.processes(), 30)
+
+
+@pytest.fixture(scope="module")
+def head(quiet_environ):
+    with local_head(min_cpus=4) as head:
+        yield head
+
+
+@pytest.mark.slow
+@pytest.mark.cluster
+class TestOnOneHead:
+    def test_rising_budgets_stop_the_worse_and_more_budget_continues_the_better(
+        self, project, head
+    ):
+        project.set_up("work", machines=0)
+        asha = {"budgets": {"toy.total": [2, 4]}, "reduction_factor": 2}
+        sweep = Sweep(project, concurrent=1, asha=asha)
+        sweep.write(space={"toy.quality": {"grid": [3, 1, 4, 2]}})
+        out, _ = sweep.run()
+        assert sweep.calls() == ["0-2 2-4", "0-2 2-4", "0-2", "0-2 2-4"]
+        assert sweep.table()["outcome"].tolist() == ["finished", "finished", "stopped", "finished"]
+        assert sweep.table().loc[1, "toy/loss"] == sweep.winner()["score"] == 1.25
+        assert sweep.winner()["overrides"] == ["++toy.quality=1", "++toy.total=4"]
+        assert "this goes to the log" not in out
+        assert "stopped at rung 1 of 2: toy/loss 4.5  toy.quality=4" in out
+        assert not (sweep.root / "state" / "toy").exists()
+
+        sweep.write(asha={"budgets": {"toy.total": [2, 4, 8]}, "reduction_factor": 2})
+        sweep.run()
+        assert sweep.calls()[1:3] == ["0-2 2-4 4-8", "0-2"]
+        assert sweep.winner()["overrides"] == ["++toy.quality=1", "++toy.total=8"]
+        client, sweeps = runs_of(sweep.root, "stage")
+        assert [run.info.status for run in sweeps] == ["FINISHED"]
+        client, trials = runs_of(sweep.root, "trial")
+        assert len(trials) == 4
+        best = next(run for run in trials if run.data.tags["trial"] == "1")
+        assert best.data.tags["mlflow.parentRunId"] == sweeps[0].info.run_id
+        assert best.data.params["toy.quality"] == "1"
+        scores = client.get_metric_history(best.info.run_id, "score")
+        assert [(point.step, point.value) for point in scores] == [
+            (200, 1.5),
+            (400, 1.25),
+            (800, 1.125),
+        ]
+        images = client.list_artifacts(best.info.run_id, "images")
+        assert len([image for image in images if image.path.endswith(".png")]) == 3
+        names = {each.path for each in client.list_artifacts(sweeps[0].info.run_id)}
+        assert names >= {"best.png", "parallel.png", "trials.csv", "winner.json"}
+
+    def test_a_running_stage_is_stopped_at_its_number_of_images(self, project, head):
+        project.set_up("work", machines=0)
+        sweep = Sweep(project, concurrent=1, asha={"nimg": [200], "reduction_factor": 2})
+        sweep.run()
+        calls = sweep.calls()
+        assert calls == ["0-4"] * 3
+        states = [path.read_text() for path in sorted(sweep.root.glob("state/sweep/*/*/state/toy"))]
+        assert states == ["4", "4", "1"]  # the third was stopped before it kept its second step
+        assert sweep.table()["outcome"].tolist() == ["finished", "finished", "stopped"]
+        assert sweep.table()["rung1"].tolist() == [5.5, 1.5, 4.5]
+
+    def test_trials_may_watch_over_several_workers(self, project, head):
+        project.set_up("work", processes=2)
+        sweep = Sweep(project, concurrent=1, asha={"nimg": [200], "reduction_factor": 2})
+        space = {"toy.quality": {"grid": [1, 2, 3]}, "toy.seconds": 1.0, "toy.total": 6}
+        sweep.write(space=space)
+        sweep.run()
+        assert sweep.table()["outcome"].tolist() == ["finished", "stopped", "stopped"]
+        second = next(sweep.root.glob("state/sweep/*/trial-001/state/toy"))
+        assert second.read_text() < "6"  # its workers ended with it, long before the sweep
+        _, trials = runs_of(sweep.root, "trial")
+        best = next(run for run in trials if run.data.tags["trial"] == "0")
+        assert best.data.metrics["toy/world"] == 2
+
+    def test_failed_trials_are_told_and_do_not_end_the_sweep(self, project, head):
+        project.set_up("work", machines=0)
+        acts = ["mistake", "work", "bug", "die", "die_once"]
+        sweep = Sweep(project, concurrent=2, space={"toy.act": {"grid": acts}})
+        out, err = sweep.run()
+        assert "failed: toy.act must be work, is mistake; change it" in out
+        assert "failed: IndexError: pop from empty list; see " in out
+        assert "failed: its process ended 3 times without a word" in out
+        assert "Traceback" not in out + err
+        assert sweep.calls()[3:] == ["0-4 0-4 0-4", "0-4 2-4"]
+        assert sweep.winner()["trial"] == 1
+        log = next(sweep.root.glob("state/sweep/*/trial-002/log.txt")).read_text()
+        assert "Traceback" in log
+        assert "this goes to the log of the trial" in log
+        _, trials = runs_of(sweep.root, "trial")
+        found = {run.data.tags["trial"]: run.info.status for run in trials}
+        ends = ["FAILED", "FINISHED", "FAILED", "FAILED", "FINISHED"]
+        assert found == {str(number): end for number, end in enumerate(ends)}
+
+    def test_a_sweep_in_which_nothing_works_gives_up(self, project, head):
+        project.set_up("work", machines=0)
+        sweep = Sweep(project, concurrent=1, metric="toy/los")
+        sweep.write(space={"toy.quality": {"grid": [1, 2, 3, 4, 5]}})
+        out, _ = sweep.run(code=1)
+        assert "toy/los is not; it reports loss" in out
+        assert "Last result" not in out
+        assert len(sweep.calls()) == 3
+        assert not (sweep.root / "reports" / "sweep" / "winner.json").exists()
+
+    def test_time_is_up(self, project, head):
+        project.set_up("work", machines=0)
+        sweep = Sweep(project, minutes=0.2)
+        sweep.write(space={"toy.quality": {"grid": [1, 2]}, "toy.seconds": 1.0, "toy.total": 18})
+        out, _ = sweep.run(code=1)
+        assert "0 of 2 trials ended; the same command goes on" in out
+        sweep.write(minutes=5)
+        sweep.run()
+        assert sweep.table()["outcome"].tolist() == ["finished", "finished"]
+        assert not sweep.calls()[0].endswith(" 0-18")
+
+    def test_the_first_signal_stops_the_sweep(self, project, head):
+        project.set_up("work", machines=0)
+        sweep = Sweep(project, concurrent=2)
+        sweep.write(space={"toy.quality": {"grid": [1, 2]}, "toy.seconds": 60})
+
+        def statuses() -> list[str]:
+            found = [runs_of(sweep.root, level)[1] for level in ("stage", "trial")]
+            return [run.info.status for runs in found for run in runs]
+
+        process = sweep.start()
+        assert process.stderr
+        assert "2 running" in process.stderr.readline()  # from now on MLflow's database is there
+        assert wait_for(lambda: len(statuses()) == 3)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+        assert process.returncode == 128 + signal.SIGINT
+        assert "stopping" in err
+        assert wait_for(lambda: statuses() == ["KILLED"] * 3, 20), statuses()

@@ -1,0 +1,112 @@
+import json
+import sys
+import zipfile
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from mimic3d.cameras import Scene, orbit_cameras
+from mimic3d.data.schema import load_manifest
+from mimic3d.preparation.sources.given import GivenConfig
+from pipeline.tracking.tracker import SilentTracker
+from stages.prepare import PrepareConfig, run
+from tools.export import export_eg3d, main, read_split
+
+NUM = 20
+SCENE = {"orbit_center": (0.0, 0.0, 0.2), "pivot": (0.0, 0.0, 0.2), "near": 2.5, "far": 3.6}
+
+
+def prepare(root, name, path, val_share):
+    given = GivenConfig(path=path, val_share=val_share, **SCENE)
+    run(PrepareConfig(name=name, source="given", resolution=16, given=given), root, SilentTracker())
+    return root / "data" / name
+
+
+@pytest.fixture
+def dataset(tmp_path):
+    """Random images with cameras whose principal points are off the middle."""
+    folder = tmp_path / "data" / "raw" / "first"
+    folder.mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    angles = torch.linspace(-0.6, 0.6, NUM), torch.linspace(-0.2, 0.3, NUM)
+    labels = orbit_cameras(*angles, Scene()).labels()
+    labels[:, [18, 21]] += torch.tensor(rng.uniform(-0.05, 0.05, (NUM, 2))).float()
+    for index in range(NUM):
+        pixels = rng.integers(0, 256, (32, 32, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"{index:02d}.png")
+    listed = [[f"{index:02d}.png", label] for index, label in enumerate(labels.tolist())]
+    (folder / "dataset.json").write_text(json.dumps({"labels": listed}))
+    return prepare(tmp_path, "toy", "first", 0.2)
+
+
+@pytest.fixture
+def export(monkeypatch, capsys):
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["export", *map(str, arguments)])
+        main()
+        return capsys.readouterr().out
+
+    return call
+
+
+def contents(folder, *splits):
+    items = [item for split in splits for item in read_split(folder, split)]
+    return np.stack([pixels for pixels, _ in items]), np.array([label for _, label in items])
+
+
+@pytest.mark.parametrize("target", ["heads.zip", "heads"])
+def test_what_is_exported_and_imported_again_is_the_same(dataset, export, target):
+    root = dataset.parents[1]
+    path = root / "data" / "raw" / target
+    assert export(dataset, path) == f"{NUM} images in {path}\n"
+    again = prepare(root, "again", target, 0)
+    for one, other in zip(contents(dataset, "train", "val"), contents(again, "train"), strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert load_manifest(again).scene == load_manifest(dataset).scene
+    assert load_manifest(again).normalization is None
+
+
+def test_only_the_splits_asked_for_are_exported(dataset, tmp_path, export):
+    export(dataset, tmp_path / "val.zip", "--split", "val")
+    names = zipfile.ZipFile(tmp_path / "val.zip").namelist()
+    assert names == [*(f"00000/img{index:08d}.png" for index in range(4)), "dataset.json"]
+
+
+def test_what_is_no_dataset_is_an_error_and_leaves_no_file(tmp_path, export, capsys):
+    with pytest.raises(SystemExit):
+        export(tmp_path / "missing", tmp_path / "out.zip")
+    assert "holds no prepared dataset" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_splits_without_images_are_an_error(dataset, tmp_path):
+    with pytest.raises(ValueError, match="splits must be of train"):
+        export_eg3d(dataset, tmp_path / "out.zip", ["test"])
+    with pytest.raises(ValueError, match="has no images in eval_multiview"):
+        export_eg3d(dataset, tmp_path / "out.zip", ["eval_multiview"])
+
+
+def files_below(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_nothing_that_exists_is_replaced(dataset, tmp_path):
+    album = tmp_path / "album"
+    album.mkdir()
+    (album / "diary.txt").write_text("precious")
+    (tmp_path / "old.zip").write_text("precious")
+    (tmp_path / "link").symlink_to(album)
+    before = files_below(tmp_path)
+    targets = (album, dataset, dataset.parent, tmp_path, tmp_path / "old.zip", tmp_path / "link")
+    for target in targets:
+        with pytest.raises(ValueError, match="exists and would be lost; remove it yourself"):
+            export_eg3d(dataset, target, ["train"])
+    assert files_below(tmp_path) == before
+
+
+def test_an_empty_folder_may_be_the_target(dataset, tmp_path):
+    (tmp_path / "empty").mkdir()
+    export_eg3d(dataset, tmp_path / "empty", ["val"])
+    assert (tmp_path / "empty" / "dataset.json").exists()

@@ -1,0 +1,80 @@
+"""`python -m tools.export data/heads heads.zip`: a prepared dataset in the layout of EG3D."""
+
+import argparse
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+from jaxtyping import UInt8
+
+from mimic3d.atomic import atomic_file, atomic_folder
+from mimic3d.data.images import decode_png
+from mimic3d.data.schema import SPLITS, find_shards, load_manifest
+from mimic3d.preparation.cameras.eg3d import Label, write_eg3d
+
+ROWS = 64  # decoded at a time
+COLUMNS = ["image", "cam2world", "intrinsics"]
+
+
+def export_eg3d(folder: Path, target: Path, splits: Sequence[str]) -> int:
+    """Writes images and labels of some splits to a stored zip or a folder; returns how many.
+
+    Without mirrored copies, which EG3D's settings make or not. Nothing that exists is replaced.
+
+    Raises:
+        ValueError: The target exists, there is no prepared dataset, or nothing in these splits.
+    """
+    manifest = load_manifest(folder)
+    unknown = [split for split in splits if split not in SPLITS]
+    if unknown:
+        raise ValueError(f"splits must be of {', '.join(SPLITS)}, {unknown[0]} is none")
+    if not sum(manifest.counts.get(split, 0) for split in splits):
+        raise ValueError(f"{folder} has no images in {', '.join(splits)}; choose other splits")
+    _check_target(target)
+    images = (item for split in splits for item in read_split(folder, split))
+    if target.suffix == ".zip":
+        with atomic_file(target) as draft:
+            return write_eg3d(images, draft, is_zip=True)
+    with atomic_folder(target) as draft:
+        return write_eg3d(images, draft, is_zip=False)
+
+
+def _check_target(target: Path) -> None:
+    is_empty_folder = target.is_dir() and not target.is_symlink() and not any(target.iterdir())
+    if os.path.lexists(target) and not is_empty_folder:
+        raise ValueError(
+            f"an export goes to a new file or an empty folder, {target} exists and would be lost; "
+            f"remove it yourself or name another target"
+        )
+
+
+def read_split(folder: Path, split: str) -> Iterator[tuple[UInt8[np.ndarray, "h w 3"], Label]]:
+    """Pixels and labels (16 numbers cam2world, 9 intrinsics) of a split, in order."""
+    for shard in find_shards(folder, split):
+        for rows in pq.ParquetFile(shard).iter_batches(ROWS, columns=COLUMNS):
+            for row in rows.to_pylist():
+                yield decode_png(row["image"]["bytes"]), (*row["cam2world"], *row["intrinsics"])
+
+
+def main() -> None:
+    """Writes the zip or folder and says how many images are in it."""
+    parser = argparse.ArgumentParser(prog="python -m tools.export", description=__doc__)
+    parser.add_argument("dataset", type=Path, help="folder of a prepared dataset")
+    parser.add_argument("target", type=Path, help="file .zip, or else a folder")
+    parser.add_argument(
+        "--split", action="append", choices=SPLITS, help="default: train and val; may be repeated"
+    )
+    arguments = parser.parse_args()
+    try:
+        num = export_eg3d(arguments.dataset, arguments.target, arguments.split or SPLITS[:2])
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        sys.exit(1)
+    print(f"{num} images in {arguments.target}")
+
+
+if __name__ == "__main__":
+    main()

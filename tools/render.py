@@ -1,0 +1,249 @@
+"""Pictures, videos and meshes of any snapshot, from the command line."""
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from mimic3d.cameras import orbit_cameras
+from mimic3d.gallery.animation import morph_frames, orbit_frames
+from mimic3d.gallery.config import GalleryConfig
+from mimic3d.gallery.epi import epipolar_images, stack_epipolar
+from mimic3d.gallery.mesh import MeshConfig, extract_mesh, generator_field, load_marching_cubes
+from mimic3d.gallery.mesh_files import save_mesh
+from mimic3d.gallery.panels import PANELS, Panel, compare_branches, compare_orbit
+from mimic3d.gallery.paths import (
+    epi_path,
+    interpolate_styles,
+    interpolation_path,
+    orbit_path,
+    sweep_path,
+)
+from mimic3d.gallery.stills import image_grid, save_png
+from mimic3d.gallery.video import load_video_writer, save_video
+from mimic3d.networks.generator import Generator
+from mimic3d.networks.snapshot import load_snapshot
+
+BRANCHES: dict[str, tuple[Panel, ...]] = {"2d": ("2d",), "3d": ("3d",), "both": ("2d", "3d")}
+BATCH_FLOATS = 2**27  # plane features of a batch: 512 MiB
+LARGEST_BATCH = 16
+MESH_FORMATS = {"ply": (".ply",), "glb": (".glb",), "both": (".ply", ".glb")}
+
+Args = argparse.Namespace
+
+
+def parse_seeds(text: str) -> tuple[int, ...]:
+    """`7`, `0-15`, both ends included, or several of these with commas between."""
+    try:
+        parts = [tuple(int(end) for end in part.split("-")) for part in text.split(",")]
+        seeds = tuple(seed for part in parts for seed in range(part[0], part[-1] + 1))
+        if not seeds or any(len(part) > 2 for part in parts):
+            raise ValueError
+    except ValueError:
+        rule = f"seeds must be like 7, 0-15 or 0,4,8-11, are {text}"
+        raise argparse.ArgumentTypeError(rule) from None
+    return seeds
+
+
+def parse_count(text: str) -> int:
+    """A whole number of at least 1."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, is {text}")
+    return int(text)
+
+
+def parse_several(text: str) -> int:
+    """A whole number of at least 2."""
+    if parse_count(text) < 2:
+        raise argparse.ArgumentTypeError(f"must be at least 2, is {text}")
+    return int(text)
+
+
+def draw_styles(G: Generator, args: Args) -> Float[Tensor, "n l w_dim"]:
+    """Styles of the seeds, conditioned on the frontal camera, so that only the viewpoint moves."""
+    device = G.mapping.w_avg.device
+    rngs = [torch.Generator().manual_seed(seed) for seed in args.seeds]
+    z = [torch.randn(G.config.z_dim, generator=rng) for rng in rngs]
+    label = orbit_cameras(torch.zeros(1), torch.zeros(1), G.scene).labels().to(device)
+    return G.mapping(torch.stack(z).to(device), label.expand(len(z), -1), args.psi)
+
+
+def render_grid(G: Generator, args: Args) -> None:
+    """Every object once: its panels side by side."""
+    ws = draw_styles(G, args)
+    angles = torch.full((len(ws),), args.yaw), torch.full((len(ws),), args.pitch)
+    cameras = orbit_cameras(*angles, G.scene).to(ws.device)
+    shown = compare_branches(G, ws, cameras, fit_batch(G), panels_of(args), args.resolution)
+    save_png(image_grid(shown.side_by_side(), args.columns), args.out)
+
+
+def render_views(G: Generator, args: Args) -> None:
+    """A row per object: its views from one side to the other, of one panel after the other."""
+    ws = draw_styles(G, args)
+    cameras = sweep_path(args.yaw if args.views > 1 else 0.0, args.views, args.pitch, G.scene)
+    rows, shown = [], panels_of(args)
+    for w in ws.split(1):
+        seen = compare_orbit(G, w, cameras.to(ws.device), fit_batch(G), shown, args.resolution)
+        rows += seen.panels.values()
+    save_png(image_grid(torch.cat(rows), columns=len(shown) * args.views), args.out)
+
+
+def render_orbit(G: Generator, args: Args) -> None:
+    """A camera that swings around each object; the objects below each other."""
+    cfg = GalleryConfig(num_frames=args.frames, yaw_rad=args.yaw, pitch_rad=args.swing)
+    ws = draw_styles(G, args)
+    cameras = orbit_path(cfg, args.pitch, G.scene).to(ws.device)
+    options = fit_batch(G), panels_of(args), args.resolution
+    videos = [orbit_frames(G, w, cameras, *options) for w in ws.split(1)]
+    frames = (torch.cat(rows, dim=1) for rows in zip(*videos, strict=True))
+    save_video(frames, args.out, args.fps)
+
+
+def render_interpolation(G: Generator, args: Args) -> None:
+    """A closed way from each object to the next, while the camera swings."""
+    if len(args.seeds) < 2:
+        raise ValueError(f"--seeds must name at least 2 objects, names {len(args.seeds)}")
+    stops = draw_styles(G, args)
+    cfg = GalleryConfig(
+        interpolation_stops=len(stops), interpolation_frames=args.frames, yaw_rad=args.yaw,
+        pitch_rad=args.swing,
+    )  # fmt: skip
+    ws = interpolate_styles(stops, cfg.interpolation_frames)
+    cameras = interpolation_path(cfg, args.pitch, G.scene).to(ws.device)
+    frames = morph_frames(G, ws, cameras, fit_batch(G), panels_of(args), args.resolution)
+    save_video(frames, args.out, args.fps)
+
+
+def render_epi(G: Generator, args: Args) -> None:
+    """One row of pixels over a sweep of the camera, branches above each other."""
+    cfg = GalleryConfig(yaw_rad=args.yaw, epi_views=args.views)
+    ws, shown = draw_styles(G, args), BRANCHES[args.branch]
+    cameras = epi_path(cfg, args.pitch, G.scene).to(ws.device)
+    options = args.height, fit_batch(G), shown, args.resolution
+    slices = [part for w in ws.split(1) for part in epipolar_images(G, w, cameras, *options)]
+    save_png(stack_epipolar(slices), args.out)
+
+
+def render_meshes(G: Generator, args: Args) -> None:
+    """A coloured mesh of each object."""
+    cfg = MeshConfig(resolution=args.resolution or 128, density=args.density)
+    for seed, w in zip(args.seeds, draw_styles(G, args).split(1), strict=True):
+        mesh = extract_mesh(generator_field(G, w), G.scene.box_warp, cfg)
+        for suffix in MESH_FORMATS[args.format]:
+            save_mesh(mesh, args.out / f"seed{seed:04d}{suffix}")
+
+
+def panels_of(args: Args) -> tuple[Panel, ...]:
+    """What is shown of each object."""
+    geometry = PANELS[2:] if args.geometry else ()
+    return BRANCHES[args.branch] + geometry
+
+
+def fit_batch(G: Generator) -> int:
+    """Objects per forward pass whose planes fit into a share of any memory."""
+    cfg = G.config
+    levels = 1 if G.detail is None else 5  # detail planes have twice the side
+    floats = 3 * cfg.plane_channels * cfg.plane_resolution**2 * levels
+    return max(1, min(LARGEST_BATCH, BATCH_FLOATS // floats))
+
+
+def resample(G: Generator, samples_per_ray: int) -> None:
+    """Sets the samples of both passes together, in the proportion that the generator has."""
+    own = G.config.rendering
+    first = own.depth_resolution / (own.depth_resolution + own.depth_resolution_importance)
+    coarse = max(4, round(samples_per_ray * first))
+    if samples_per_ray - coarse < 1:
+        raise ValueError(f"--samples-per-ray must be at least 8, is {samples_per_ray}")
+    passes = {"depth_resolution": coarse, "depth_resolution_importance": samples_per_ray - coarse}
+    G.config = G.config.model_copy(update={"rendering": own.model_copy(update=passes)})
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Subcommands and their options."""
+    parser = argparse.ArgumentParser(prog="python -m tools.render", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    grid = _add(commands, "grid", render_grid, "PNG", seeds="0-15", yaw=0.0)
+    grid.add_argument("--columns", type=parse_count, default=2, help="objects in a row")
+    views = _add(commands, "views", render_views, "PNG", seeds="0-7", yaw=0.35)
+    views.add_argument("--views", type=parse_count, default=5, help="images of each object")
+    for command in (grid, views):
+        _add_panels(command, "3d" if command is views else "both", geometry=command is grid)
+
+    orbit = _add(commands, "orbit", render_orbit, "MP4", seeds="0", yaw=0.4)
+    orbit.add_argument("--frames", type=parse_several, default=48, help="of the whole round")
+    morph = _add(commands, "interpolate", render_interpolation, "MP4", seeds="0-3", yaw=0.4)
+    morph.add_argument("--frames", type=parse_count, default=36, help="from one object to the next")
+    for command in (orbit, morph):
+        _add_panels(command, "both", geometry=True)
+        command.add_argument("--swing", type=float, default=0.1, help="largest pitch, rad")
+        command.add_argument("--fps", type=parse_count, default=24, help="frames per second")
+        command.set_defaults(require=load_video_writer)
+
+    epi = _add(commands, "epi", render_epi, "PNG", seeds="0", yaw=0.4)
+    epi.add_argument("--branch", choices=BRANCHES, default="both")
+    epi.add_argument(
+        "--views", type=parse_several, default=64, help="cameras, a row of pixels each"
+    )
+    epi.add_argument("--height", type=float, default=0.45, help="of the row, share from the top")
+
+    mesh = _add(commands, "mesh", render_meshes, "folder", seeds="0-3", yaw=0.0)
+    mesh.add_argument("--format", choices=MESH_FORMATS, default="both")
+    mesh.add_argument("--density", type=float, default=10.0, help="of the surface, 1 / world unit")
+    mesh.set_defaults(require=load_marching_cubes)
+    return parser
+
+
+def _add(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str,
+    run: Callable[[Generator, Args], None], out: str, seeds: str, yaw: float,
+) -> argparse.ArgumentParser:  # fmt: skip
+    command = commands.add_parser(name, help=run.__doc__, description=run.__doc__)
+    command.add_argument("snapshot", type=Path, help="folder, or a G_ema.safetensors alone")
+    command.add_argument("out", type=Path, help=f"what to write ({out})")
+    command.add_argument("--seeds", type=parse_seeds, default=seeds, help="7, 0-15 or 0,4,8-11")
+    command.add_argument("--psi", type=float, default=0.7, help="truncation, 1 is none")
+    command.add_argument(
+        "--resolution", type=parse_count, help="pixels, or points along a mesh's box"
+    )
+    command.add_argument(
+        "--samples-per-ray", type=parse_count, help="of both passes; else the model's own"
+    )
+    command.add_argument("--yaw", type=float, default=yaw, help="largest yaw, rad")
+    command.add_argument("--pitch", type=float, default=0.0, help="of all views, rad")
+    command.set_defaults(run=run, require=None)
+    return command
+
+
+def _add_panels(command: argparse.ArgumentParser, branch: str, geometry: bool) -> None:
+    command.add_argument("--branch", choices=BRANCHES, default=branch)
+    command.add_argument(
+        "--geometry", action=argparse.BooleanOptionalAction, default=geometry,
+        help="also depth and normals of the 3D branch",
+    )  # fmt: skip
+
+
+@torch.inference_mode()
+def main(arguments: list[str]) -> int:
+    """`python -m tools.render COMMAND SNAPSHOT OUT`: 0 when it is written."""
+    args = build_parser().parse_args(arguments)
+    try:
+        if args.require is not None:
+            args.require()
+        G = load_snapshot(args.snapshot).to("cuda" if torch.cuda.is_available() else "cpu")
+        if args.samples_per_ray is not None:
+            resample(G, args.samples_per_ray)
+        args.run(G, args)
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(f"{len(args.seeds)} objects: {args.out}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
