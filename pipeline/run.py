@@ -46,7 +46,7 @@ PASSED_ON = (
 
 def main(argv: list[str] | None = None) -> int:
     """`python -m pipeline.run <stage>`, in the project folder; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m pipeline.run", description=__doc__)
+    parser = argparse.ArgumentParser(prog="mimic3d run", description=__doc__)
     parser.add_argument("stage", help="a module of stages/, such as pretrain")
     parser.add_argument(
         "--detach", action="store_true", help="leave the job alone on its cluster; see README"

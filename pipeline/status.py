@@ -15,7 +15,7 @@ HEADERS = ("stage", "state", "progress", "attempt", "node", "started (UTC)", "to
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Prints a table, or JSON; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m pipeline.status", description=__doc__)
+    parser = argparse.ArgumentParser(prog="mimic3d status", description=__doc__)
     parser.add_argument("--json", action="store_true", help="a list of objects")
     parser.add_argument("--last", type=int, default=20, help="runs of the past, at most (20)")
     args = parser.parse_args(argv)

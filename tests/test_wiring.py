@@ -7,6 +7,8 @@ import torch
 from jaxtyping import TypeCheckError
 from ruamel.yaml import YAML
 
+from tools.cli import COMMANDS
+
 ROOT = Path(__file__).parents[1]
 STAGES = ("prepare", "pretrain", "imitate", "evaluate")
 LOOKS_ONLY = ("mimic3d.gallery",)
@@ -83,9 +85,15 @@ def test_commands_of_the_readme_exist():
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     for target in re.findall(r"^\s*(?:[A-Z]+=\S+ )*make ([a-z]+)", text, re.MULTILINE):
         assert target in targets
-    for module in re.findall(r"python -m ((?:pipeline|stages|experiments|benchmarks)[\w.]*)", text):
+    for module in re.findall(
+        r"python -m ((?:pipeline|stages|tools|experiments|benchmarks)[\w.]*)", text
+    ):
         path = ROOT / Path(*module.split("."))
         assert path.with_suffix(".py").exists() or (path / "__main__.py").exists()
+    for command in re.findall(
+        r"^(?:\$ )?mimic3d ([\w-]+)|`mimic3d ([a-z][\w-]*)", text, re.MULTILINE
+    ):
+        assert "".join(command) in COMMANDS
 
 
 def test_overrides_of_the_readme_name_real_parameters():

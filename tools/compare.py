@@ -83,7 +83,7 @@ def to_markdown(table: pd.DataFrame) -> str:
 
 def main(arguments: list[str]) -> int:
     """`python -m tools.compare FOLDER FOLDER...`: 0 when they compare."""
-    parser = argparse.ArgumentParser(prog="python -m tools.compare", description=__doc__)
+    parser = argparse.ArgumentParser(prog="mimic3d compare", description=__doc__)
     parser.add_argument("folders", nargs="+", type=Path, help="reports/evaluate of several runs")
     parser.add_argument("--metrics", default=SHOWN, help="beginning of names, a regular expression")
     parser.add_argument("--out", type=Path, help="writes the table to this Markdown file")

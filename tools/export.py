@@ -59,22 +59,23 @@ def read_split(folder: Path, split: str) -> Iterator[tuple[UInt8[np.ndarray, "h 
                 yield decode_png(row["image"]["bytes"]), (*row["cam2world"], *row["intrinsics"])
 
 
-def main() -> None:
-    """Writes the zip or folder and says how many images are in it."""
-    parser = argparse.ArgumentParser(prog="python -m tools.export", description=__doc__)
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Writes the zip or folder and says how many images are in it; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="mimic3d export", description=__doc__)
     parser.add_argument("dataset", type=Path, help="folder of a prepared dataset")
     parser.add_argument("target", type=Path, help="file .zip, or else a folder")
     parser.add_argument(
         "--split", action="append", choices=SPLITS, help="default: train and val; may be repeated"
     )
-    arguments = parser.parse_args()
+    args = parser.parse_args(arguments)
     try:
-        num = export_eg3d(arguments.dataset, arguments.target, arguments.split or SPLITS[:2])
+        num = export_eg3d(args.dataset, args.target, args.split or SPLITS[:2])
     except ValueError as error:
         print(error, file=sys.stderr)
-        sys.exit(1)
-    print(f"{num} images in {arguments.target}")
+        return 1
+    print(f"{num} images in {args.target}")
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -4,6 +4,7 @@ import argparse
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from mimic3d.atomic import atomic_file
@@ -17,22 +18,23 @@ FOLDER = "presets"
 STAGES = ("prepare", "pretrain", "imitate", "evaluate")
 
 
-def main() -> None:
-    """Replaces params.yaml of the project folder and says what to do next."""
-    parser = argparse.ArgumentParser(prog="python -m tools.preset", description=__doc__)
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Replaces params.yaml of the project folder and says what to do next; 0 when it is done."""
+    parser = argparse.ArgumentParser(prog="mimic3d preset", description=__doc__)
     parser.add_argument("name", nargs="?", default="", help=f"a file of {FOLDER}/, such as ffhq512")
     parser.add_argument("--force", action="store_true", help=f"replace a {FILE} of your own")
-    arguments = parser.parse_args()
+    args = parser.parse_args(arguments)
     root = Path.cwd()
     try:
-        apply_preset(arguments.name, root, arguments.force)
+        apply_preset(args.name, root, args.force)
         steps = next_steps(root)
     except ValueError as error:
         print(error, file=sys.stderr)
-        sys.exit(1)
-    print(f"{FILE} is now {FOLDER}/{arguments.name}.yaml. Next:")
+        return 1
+    print(f"{FILE} is now {FOLDER}/{args.name}.yaml. Next:")
     for step in steps:
         print(f"  {step}")
+    return 0
 
 
 def apply_preset(name: str, root: Path, force: bool) -> None:
@@ -102,4 +104,4 @@ def _is_replaceable(root: Path, presets: list[str]) -> bool:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -164,7 +164,7 @@ def resample(G: Generator, samples_per_ray: int) -> None:
 
 def build_parser() -> argparse.ArgumentParser:
     """Subcommands and their options."""
-    parser = argparse.ArgumentParser(prog="python -m tools.render", description=__doc__)
+    parser = argparse.ArgumentParser(prog="mimic3d render", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     grid = _add(commands, "grid", render_grid, "PNG", seeds="0-15", yaw=0.0)

@@ -27,7 +27,7 @@ REPORT = Path("reports") / "ablation"
 
 def main(argv: list[str] | None = None) -> int:
     """Runs what is left, writes the report, returns the exit code: 0 if every row ended."""
-    parser = argparse.ArgumentParser(prog="python -m experiments.ablation", description=__doc__)
+    parser = argparse.ArgumentParser(prog="mimic3d ablation", description=__doc__)
     parser.add_argument("--size", default="cpu", help=f"one of {', '.join(size_names())}")
     parser.add_argument("--seeds", type=int, default=3, help="trainings of every row")
     parser.add_argument("--concurrent", type=int, help="trainings at a time; the size knows best")

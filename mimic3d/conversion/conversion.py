@@ -51,7 +51,7 @@ def convert(path: Path, folder: Path) -> SnapshotMeta:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Convert one file; says in one line what was converted, or why not."""
-    parser = argparse.ArgumentParser(prog="python -m mimic3d.conversion.conversion")
+    parser = argparse.ArgumentParser(prog="mimic3d convert")
     parser.add_argument("pickle", type=Path, help="network-snapshot-*.pkl of Mimic3D or EG3D")
     parser.add_argument("folder", type=Path, help="where to write the snapshot; new or empty")
     given = parser.parse_args(arguments)

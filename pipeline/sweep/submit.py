@@ -23,7 +23,7 @@ from pipeline.sweep.resources import cores_at_once, rows_of_trial, threads_of_tr
 
 def main(argv: list[str] | None = None) -> int:
     """`python -m pipeline.sweep [sweep.yaml]`, in the project folder; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m pipeline.sweep", description=__doc__)
+    parser = argparse.ArgumentParser(prog="mimic3d sweep", description=__doc__)
     parser.add_argument("plan", nargs="?", default=FILE, help=f"the search; {FILE} if left out")
     file = parser.parse_args(argv).plan
     root = Path.cwd()

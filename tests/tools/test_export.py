@@ -1,5 +1,4 @@
 import json
-import sys
 import zipfile
 
 import numpy as np
@@ -42,10 +41,9 @@ def dataset(tmp_path):
 
 
 @pytest.fixture
-def export(monkeypatch, capsys):
+def export(capsys):
     def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["export", *map(str, arguments)])
-        main()
+        assert main([*map(str, arguments)]) == 0
         return capsys.readouterr().out
 
     return call
@@ -75,8 +73,7 @@ def test_only_the_splits_asked_for_are_exported(dataset, tmp_path, export):
 
 
 def test_what_is_no_dataset_is_an_error_and_leaves_no_file(tmp_path, export, capsys):
-    with pytest.raises(SystemExit):
-        export(tmp_path / "missing", tmp_path / "out.zip")
+    assert main([str(tmp_path / "missing"), str(tmp_path / "out.zip")]) == 1
     assert "holds no prepared dataset" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
 

