@@ -1,8 +1,8 @@
 """Hash of the code that a stage imports, which comments, docstrings and formatting do not change.
 
 Imports are found by reading them, so nothing is executed and nothing else is needed; an import
-within a function counts. Pythons differ in their syntax trees (3.12 has `type_params`, f-strings are
-cut into other pieces): empty fields are left out, and pieces of a string are joined.
+within a function counts. Pythons differ in their syntax trees (3.12 has `type_params`, and cuts
+f-strings into other pieces): empty fields are left out, and pieces of a string are joined.
 """
 
 import ast

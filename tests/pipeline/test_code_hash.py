@@ -143,8 +143,13 @@ def test_what_is_ignored_takes_along_what_only_it_imports(code):
 
 def test_changes_are_named(code):
     before = hash_modules(["stages.train"], folder=code)
-    write(code, {"mimic3d/cameras.py": "look = 2\n", "mimic3d/page.py": "STYLE  =  'blue'#\n",
-                 "mimic3d/never.py": "x = 1", "mimic3d/loss.py": "import mimic3d.deep.layers"})  # fmt: skip
+    changes = {
+        "mimic3d/cameras.py": "look = 2\n",
+        "mimic3d/page.py": "STYLE  =  'blue'#\n",
+        "mimic3d/never.py": "x = 1",
+        "mimic3d/loss.py": "import mimic3d.deep.layers",
+    }
+    write(code, changes)
     after = hash_modules(["stages.train"], folder=code)
     assert changed_modules(before, after) == ["mimic3d.cameras", "mimic3d.loss"]
     assert join_hashes(before) != join_hashes(after)
