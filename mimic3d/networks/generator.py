@@ -1,5 +1,6 @@
 """z and cameras to images: both branches of Mimic3D's generator."""
 
+from copy import copy
 from dataclasses import dataclass
 from typing import Literal
 
@@ -183,6 +184,12 @@ class Generator(nn.Module):
                 "`pretrain`; use a snapshot of `imitate`"
             )
         return coarse, self.detail(coarse, ws, noise)
+
+    def with_rendering(self, rendering: RenderingConfig) -> "Generator":
+        """The same networks, sharing their weights, that sample rays otherwise."""
+        twin = copy(self)
+        twin.config = self.config.model_copy(update={"rendering": rendering})
+        return twin
 
     def density(self, planes: Planes, points: Float[Tensor, "n m 3"]) -> Float[Tensor, "n m 1"]:
         """Raw densities (before softplus) at points in world units."""
