@@ -6,6 +6,7 @@ from PIL import Image
 from mimic3d.cameras import orbit_cameras
 from mimic3d.gallery import image_grid
 from mimic3d.networks.generator import Generator
+from mimic3d.networks.objects import synthesize_objects, trained_branches
 from mimic3d.networks.snapshot import SnapshotMeta
 
 SAMPLE_OBJECTS = 8  # rows of the pictures made while training
@@ -25,9 +26,6 @@ def draw_orbits(G_ema: Generator, meta: SnapshotMeta) -> Image.Image:
     c = torch.tensor(meta.average_label, device=device).expand(SAMPLE_OBJECTS, -1)
     views = []
     for ws in G_ema.mapping(z, c).split(1):
-        planes = G_ema.synthesize_planes(ws, detail=G_ema.detail is not None, noise="const")
-        planes = tuple(level.expand(len(yaw), -1, -1, -1, -1) for level in planes)
-        views.append(G_ema.render_2d(planes, ws.expand(len(yaw), -1, -1), cameras).image)
-        if G_ema.detail is not None:
-            views.append(G_ema.render_3d(planes, cameras, meta.generator.image_resolution).image)
+        objects = synthesize_objects(G_ema, ws)
+        views += [objects.render(cameras, branch).image for branch in trained_branches(G_ema)]
     return image_grid(torch.cat(views), columns=len(views) // SAMPLE_OBJECTS * len(yaw))

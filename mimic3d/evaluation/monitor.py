@@ -1,4 +1,4 @@
-"""A cheap look at a generator in the course of its training.
+"""Measurements of a generator in the course of its training, cheap enough to repeat.
 
 Distances to validation images, agreement of views (W), flow residual (E) and non-flatness (N). Both
 the real images and the latents are others than those that `evaluate` reports on.
@@ -13,7 +13,7 @@ from jaxtyping import Float
 from pydantic import Field, NonNegativeFloat, PositiveInt, model_validator
 from torch import Tensor
 
-from mimic3d.cameras import Cameras, cameras_from_labels, orbit_cameras
+from mimic3d.cameras import cameras_from_labels, orbit_cameras
 from mimic3d.config import Config
 from mimic3d.data.reference import Validation
 from mimic3d.evaluation.sampling import draw_latents
@@ -32,7 +32,7 @@ from mimic3d.metrics.sliced_wasserstein import (
 )
 from mimic3d.metrics.views import Branch, PosedView
 from mimic3d.networks.generator import Generator
-from mimic3d.rendering.triplane import Planes
+from mimic3d.networks.objects import Objects, synthesize_objects, trained_branches
 
 # Seeds of samples count up from here, those of `evaluate` from a small number. Generators on the
 # CPU look at the lower 32 bits of a seed only.
@@ -56,7 +56,7 @@ class MonitorConfig(Config):
     """Generated images per branch, and as many real ones of the split val; where it is too small,
     also images of train that `evaluate` does not compare with; fewer where there are no more."""
     num_identities: PositiveInt = 64
-    """Objects that are looked at from several sides."""
+    """Objects that are rendered from several sides."""
     batch: PositiveInt = 8
     """Objects per forward pass; moves memory and time only."""
     select: Selectable = "last"
@@ -74,15 +74,11 @@ class MonitorConfig(Config):
 
 
 @dataclass(frozen=True)
-class Glance:
-    """All that the distances need to know of a few images."""
+class BatchFeatures:
+    """Features and patches of a batch of images: all that the distances need of it."""
 
     features: Float[Tensor, "n d"]
     patches: Patches
-
-
-Objects = tuple[Planes, Float[Tensor, "n l w_dim"]]
-"""Planes and styles of a few objects."""
 
 
 class Monitor:
@@ -99,7 +95,7 @@ class Monitor:
         self.cfg, self.real, self.share = cfg, real, share
         self._labels, self._average_label, self._pitch_rad = labels, average_label, pitch_rad
         self._network = RandomConvFeatures().to(labels.device)
-        self._seen: list[Glance] | None = None
+        self._real_features: list[BatchFeatures] | None = None
 
     @torch.no_grad()
     def measure(self, G: Generator) -> dict[str, float]:
@@ -107,102 +103,90 @@ class Monitor:
 
         A generator without detail planes has its 2D branch measured only.
         """
-        branches: tuple[Branch, ...] = ("2d",) if G.detail is None else ("2d", "3d")
-        if self._seen is None:
-            self._seen = list(self._look_at_reals(G.config.image_resolution))
-        glances = self.share.gather(list(self._look_at_images(G, branches)))
-        scores = self.share.gather(list(self._compare_views(G, branches)))
-        found = {}
+        branches = trained_branches(G)
+        if self._real_features is None:
+            self._real_features = list(self._extract_real(G.config.image_resolution))
+        fakes = self.share.gather(list(self._extract_generated(G, branches)))
+        scores = self.share.gather(list(self._score_views(G, branches)))
+        metrics = {}
         for branch in branches:
-            metrics = distances(self._seen, [glance[branch] for glance in glances])
-            metrics |= means([score[branch] for score in scores])
-            found |= {f"val/{branch}/{name}": value for name, value in metrics.items()}
-        return found
+            values = distances(self._real_features, [features[branch] for features in fakes])
+            values |= means([score[branch] for score in scores])
+            metrics |= {f"val/{branch}/{name}": value for name, value in values.items()}
+        return metrics
 
-    def _look_at_reals(self, resolution: int) -> Iterator[Glance]:
+    def _extract_real(self, resolution: int) -> Iterator[BatchFeatures]:
         first = 0
         for image in self.real.batches(self.cfg.batch):
-            yield self._glance(resize(image.to(self._labels.device), resolution), first)
+            yield self._extract(resize(image.to(self._labels.device), resolution), first)
             first += len(image)
 
-    def _look_at_images(
+    def _extract_generated(
         self, G: Generator, branches: tuple[Branch, ...]
-    ) -> Iterator[tuple[int, dict[Branch, Glance]]]:
-        for some in self.share.batches(self.real.num, self.cfg.batch):
-            z, rows = draw_latents(some.start, len(some), G.config.z_dim, len(self._labels), SEED)
+    ) -> Iterator[tuple[int, dict[Branch, BatchFeatures]]]:
+        for batch in self.share.batches(self.real.num, self.cfg.batch):
+            first = batch.start
+            z, rows = draw_latents(first, len(batch), G.config.z_dim, len(self._labels), SEED)
             c = self._labels[rows.to(self._labels.device)]
-            objects, cameras = make_objects(G, z, c), cameras_from_labels(c)
+            objects = synthesize_objects(G, G.mapping(z.to(c.device), c))
+            cameras = cameras_from_labels(c)
             yield (
-                some.start,
+                first,
                 {
-                    branch: self._glance(look(G, objects, cameras, branch).image, some.start)
+                    branch: self._extract(objects.render(cameras, branch).image, first)
                     for branch in branches
                 },
             )
 
-    def _glance(self, images: Float[Tensor, "n 3 h w"], first: int) -> Glance:
+    def _extract(self, images: Float[Tensor, "n 3 h w"], first: int) -> BatchFeatures:
         quantised = to_uint8(images)
-        return Glance(self._network(quantised).cpu(), sample_patches(quantised, first, PATCHES))
+        features = self._network(quantised).cpu()
+        return BatchFeatures(features, sample_patches(quantised, first, PATCHES))
 
-    def _compare_views(
+    def _score_views(
         self, G: Generator, branches: tuple[Branch, ...]
     ) -> Iterator[tuple[int, dict[Branch, dict[str, Tensor]]]]:
-        for some in self.share.batches(self.cfg.num_identities, self.cfg.batch):
-            z, _ = draw_latents(some.start, len(some), G.config.z_dim, 1, SEED)
-            objects = make_objects(G, z, self._average_label.expand(len(some), -1))
+        for batch in self.share.batches(self.cfg.num_identities, self.cfg.batch):
+            z, _ = draw_latents(batch.start, len(batch), G.config.z_dim, 1, SEED)
+            c = self._average_label.expand(len(batch), -1)
+            objects = synthesize_objects(G, G.mapping(z.to(c.device), c))
             yield (
-                some.start,
-                {branch: agreement(G, objects, self._pitch_rad, branch) for branch in branches},
+                batch.start,
+                {branch: score_agreement(objects, self._pitch_rad, branch) for branch in branches},
             )
 
 
-def make_objects(G: Generator, z: Float[Tensor, "n z_dim"], c: Float[Tensor, "n 25"]) -> Objects:
-    """Objects of latents, conditioned by these cameras, with all planes there are."""
-    ws = G.mapping(z.to(c.device), c)
-    return G.synthesize_planes(ws, detail=G.detail is not None, noise="const"), ws
-
-
-def look(G: Generator, objects: Objects, cameras: Cameras, branch: Branch) -> PosedView:
-    """Views of objects; the depth of the 2D branch is that of its raw rendering, enlarged."""
-    (planes, ws), side = objects, G.config.image_resolution
-    if branch == "3d":
-        seen = G.render_3d(planes, cameras, side)
-        return PosedView(seen.image, seen.depth, seen.alpha, cameras)
-    flat = G.render_2d(planes, ws, cameras)
-    return PosedView(flat.image, resize(flat.depth, side), resize(flat.alpha, side), cameras)
-
-
-def agreement(
-    G: Generator, objects: Objects, pitch_rad: float, branch: Branch
+def score_agreement(
+    objects: Objects, pitch_rad: float, branch: Branch
 ) -> dict[str, Float[Tensor, " n"]]:
     """Scores of each object by name: warp at one baseline, flow, and non-flatness."""
-    num, device = len(objects[1]), objects[1].device
-    pitch = torch.full((num,), pitch_rad, device=device)
+    device, scene = objects.device, objects.G.scene
+    pitch = torch.full((len(objects),), pitch_rad, device=device)
 
     def at(yaw: Float[Tensor, " n"]) -> PosedView:
-        return look(G, objects, orbit_cameras(yaw, pitch, G.scene).to(device), branch)
+        return objects.render(orbit_cameras(yaw, pitch, scene).to(device), branch)
 
     front = at(torch.zeros_like(pitch))
     pair = pair_scores(front, at(torch.full_like(pitch, BASELINE_RAD)), WARP)
-    step = flow_steps(front, pitch_rad, G.scene, WARP, FLOW)
-    moves = flow_scores(at(-step), front, at(step), WARP)
-    shape = flatness(front.depth, front.alpha, G.scene.near, G.scene.far)
+    step = flow_steps(front, pitch_rad, scene, WARP, FLOW)
+    flow = flow_scores(at(-step), front, at(step), WARP)
+    shape = flatness(front.depth, front.alpha, scene.near, scene.far)
     scores = {f"{name}_at_{BASELINE_RAD:g}": value for name, value in vars(pair).items()}
-    scores |= vars(moves) | vars(shape)
+    scores |= vars(flow) | vars(shape)
     return {name: value.cpu() for name, value in scores.items()}
 
 
-def distances(real: list[Glance], fake: list[Glance]) -> dict[str, float]:
+def distances(real: list[BatchFeatures], fake: list[BatchFeatures]) -> dict[str, float]:
     """Frechet distance of random features, and the mean sliced Wasserstein distance of levels."""
     real_stats, fake_stats = (
         sum(
-            (FeatureStats.of(glance.features) for glance in glances),
+            (FeatureStats.of(batch.features) for batch in batches),
             start=FeatureStats.empty(RandomConvFeatures.dim),
         )
-        for glances in (real, fake)
+        for batches in (real, fake)
     )
     real_patches, fake_patches = (
-        merge_patches([glance.patches for glance in glances]) for glances in (real, fake)
+        merge_patches([batch.patches for batch in batches]) for batches in (real, fake)
     )
     levels = sliced_wasserstein(real_patches, fake_patches, PATCHES)
     return {
@@ -213,10 +197,10 @@ def distances(real: list[Glance], fake: list[Glance]) -> dict[str, float]:
 
 def means(scores: list[dict[str, Float[Tensor, " _"]]]) -> dict[str, float]:
     """Means over the objects that could be compared; without the scores of none."""
-    found = {}
+    mean = {}
     for name in scores[0]:
-        values = torch.cat([some[name] for some in scores]).double()
+        values = torch.cat([batch[name] for batch in scores]).double()
         values = values[values.isfinite()]
         if len(values):
-            found[name] = float(values.mean())
-    return found
+            mean[name] = float(values.mean())
+    return mean

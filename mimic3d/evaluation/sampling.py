@@ -13,9 +13,9 @@ from torch import Tensor
 
 from mimic3d.cameras import cameras_from_labels
 from mimic3d.config import Config
-from mimic3d.metrics.features import resize
 from mimic3d.metrics.views import Branch
 from mimic3d.networks.generator import Generator
+from mimic3d.networks.objects import synthesize_objects
 
 BRANCHES: tuple[Branch, ...] = ("2d", "3d")
 FIRST_PASS = 4  # samples that the renderer needs at least
@@ -106,11 +106,11 @@ def sample_branches(
             c = draw.average_label.expand(size, -1)
         cameras = cameras_from_labels(seen)
         ws = G.mapping(z.to(device), c, cfg.truncation_psi)
-        planes = G.synthesize_planes(ws, detail=True, noise="const")
-        flat = resize(G.render_2d(planes, ws, cameras).image, resolution)
-        direct = G.render_3d(planes, cameras, resolution).image
+        objects = synthesize_objects(G, ws, detail=True)
+        flat = objects.render(cameras, "2d", resolution).image
+        direct = objects.render(cameras, "3d", resolution).image
         resampled = {
-            num: with_samples_per_ray(G, num).render_3d(planes, cameras, resolution).image
+            num: objects.with_samples_per_ray(num).render(cameras, "3d", resolution).image
             for num in samples_per_ray
         }
         yield BranchImages(first, {"2d": flat, "3d": direct}, resampled)

@@ -49,8 +49,8 @@ class ImitationGame(DualGame):
         self, fake: Fake, windows: Windows, sampling: Sampling | None
     ) -> Float[Tensor, "n 3 h w"]:
         """The window, rendered directly from all planes."""
-        side, cameras = self.G.config.image_resolution, cameras_from_labels(fake.c)
-        return self.G.render_3d(fake.planes, cameras, side, sampling, windows).image
+        cameras = cameras_from_labels(fake.c)
+        return fake.objects.render_windows(cameras, windows, sampling=sampling).image
 
     def generator_loss(self, real: Batch, moment: Moment) -> Outcome:
         """Phase G of `imitate`: everything is trained, nothing is frozen."""

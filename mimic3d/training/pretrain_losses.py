@@ -22,9 +22,9 @@ from mimic3d.losses.density import DensityConfig, density_loss, draw_points
 from mimic3d.networks.discriminator import DualDiscriminator
 from mimic3d.networks.generator import Generated, Generator
 from mimic3d.networks.layers import Noise
+from mimic3d.networks.objects import Objects, synthesize_objects
 from mimic3d.networks.resample import gaussian_blur, resize
 from mimic3d.rendering.depths import Sampling, uniform_draws
-from mimic3d.rendering.triplane import Planes
 from mimic3d.training.augment import Augment
 from mimic3d.training.phases import Moment, Outcome
 from mimic3d.training.schedules import BlurConfig, SwappingConfig, blur_sigma, swapping_prob
@@ -56,8 +56,7 @@ class Latents:
 class Fake:
     """Generated objects before they are rendered, and the cameras that will render them."""
 
-    ws: Float[Tensor, "n l w_dim"]
-    planes: Planes
+    objects: Objects
     c: Float[Tensor, "n 25"]
 
 
@@ -106,14 +105,14 @@ class DualGame:
         swapped = chance < swapping_prob(moment.kimg, self.swapping)
         return Latents(z, c, torch.where(swapped, c.roll(1, dims=0), c))
 
-    def fake(self, latents: Latents, detail: bool, noise: Noise) -> Fake:
+    def fake(self, latents: Latents, detail: bool | None, noise: Noise) -> Fake:
         """The objects of these latents."""
         ws = self.G.mapping(latents.z, latents.c_mapping)
-        return Fake(ws, self.G.synthesize_planes(ws, detail, noise), latents.c)
+        return Fake(synthesize_objects(self.G, ws, detail, noise), latents.c)
 
     def render_2d(self, fake: Fake, sampling: Sampling | None) -> Generated:
         """The 2D branch of fakes."""
-        return self.G.render_2d(fake.planes, fake.ws, cameras_from_labels(fake.c), sampling)
+        return fake.objects.render_2d(cameras_from_labels(fake.c), sampling)
 
     def draw_generated(self, num: int, moment: Moment) -> tuple[Fake, Generated]:
         """Random fakes without detail planes, and their 2D branch."""
@@ -135,7 +134,7 @@ class DualGame:
         """Phase G_density: of all planes that G has."""
         num = len(real.c)
         latents = self.draw(num, moment, together=self.legacy)
-        fake = self.fake(latents, self.G.detail is not None, moment.rng)
+        fake = self.fake(latents, None, moment.rng)
         box = self.G.scene.box_warp
         points = draw_points(num, box, self.density, moment.rng, self.legacy)
         return self.smoothness(fake, *points)
@@ -144,9 +143,7 @@ class DualGame:
         self, fake: Fake, points: Float[Tensor, "n m 3"], neighbours: Float[Tensor, "n m 3"]
     ) -> Outcome:
         """The density loss at these points."""
-        loss = density_loss(
-            lambda places: self.G.density(fake.planes, places), points, neighbours, self.density
-        )
+        loss = density_loss(fake.objects.density, points, neighbours, self.density)
         return Outcome(loss, {"loss/density": loss})
 
     def discriminator_loss(self, real: Batch, moment: Moment) -> Outcome:
@@ -157,7 +154,7 @@ class DualGame:
         sign = outcome.stats["sign/real"].detach()
         if self.augment is not None:
             outcome.stats["augment/p"] = self.augment.p.clone()
-        return replace(outcome, tracked=torch.cat([fake.ws[:, 0].mean(dim=0), sign[None]]))
+        return replace(outcome, tracked=torch.cat([fake.objects.ws[:, 0].mean(dim=0), sign[None]]))
 
     def discriminate(
         self, generated: Generated, c: Float[Tensor, "n 25"], real: Batch, moment: Moment
