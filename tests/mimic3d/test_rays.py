@@ -41,7 +41,8 @@ def test_rays_of_windows_are_the_windows_of_all_rays():
     cameras = skewed_cameras(3)
     windows = Windows(torch.tensor([0, 3, 8]), torch.tensor([8, 1, 0]), 4)
     inside = as_image(cast_rays(cameras, 12, windows), 4)
-    assert_close(inside, crop(as_image(cast_rays(cameras, 12), 12), windows), rtol=0, atol=0)
+    whole = crop(as_image(cast_rays(cameras, 12), 12), windows)
+    assert_close(inside, whole, rtol=0, atol=1.2e-7)  # matmul of other sizes rounds otherwise
 
 
 def test_crop_takes_rows_from_top_and_columns_from_left():

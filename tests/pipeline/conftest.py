@@ -100,7 +100,6 @@ class Project:
             (root / package).symlink_to(ROOT / package)
         (root / "stages").mkdir()
         (root / "stages" / "__init__.py").touch()
-        (root / "stages" / "params.py").write_text((ROOT / "stages" / "params.py").read_text())
         (root / "stages" / "toy.py").write_text(TOY)
         self.set_up("work")
 
