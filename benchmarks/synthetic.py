@@ -6,8 +6,8 @@ from collections.abc import Callable
 import torch
 
 from benchmarks.timing import peak_memory_gib
-from mimic3d.preparation.sources.render_shot import take_shot, take_shots
-from mimic3d.preparation.sources.shots import list_shots
+from mimic3d.preparation.sources.render_sample import render_sample, render_samples
+from mimic3d.preparation.sources.render_tasks import list_render_tasks
 from mimic3d.preparation.sources.synthetic import SyntheticConfig
 from mimic3d.synthetic.catalog import KINDS
 from mimic3d.synthetic.render import BATCH_PIXELS
@@ -36,13 +36,13 @@ def main() -> None:
         for side in SIDES:
             num = BATCH_PIXELS // side**2 if has_gpu else NUM_SINGLE
             cfg = SyntheticConfig(kind=kind, num_train=num, num_val=0, num_eval=0)
-            shots = [shot for _, shot in list_shots(cfg, 0, side)]
+            shots = [shot for _, shot in list_render_tasks(cfg, 0, side)]
             one_by_one = [
-                least(lambda shot=shot: take_shot(shot), time.process_time)
+                least(lambda shot=shot: render_sample(shot), time.process_time)
                 for shot in shots[:NUM_SINGLE]
             ]
             single = sum(one_by_one) / len(one_by_one)
-            batched = least(lambda shots=shots: take_shots(shots, device), clock) / num
+            batched = least(lambda shots=shots: render_samples(shots, device), clock) / num
             print(
                 f"{kind} {side:3d} px   NumPy {single * 1e3:6.1f} ms per image and core   "
                 f"torch on {device} {batched * 1e3:6.1f} ms, {num} together   "

@@ -17,17 +17,17 @@ from pydantic import Field
 from mimic3d.atomic import atomic_folder
 from mimic3d.preparation.balance import RebalanceConfig, pose_weights
 from mimic3d.preparation.gates import LAST_GATES
-from mimic3d.preparation.parts import Draft
+from mimic3d.preparation.partial_dataset import PartialDataset
 from mimic3d.preparation.report.files import Preparation, write_report
 from mimic3d.preparation.review import (
-    Outcome,
+    ImageOutcome,
     check_outcomes,
-    collect,
+    collect_outcomes,
     count_gates,
     rejects_table,
 )
-from mimic3d.preparation.shards import About, shard_images, write_dataset
-from mimic3d.preparation.sources.plan import Plan
+from mimic3d.preparation.shards import DatasetInfo, shard_images, write_dataset
+from mimic3d.preparation.sources.plan import DatasetPlan
 from pipeline.stage import main
 from pipeline.tracking.tracker import Tracker
 from stages.dataset import INPUTS
@@ -74,27 +74,32 @@ def run(cfg: PrepareConfig, root: Path, tracker: Tracker) -> None:
             if other.is_dir() and other != state:
                 shutil.rmtree(other)
         plan = plan_source(cfg, root, state / "external")
-        draft = Draft(state / "parts", plan.scene, cfg.mirror)
+        partial = PartialDataset(state / "parts", plan.scene, cfg.mirror)
         num = len(plan.tasks)
-        for done in draft.fill(plan.tasks, plan.make):
+        for done in partial.fill(plan.tasks, plan.make):
             tracker.progress(done, num, "images")
-        outcomes = _judge(plan, draft, state)
+        outcomes = _judge(plan, partial, state)
         weights = _weigh(outcomes, cfg)
         with atomic_folder(root / "data" / cfg.name) as folder:
             manifest = write_dataset(
-                folder, draft, outcomes, weights, _about(cfg, plan), shard_images(cfg.resolution)
+                folder,
+                partial,
+                outcomes,
+                weights,
+                _dataset_info(cfg, plan),
+                shard_images(cfg.resolution),
             )
             for name, text in plan.files.items():
                 (folder / name).write_text(text)
             gates = {} if plan.gates is None else plan.gates.model_dump()
-            _report(root, Preparation(manifest, outcomes, weights, draft, gates), tracker)
+            _report(root, Preparation(manifest, outcomes, weights, partial, gates), tracker)
         shutil.rmtree(state)
 
 
-def _report(root: Path, made: Preparation, tracker: Tracker) -> None:
-    folder, manifest = root / "reports" / "prepare", made.manifest
-    tracker.log_image("contact_sheet", write_report(folder, made), 0)
-    tracker.log_metrics(made.metrics, 0)
+def _report(root: Path, preparation: Preparation, tracker: Tracker) -> None:
+    folder, manifest = root / "reports" / "prepare", preparation.manifest
+    tracker.log_image("contact_sheet", write_report(folder, preparation), 0)
+    tracker.log_metrics(preparation.metrics, 0)
     tracker.log_artifact(folder / "report.html", "prepare")
     tracker.set_tags({"dataset_fingerprint": manifest.fingerprint, "dataset": manifest.name})
 
@@ -139,9 +144,9 @@ def _fingerprint(cfg: PrepareConfig, root: Path) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def _judge(plan: Plan[Any], draft: Draft, state: Path) -> list[Outcome]:
+def _judge(plan: DatasetPlan[Any], partial: PartialDataset, state: Path) -> list[ImageOutcome]:
     """What became of all images; an error if too little is left."""
-    outcomes = collect(draft, plan.rejected, plan.max_duplicate_bits)
+    outcomes = collect_outcomes(partial, plan.rejected, plan.max_duplicate_bits)
     if plan.gates is not None:
         file = state / "rejects.csv"
         pyarrow.csv.write_csv(rejects_table(outcomes), file)
@@ -154,7 +159,7 @@ def _judge(plan: Plan[Any], draft: Draft, state: Path) -> list[Outcome]:
     return outcomes
 
 
-def _weigh(outcomes: list[Outcome], cfg: PrepareConfig) -> Float32[np.ndarray, " n"]:
+def _weigh(outcomes: list[ImageOutcome], cfg: PrepareConfig) -> Float32[np.ndarray, " n"]:
     """The weights of the kept images: of their poses in training, 1 elsewhere."""
     kept = [item for item in outcomes if item.is_kept]
     is_train = np.array([item.split == "train" for item in kept])
@@ -164,8 +169,8 @@ def _weigh(outcomes: list[Outcome], cfg: PrepareConfig) -> Float32[np.ndarray, "
     return weights
 
 
-def _about(cfg: PrepareConfig, plan: Plan[Any]) -> About:
-    return About(
+def _dataset_info(cfg: PrepareConfig, plan: DatasetPlan[Any]) -> DatasetInfo:
+    return DatasetInfo(
         name=cfg.name,
         source=cfg.source,
         resolution=cfg.resolution,

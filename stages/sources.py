@@ -23,8 +23,8 @@ from mimic3d.preparation.sources.estimated import (
 )
 from mimic3d.preparation.sources.external import ExternalConfig, check_external, plan_external
 from mimic3d.preparation.sources.given import GivenConfig, plan_given
-from mimic3d.preparation.sources.photo_set import PhotoSetConfig, Wanted
-from mimic3d.preparation.sources.plan import Plan, below, plan_synthetic
+from mimic3d.preparation.sources.photo_set import PhotoRequest, PhotoSetConfig
+from mimic3d.preparation.sources.plan import DatasetPlan, below, plan_synthetic
 from mimic3d.preparation.sources.synthetic import SyntheticConfig
 
 RAW = Path("data") / "raw"  # DVC watches this folder
@@ -63,7 +63,7 @@ def check_source(cfg: SourceConfig, root: Path) -> None:
     raw = root / RAW
     match cfg.source:
         case "photos":
-            plan_faces(cfg.photos, raw, _wanted(cfg), root / FOLDER)
+            plan_faces(cfg.photos, raw, _photo_request(cfg), root / FOLDER)
         case "landmarks":
             find_landmarks(cfg.landmarks, raw)
             _read_template(cfg.landmarks, raw)
@@ -73,23 +73,23 @@ def check_source(cfg: SourceConfig, root: Path) -> None:
             check_external(cfg.external, raw)
 
 
-def plan_source(cfg: SourceConfig, root: Path, workspace: Path) -> Plan[Any]:
+def plan_source(cfg: SourceConfig, root: Path, workspace: Path) -> DatasetPlan[Any]:
     """The tasks of the source; what another program does for it stays in `workspace`."""
     raw = root / RAW
-    wanted = _wanted(cfg)
+    request = _photo_request(cfg)
     match cfg.source:
         case "synthetic":
             return plan_synthetic(cfg.synthetic, cfg.seed, cfg.resolution)
         case "photos":
             fetch_face_models(root / FOLDER)
             load_face_mesh(root / FOLDER)  # says here, not in a worker, if OpenCV is missing
-            return plan_faces(cfg.photos, raw, wanted, root / FOLDER)
+            return plan_faces(cfg.photos, raw, request, root / FOLDER)
         case "landmarks":
-            return plan_landmarks(cfg.landmarks, raw, wanted, _read_template(cfg.landmarks, raw))
+            return plan_landmarks(cfg.landmarks, raw, request, _read_template(cfg.landmarks, raw))
         case "given":
-            return plan_given(cfg.given, raw, wanted)
+            return plan_given(cfg.given, raw, request)
         case "external":
-            return plan_external(cfg.external, raw, wanted, workspace)
+            return plan_external(cfg.external, raw, request, workspace)
 
 
 def stamp_source(cfg: SourceConfig, root: Path) -> list[str]:
@@ -110,8 +110,8 @@ def stamp_source(cfg: SourceConfig, root: Path) -> list[str]:
     return [code.hexdigest(), photos, *(f"{s.st_size} {s.st_mtime_ns}" for s in stats)]
 
 
-def _wanted(cfg: SourceConfig) -> Wanted:
-    return Wanted(cfg.resolution, cfg.seed, cfg.gates, cfg.alpha)
+def _photo_request(cfg: SourceConfig) -> PhotoRequest:
+    return PhotoRequest(cfg.resolution, cfg.seed, cfg.gates, cfg.alpha)
 
 
 def _read_template(cfg: LandmarksConfig, raw: Path) -> object:

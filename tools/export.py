@@ -36,10 +36,10 @@ def export_eg3d(folder: Path, target: Path, splits: Sequence[str]) -> int:
     _check_target(target)
     images = (item for split in splits for item in read_split(folder, split))
     if target.suffix == ".zip":
-        with atomic_file(target) as draft:
-            return write_eg3d(images, draft, is_zip=True)
-    with atomic_folder(target) as draft:
-        return write_eg3d(images, draft, is_zip=False)
+        with atomic_file(target) as tmp:
+            return write_eg3d(images, tmp, is_zip=True)
+    with atomic_folder(target) as tmp:
+        return write_eg3d(images, tmp, is_zip=False)
 
 
 def _check_target(target: Path) -> None:

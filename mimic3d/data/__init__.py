@@ -1,1 +1,1 @@
-"""Prepared datasets: Parquet shards, their manifest, and what makes and reads them."""
+"""Prepared datasets: Parquet shards, their manifest, and what reads them."""

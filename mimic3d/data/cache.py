@@ -47,17 +47,17 @@ def open_cache(folder: Path, manifest: Manifest, split: str, cache: Path) -> Raw
     """
     place = cache / f"{manifest.fingerprint[:16]}-{split}-{manifest.resolution}"
     layout = _layout(manifest, split)
-    found = _open(place, layout)
-    if found is None:
+    raw = _open(place, layout)
+    if raw is None:
         cache.mkdir(parents=True, exist_ok=True)
         with FileLock(cache / f"{place.name}.lock"):
-            found = _open(place, layout)  # another process may have built it meanwhile
-            if found is None:
+            raw = _open(place, layout)  # another process may have built it meanwhile
+            if raw is None:
                 _build(folder, split, place, layout)
-                found = _open(place, layout)
-    if found is None:
+                raw = _open(place, layout)
+    if raw is None:
         raise ValueError(f"the cache {place} changes while it is read; delete it and start again")
-    return found
+    return raw
 
 
 def _layout(manifest: Manifest, split: str) -> Layout:

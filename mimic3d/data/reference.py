@@ -129,8 +129,8 @@ class Reals:
         """The numbered images of one of the two sets, in [-1, 1]."""
         parts, offset = [], 0
         for dataset, indices in self._sets[which]:
-            some = indices[max(0, samples.start - offset) : max(0, samples.stop - offset)]
-            parts += [dataset.batch(some).image] if len(some) else []
+            here = indices[max(0, samples.start - offset) : max(0, samples.stop - offset)]
+            parts += [dataset.batch(here).image] if len(here) else []
             offset += len(indices)
         return torch.cat(parts)
 
@@ -150,5 +150,5 @@ class Validation:
     def batches(self, batch: int) -> Iterator[Float[Tensor, "n 3 h w"]]:
         """The images in [-1, 1]."""
         for dataset, indices in self._sets:
-            for some in indices.split(batch):
-                yield dataset.batch(some).image
+            for here in indices.split(batch):
+                yield dataset.batch(here).image

@@ -50,7 +50,7 @@ class Subjects(Config):
     kind: Literal["heads", "cats"]
     """What they are."""
     seed: NonNegativeInt
-    """First number of their keys; see `Shot.key`."""
+    """First number of their keys; see `RenderTask.key`."""
     background: Literal["room", "constant"]
     """Behind them, as in `SyntheticConfig`."""
     specular: NonNegativeFloat

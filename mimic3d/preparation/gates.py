@@ -2,7 +2,7 @@
 
 Order: the file, the source image, the pose estimator's own gates, the camera, the pose, the crop;
 the first that fails is named. Near copies and outlying distances show among all images only: see
-`verdict.py` and `labels/normalize.py`. Imports no torch.
+`review.py` and `cameras/normalize.py`. Imports no torch.
 """
 
 import math

@@ -33,11 +33,11 @@ def plain(name: str) -> str:
     return unicodedata.normalize("NFC", name).removeprefix("./")
 
 
-def by_name(found: Iterable[tuple[str, Entry]]) -> tuple[dict[str, Entry], list[Rejected]]:
+def by_name(named: Iterable[tuple[str, Entry]]) -> tuple[dict[str, Entry], list[Rejected]]:
     """Entries that one plain name leads to, and the names that lead nowhere or to several."""
     entries: dict[str, list[Entry]] = {}
     rejected = []
-    for name, entry in found:
+    for name, entry in named:
         if is_safe(name):
             entries.setdefault(unicodedata.normalize("NFC", name), []).append(entry)
         else:

@@ -1,4 +1,4 @@
-"""The last word on a draft: near copies, too many rejects, too few images, too few views."""
+"""Outcomes of a partial dataset: near copies, too many rejects, too few images, too few views."""
 
 import math
 from collections import Counter
@@ -11,8 +11,8 @@ from jaxtyping import Float64
 
 from mimic3d.preparation.gates import GatesConfig
 from mimic3d.preparation.names import NO_IMAGE
-from mimic3d.preparation.parts import Draft, Place
-from mimic3d.preparation.photos.duplicates import Seen
+from mimic3d.preparation.partial_dataset import PartialDataset, Place
+from mimic3d.preparation.photos.duplicates import DuplicateIndex
 from mimic3d.preparation.pose import Reject
 from mimic3d.preparation.reasons import explain
 from mimic3d.preparation.rows import REJECTS_SCHEMA
@@ -24,7 +24,7 @@ UNCOUNTED = (NO_IMAGE, "vetoed")  # gates that say nothing of the images or of t
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class ImageOutcome:
     """What became of one image."""
 
     image_id: str
@@ -43,7 +43,7 @@ class Outcome:
     confidence: float = math.nan
     reproj_px: float = math.nan
     part: int = -1
-    """Where the draft has it; -1 if nowhere."""
+    """Where the partial dataset has it; -1 if nowhere."""
     row: int = -1
 
     @property
@@ -53,56 +53,56 @@ class Outcome:
 
     @property
     def is_finished(self) -> bool:
-        """Whether the draft has it among its kept images; near copies are found out later."""
+        """Whether the partial dataset has it among its kept images, near copies included."""
         return self.part >= 0 and self.gate in (KEPT, COPY)
 
     @property
     def place(self) -> Place:
-        """Where the draft has it."""
+        """Where the partial dataset has it."""
         return self.part, self.row
 
 
-def collect(
-    draft: Draft, before: Sequence[Rejected], max_duplicate_bits: int | None
-) -> list[Outcome]:
+def collect_outcomes(
+    partial: PartialDataset, before: Sequence[Rejected], max_duplicate_bits: int | None
+) -> list[ImageOutcome]:
     """All outcomes: of `before`, then part by part, kept ones in their order before rejects.
 
     Of near copies only the first is kept.
     """
     outcomes = [
-        Outcome(item.image_id, "", **vars(item.reject), reason=explain(item)) for item in before
+        ImageOutcome(item.image_id, "", **vars(item.reject), reason=explain(item))
+        for item in before
     ]
-    seen = None if max_duplicate_bits is None else Seen(max_duplicate_bits)
-    for part in range(draft.num_parts):
-        for row, (look, facts) in enumerate(draft.kept_facts(part)):
-            outcome = Outcome(**facts, part=part, row=row)
-            outcomes.append(outcome if seen is None else _unless_copy(outcome, look, seen))
-        rejects = enumerate(draft.rejected_facts(part))
-        outcomes += [Outcome(**facts, part=part, row=row) for row, facts in rejects]
+    duplicates = None if max_duplicate_bits is None else DuplicateIndex(max_duplicate_bits)
+    for part in range(partial.num_parts):
+        for row, (dhash, facts) in enumerate(partial.kept_facts(part)):
+            outcome = ImageOutcome(**facts, part=part, row=row)
+            outcomes.append(
+                outcome if duplicates is None else _unless_copy(outcome, dhash, duplicates)
+            )
+        rejects = enumerate(partial.rejected_facts(part))
+        outcomes += [ImageOutcome(**facts, part=part, row=row) for row, facts in rejects]
     return outcomes
 
 
-def show(outcomes: Sequence[Outcome], draft: Draft) -> list[bytes]:
-    """Pictures for a report: crops (PNG) of finished images, thumbnails (JPEG) of rejects.
-
-    Empty for what cannot be read.
-    """
+def thumbnails_of(outcomes: Sequence[ImageOutcome], partial: PartialDataset) -> list[bytes]:
+    """Crops (PNG) of finished images and thumbnails (JPEG) of rejects; empty if unreadable."""
     finished = [item.place for item in outcomes if item.is_finished]
     others = [item.place for item in outcomes if not item.is_finished and item.part >= 0]
-    crops = dict(zip(finished, draft.images(finished), strict=True))
-    thumbnails = dict(zip(others, draft.thumbnails(others), strict=True))
+    crops = dict(zip(finished, partial.images(finished), strict=True))
+    thumbnails = dict(zip(others, partial.thumbnails(others), strict=True))
     return [
         crops[item.place] if item.is_finished else thumbnails.get(item.place, b"")
         for item in outcomes
     ]
 
 
-def count_gates(outcomes: Sequence[Outcome]) -> dict[str, int]:
+def count_gates(outcomes: Sequence[ImageOutcome]) -> dict[str, int]:
     """How many images each gate left out, by name."""
     return dict(sorted(Counter(item.gate for item in outcomes if not item.is_kept).items()))
 
 
-def rejects_table(outcomes: Sequence[Outcome]) -> pa.Table:
+def rejects_table(outcomes: Sequence[ImageOutcome]) -> pa.Table:
     """The contents of rejects.parquet, by image."""
     rejects = [item for item in outcomes if not item.is_kept]
     rejects.sort(key=lambda item: (item.image_id, item.gate))
@@ -110,7 +110,7 @@ def rejects_table(outcomes: Sequence[Outcome]) -> pa.Table:
     return pa.Table.from_pylist(rows, schema=REJECTS_SCHEMA)
 
 
-def check_outcomes(outcomes: Sequence[Outcome], gates: GatesConfig, rejects_file: str) -> None:
+def check_outcomes(outcomes: Sequence[ImageOutcome], gates: GatesConfig, rejects_file: str) -> None:
     """Raises ValueError if what is left is no dataset to train on."""
     kept = [item for item in outcomes if item.is_kept]
     gates_hit = Counter(item.gate for item in outcomes if not item.is_kept)
@@ -142,10 +142,12 @@ def circular_deviation(angles: Float64[np.ndarray, " n"]) -> float:
     return math.sqrt(-2 * math.log(length))
 
 
-def _unless_copy(outcome: Outcome, look: int | None, seen: Seen) -> Outcome:
-    first = None if look is None else seen.add(look, outcome.image_id)
+def _unless_copy(
+    outcome: ImageOutcome, dhash: int | None, duplicates: DuplicateIndex
+) -> ImageOutcome:
+    first = None if dhash is None else duplicates.add(dhash, outcome.image_id)
     if first is None:
         return outcome
-    reject = Reject(COPY, float(first[1]), float(seen.max_bits))
+    reject = Reject(COPY, float(first[1]), float(duplicates.max_bits))
     reason = explain(Rejected(outcome.image_id, reject, f"of {first[0]}"))
     return replace(outcome, **vars(reject), reason=reason)

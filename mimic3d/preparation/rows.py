@@ -1,4 +1,4 @@
-"""Samples and rejects as rows of tables: the columns of the shards, and what only a draft keeps."""
+"""Samples and rejects as rows of tables: columns of the shards, and of partial datasets."""
 
 from collections.abc import Sequence
 
@@ -44,11 +44,11 @@ KEPT_SCHEMA: pa.Schema = pa.schema(
         *SHARD_SCHEMA,
         ("split", pa.string()),
         ("pixels_sha256", pa.string()),
-        ("look", pa.uint64()),
+        ("dhash", pa.uint64()),
         ("landmarks", pa.list_(pa.float32())),
     ]
 )
-"""A kept image in a draft; landmarks are shares of the crop from its top left, x before y."""
+"""A kept image in a partial dataset; landmarks in shares of the crop from its top left, x first."""
 REJECTS_SCHEMA: pa.Schema = pa.schema(
     [
         ("image_id", pa.string()),
@@ -70,7 +70,7 @@ REJECTED_SCHEMA: pa.Schema = pa.schema(
         ("thumbnail", pa.binary()),
     ]
 )
-"""A rejected image in a draft; its pose is null unless it got that far."""
+"""A rejected image in a partial dataset; its pose is null unless it got that far."""
 
 
 def kept_table(
@@ -101,7 +101,7 @@ def kept_table(
             "factors": sample.factors,
             "split": split,
             "pixels_sha256": sample.pixels_sha256,
-            "look": sample.look,
+            "dhash": sample.dhash,
             "landmarks": _landmarks_in_crop(sample.pose),
         }
         for index, (split, sample) in enumerate(zip(splits, samples, strict=True))

@@ -25,7 +25,7 @@ class Sample:
     """PNG, greyscale: alpha."""
     depth: bytes | None = None
     """Little-endian float32, row by row: distance along the ray."""
-    look: int | None = None
+    dhash: int | None = None
     """Difference hash (`photos/duplicates.py`); None where like images are wanted."""
 
 

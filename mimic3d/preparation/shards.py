@@ -1,4 +1,4 @@
-"""A finished draft -> a prepared dataset: Parquet shards that `datasets` reads, and the manifest.
+"""Parquet shards that `datasets` reads, and the manifest, of a partial dataset that is complete.
 
 The bytes depend on the samples alone, so the same dataset has the same DVC hash every time.
 """
@@ -26,8 +26,8 @@ from mimic3d.data.schema import (
     fingerprint_of,
     save_manifest,
 )
-from mimic3d.preparation.parts import Draft, Place
-from mimic3d.preparation.review import Outcome, rejects_table
+from mimic3d.preparation.partial_dataset import PartialDataset, Place
+from mimic3d.preparation.review import ImageOutcome, rejects_table
 from mimic3d.preparation.rows import SHARD_SCHEMA
 
 ROW_GROUP = 256  # images; the unit of random access in a shard
@@ -35,7 +35,7 @@ SHARD_BYTES = 2**28  # raw pixels per shard; shards of this size suit DVC and ob
 
 
 @dataclass(frozen=True)
-class About:
+class DatasetInfo:
     """What a manifest says that the images do not."""
 
     name: str
@@ -56,10 +56,10 @@ def shard_images(resolution: int) -> int:
 
 def write_dataset(
     folder: Path,
-    draft: Draft,
-    outcomes: Sequence[Outcome],
+    partial: PartialDataset,
+    outcomes: Sequence[ImageOutcome],
     weights: Float32[np.ndarray, " n"],
-    about: About,
+    info: DatasetInfo,
     images_per_shard: int,
 ) -> Manifest:
     """Shards, rejects and manifest of the kept images, in an empty folder.
@@ -72,7 +72,7 @@ def write_dataset(
     labels: list[Float32[np.ndarray, "n 25"]] = []
     for split in SPLITS:
         shards = _Shards(folder, split, images_per_shard)
-        for table in _tables(draft, [item for item in kept if item.split == split], weight_of):
+        for table in _tables(partial, [item for item in kept if item.split == split], weight_of):
             records += _records(split, table)
             if split == "train":
                 labels.append(_labels(table))
@@ -81,12 +81,12 @@ def write_dataset(
     pq.write_table(rejects_table(outcomes), folder / REJECTS)
     train = torch.from_numpy(np.concatenate(labels))
     manifest = Manifest(
-        **vars(about),
+        **vars(info),
         counts={split: sum(item.split == split for item in kept) for split in SPLITS},
         average_label=tuple(train.double().mean(dim=0).tolist()),
         label_std=tuple(train.double().std(dim=0, correction=0).tolist()),
-        poses=pose_statistics(train, about.scene),
-        fingerprint=fingerprint_of(records, about.scene, about.mirror),
+        poses=pose_statistics(train, info.scene),
+        fingerprint=fingerprint_of(records, info.scene, info.mirror),
     )
     save_manifest(folder, manifest)
     return manifest
@@ -158,12 +158,12 @@ class _Shards:
 
 
 def _tables(
-    draft: Draft, kept: Sequence[Outcome], weight_of: Mapping[Place, float]
+    partial: PartialDataset, kept: Sequence[ImageOutcome], weight_of: Mapping[Place, float]
 ) -> Iterator[pa.Table]:
     """The rows of the kept images, part by part, with their weights."""
     for part, group in groupby(kept, key=lambda item: item.part):
         items = list(group)
-        table = draft.kept(part).take([item.row for item in items])
+        table = partial.kept(part).take([item.row for item in items])
         place = table.column_names.index("weight")
         weights = pa.array([weight_of[item.place] for item in items], pa.float32())
         yield table.set_column(place, "weight", weights)

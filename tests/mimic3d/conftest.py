@@ -7,11 +7,11 @@ import torch
 from mimic3d.cameras import Scene, orbit_cameras
 from mimic3d.data.images import encode_png, sha256_of
 from mimic3d.data.schema import EVAL_YAWS_RAD
-from mimic3d.preparation.parts import Draft
+from mimic3d.preparation.partial_dataset import PartialDataset
 from mimic3d.preparation.pose import PoseResult, whole_image
-from mimic3d.preparation.review import collect
+from mimic3d.preparation.review import collect_outcomes
 from mimic3d.preparation.sample import Sample
-from mimic3d.preparation.shards import About
+from mimic3d.preparation.shards import DatasetInfo
 from mimic3d.preparation.shards import write_dataset as write_shards
 
 RESOLUTION = 16
@@ -59,13 +59,13 @@ def write_dataset(folder, num=10, images_per_shard=256, order=None, mirror=True,
 def write_tasks(folder, tasks, images_per_shard=256, mirror=True, weights=None, before=()):
     """A dataset of samples and rejects that are made already."""
     folder.mkdir(parents=True)
-    draft = Draft(folder.with_name(f".{folder.name}.draft"), Scene(), mirror)
-    list(draft.fill(tasks, iter))
-    outcomes = collect(draft, before, 4)
-    about = About("toy", "given", RESOLUTION, "none", Scene(), mirror, "none")
+    partial = PartialDataset(folder.with_name(f".{folder.name}.partial"), Scene(), mirror)
+    list(partial.fill(tasks, iter))
+    outcomes = collect_outcomes(partial, before, 4)
+    about = DatasetInfo("toy", "given", RESOLUTION, "none", Scene(), mirror, "none")
     if weights is None:
         weights = np.ones(sum(outcome.is_kept for outcome in outcomes), dtype=np.float32)
-    return write_shards(folder, draft, outcomes, weights, about, images_per_shard)
+    return write_shards(folder, partial, outcomes, weights, about, images_per_shard)
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from PIL import Image
 from mimic3d.data.images import decode_png
 from mimic3d.preparation.poses.face_models import find_face_models
 from mimic3d.preparation.sources.estimated import PhotosConfig
-from mimic3d.preparation.sources.shots import list_shots, render_shots
+from mimic3d.preparation.sources.render_tasks import list_render_tasks, render_all
 from mimic3d.preparation.sources.synthetic import SyntheticConfig
 
 ROOT = Path(__file__).parents[2]
@@ -35,10 +35,10 @@ def link_networks(root):
 
 def write_photos(path):
     """Heads in larger photos, some lying on their side by EXIF; their true yaws."""
-    shots = list_shots(SyntheticConfig(num_train=NUM, num_val=0, num_eval=0), 7, 128)
+    shots = list_render_tasks(SyntheticConfig(num_train=NUM, num_val=0, num_eval=0), 7, 128)
     yaws = {}
     with zipfile.ZipFile(path, "w") as archive:
-        for index, sample in enumerate(render_shots([shot for _, shot in shots], "numpy")):
+        for index, sample in enumerate(render_all([shot for _, shot in shots], "numpy")):
             rng = np.random.default_rng(index)
             blocks = Image.fromarray(rng.integers(0, 256, (30, 40, 3), dtype=np.uint8))
             photo = blocks.resize((320, 240))

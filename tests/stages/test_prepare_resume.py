@@ -17,7 +17,7 @@ from PIL import Image
 
 from mimic3d.cameras import Scene, orbit_cameras
 from mimic3d.preparation.gates import GatesConfig
-from mimic3d.preparation.parts import PART
+from mimic3d.preparation.partial_dataset import PART
 from mimic3d.preparation.sources.given import GivenConfig
 from pipeline.params import load_params
 from pipeline.tracking.tracker import SilentTracker

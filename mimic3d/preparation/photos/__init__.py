@@ -1,1 +1,1 @@
-"""Photos on their way in: where they lie, how they are opened, and what a sample is made of."""
+"""Photos: where they lie, how they are opened, and which are copies of each other."""

@@ -24,7 +24,7 @@ class Folder:
 
     def __init__(self, path: Path) -> None:
         self._root = path.resolve()
-        found: list[tuple[str, str]] = []
+        named: list[tuple[str, str]] = []
         self.rejected: list[Rejected] = []
         for parent, folders, files in os.walk(self._root, onerror=self._refuse_folder):
             folders[:] = sorted(name for name in folders if not is_hidden(name))
@@ -33,10 +33,10 @@ class Folder:
                 entry = os.path.relpath(os.path.join(parent, name), self._root)
                 gate = self._gate_of(Path(parent, name))
                 if gate is None:
-                    found.append((entry.replace(os.sep, "/"), entry))
+                    named.append((entry.replace(os.sep, "/"), entry))
                 else:
                     self.rejected.append(refuse(entry, gate))
-        self._files, rejected = by_name(found)
+        self._files, rejected = by_name(named)
         self.names = images(self._files)
         self.rejected += [*rejected, *no_images(self._files)]
 
@@ -84,13 +84,13 @@ class Zip:
             raise ValueError(f"{path} does not exist; put or link the images there") from None
         except (zipfile.BadZipFile, OSError, NotImplementedError) as error:
             raise ValueError(f"{path} must be a zip file or a folder of images: {error}") from error
-        found = [
+        named = [
             (item.orig_filename, item)
             for item in self._archive.infolist()
             if not item.is_dir()
             and not any(is_hidden(part) for part in re.split(r"[/\\]", item.filename))
         ]
-        self._members, rejected = by_name(found)
+        self._members, rejected = by_name(named)
         self.names = images(self._members)
         self.rejected = [*rejected, *no_images(self._members)]
 

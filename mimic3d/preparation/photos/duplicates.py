@@ -19,8 +19,8 @@ def difference_hash(pixels: UInt8[np.ndarray, "h w 3"]) -> int:
     return int.from_bytes(np.packbits(rises).tobytes(), "big")
 
 
-class Seen:
-    """The hashes seen so far, searched for one within some bits of another.
+class DuplicateIndex:
+    """Hashes of images, searched for one within some bits of another.
 
     Hashes that differ in at most d bits agree in one of d + 1 slices of their bits, so only hashes
     that share a slice are compared.
@@ -30,16 +30,16 @@ class Seen:
         self.max_bits = max_bits
         edges = [BITS * index // (max_bits + 1) for index in range(max_bits + 2)]
         self._slices = [(low, (1 << (high - low)) - 1) for low, high in pairwise(edges)]
-        self._found: dict[tuple[int, int], list[tuple[int, str]]] = defaultdict(list)
+        self._entries: dict[tuple[int, int], list[tuple[int, str]]] = defaultdict(list)
 
-    def add(self, look: int, image_id: str) -> tuple[str, int] | None:
-        """The first image seen that is a near copy, and the bits they differ in; else keeps it."""
-        keys = [(low, (look >> low) & mask) for low, mask in self._slices]
+    def add(self, dhash: int, image_id: str) -> tuple[str, int] | None:
+        """The image of which this is a near copy, and the bits they differ in; else adds it."""
+        keys = [(low, (dhash >> low) & mask) for low, mask in self._slices]
         for key in keys:
-            for other, other_id in self._found[key]:
-                distance = (look ^ other).bit_count()
+            for other, other_id in self._entries[key]:
+                distance = (dhash ^ other).bit_count()
                 if distance <= self.max_bits:
                     return other_id, distance
         for key in keys:
-            self._found[key].append((look, image_id))
+            self._entries[key].append((dhash, image_id))
         return None

@@ -39,12 +39,12 @@ class ImageTable:
                     f"image_column of the source must be a column of {path}, is {image_column}; "
                     f"there are {', '.join(part.columns)}"
                 )
-        found = [
+        named = [
             (name, (number, row))
             for number, part in enumerate(self._parts)
             for row, name in enumerate(_names(part, len(self._parts) > 1))
         ]
-        self._rows, self.rejected = by_name(found)
+        self._rows, self.rejected = by_name(named)
         self.names = sorted(self._rows)
 
     def read(self, name: str, max_bytes: float) -> bytes:

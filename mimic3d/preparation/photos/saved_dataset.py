@@ -38,11 +38,11 @@ def saved_parts(path: Path, image_column: str) -> Iterator[SavedPart]:
         ValueError: The folder is not what `save_to_disk` wrote.
     """
     try:
-        found = datasets.load_from_disk(str(path))
+        saved = datasets.load_from_disk(str(path))
     except (OSError, ValueError, KeyError, pa.ArrowException) as error:
         raise ValueError(f"{path} must be what datasets' save_to_disk wrote: {error}") from error
-    if isinstance(found, datasets.Dataset):
-        yield SavedPart("", found, image_column)
+    if isinstance(saved, datasets.Dataset):
+        yield SavedPart("", saved, image_column)
     else:
-        for name, part in sorted(found.items()):
+        for name, part in sorted(saved.items()):
             yield SavedPart(str(name), part, image_column)

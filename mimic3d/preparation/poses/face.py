@@ -14,8 +14,8 @@ from mimic3d.preparation.poses.face_models import find_face_models
 from mimic3d.preparation.poses.face_template import face_template, mesh_indices
 from mimic3d.preparation.poses.facemesh import Face, FaceMesh
 from mimic3d.preparation.poses.fit import FitConfig, fit_pose
+from mimic3d.preparation.poses.image_pyramid import ImagePyramid
 from mimic3d.preparation.poses.lookat import fit_look_at, to_points
-from mimic3d.preparation.poses.picture import Picture
 
 
 class FaceConfig(FitConfig):
@@ -115,7 +115,7 @@ class FacePoses:
         mesh, points = load_face_mesh(self._models), mesh_indices(template)
         finds, scores = [], []
         for is_mirrored in (False, True):
-            view = Picture(np.ascontiguousarray(pixels[:, ::-1] if is_mirrored else pixels))
+            view = ImagePyramid(np.ascontiguousarray(pixels[:, ::-1] if is_mirrored else pixels))
             faces, score = mesh.find(view, cfg.min_score, cfg.min_presence)
             scores.append(score)
             for face in faces:

@@ -61,8 +61,8 @@ def fetch_face_models(folder: Path) -> FaceModels:
         with tempfile.TemporaryDirectory() as temporary:
             with zipfile.ZipFile(_download_wheel(Path(temporary), folder)) as wheel:
                 for member in SHA256:
-                    with atomic_file(folder / Path(member).name) as draft:
-                        draft.write_bytes(wheel.read(f"mediapipe/{member}"))
+                    with atomic_file(folder / Path(member).name) as tmp:
+                        tmp.write_bytes(wheel.read(f"mediapipe/{member}"))
     return find_face_models(folder)
 
 
@@ -86,10 +86,10 @@ def _find(folder: Path, member: str) -> Path:
             f"finding faces needs {Path(member).name} in {folder}, it is not there; run "
             f"`python -m mimic3d.preparation.poses.face_models {folder}`, or {_by_hand(folder)}"
         )
-    found = _digest(place)
+    digest = _digest(place)
     if found != SHA256[member]:
         raise ValueError(
-            f"the SHA-256 of {place} must be {SHA256[member]}, is {found}; remove it, and "
+            f"the SHA-256 of {place} must be {SHA256[member]}, is {digest}; remove it, and "
             f"{_by_hand(folder)}"
         )
     return place

@@ -13,8 +13,8 @@ import numpy as np
 from jaxtyping import Complex128, Float, Float32, Float64
 
 from mimic3d.preparation.poses.face_models import FaceModels
+from mimic3d.preparation.poses.image_pyramid import ImagePyramid, Window
 from mimic3d.preparation.poses.lookat import to_complex, to_points
-from mimic3d.preparation.poses.picture import Picture, Window
 
 DETECTOR_PX = 128
 MESH_PX = 192
@@ -72,7 +72,7 @@ class FaceMesh:
         self._anchors = _anchors()
 
     def find(
-        self, picture: Picture, min_score: float, min_presence: float
+        self, picture: ImagePyramid, min_score: float, min_presence: float
     ) -> tuple[list[Face], float]:
         """Candidates, and the best score anywhere.
 
@@ -85,37 +85,37 @@ class FaceMesh:
         for windows in _searches(picture):
             detections = []
             for window in windows:
-                found, score = self._detect(picture, window, min_score)
-                detections += found
+                in_window, score = self._detect(picture, window, min_score)
+                detections += in_window
                 best = max(best, score)
-            found = [self._lay_mesh(picture, d) for d in _distinct(detections)]
-            if any(face.presence >= min_presence for face in found):
-                return found, best
-            faces += found
+            candidates = [self._lay_mesh(picture, d) for d in _distinct(detections)]
+            if any(face.presence >= min_presence for face in candidates):
+                return candidates, best
+            faces += candidates
         return faces, best
 
     def _detect(
-        self, picture: Picture, window: Window, min_score: float
+        self, picture: ImagePyramid, window: Window, min_score: float
     ) -> tuple[list[_Detection], float]:
         """What BlazeFace sees in a window, and its best score."""
         pixels = picture.cut(window, DETECTOR_PX).astype(np.float32) / 127.5 - 1
         numbers, logits = _run(self._detector, pixels, ["regressors", "classificators"])
         scores = _sigmoid(logits.reshape(-1))
-        seen = scores >= min_score
-        numbers = numbers.reshape(len(scores), NUM_KEYPOINTS + 2, 2)[seen] / DETECTOR_PX
+        is_sure = scores >= min_score
+        numbers = numbers.reshape(len(scores), NUM_KEYPOINTS + 2, 2)[is_sure] / DETECTOR_PX
         sides = numbers[:, 1].astype(np.float64)
         places = to_complex(np.delete(numbers, 1, axis=1).astype(np.float64))  # middle, keypoints
-        places += (self._anchors[seen] - 0.5 - 0.5j)[:, None]
+        places += (self._anchors[is_sure] - 0.5 - 0.5j)[:, None]
         detections = []
-        for group, score in _group(places[:, 0], sides, scores[seen]):
-            weights = scores[seen][group] / scores[seen][group].sum()
+        for group, score in _group(places[:, 0], sides, scores[is_sure]):
+            weights = scores[is_sure][group] / scores[is_sure][group].sum()
             middle, right_eye, left_eye = (weights @ places[group])[:3]
             turn = _unit(left_eye - right_eye)
             side = MARGIN * float((weights @ sides[group]).max())
             detections.append(_Detection(window.inner(side * turn, middle), score))
         return detections, float(scores.max())
 
-    def _lay_mesh(self, picture: Picture, detection: _Detection) -> Face:
+    def _lay_mesh(self, picture: ImagePyramid, detection: _Detection) -> Face:
         """The mesh on a detected face."""
         window, points, presence = detection.window, np.zeros(0, complex), 0.0
         for _ in range(MAX_PASSES):
@@ -131,7 +131,7 @@ class FaceMesh:
         return Face(points, detection.score, presence)
 
 
-def _searches(picture: Picture) -> Iterator[list[Window]]:
+def _searches(picture: ImagePyramid) -> Iterator[list[Window]]:
     """Windows to look at together, at all quarter turns: the whole picture, then its parts."""
     side, middle = float(max(picture.width, picture.height)), picture.middle
     for room in WHOLE:

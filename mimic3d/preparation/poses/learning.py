@@ -171,8 +171,8 @@ def _slopes(
     local = (points - cam2world[:, None, :3, 3]) @ cam2world[:, :3, :3]
     depth = local[..., 2:]
     right, down, forward = np.moveaxis(cam2world[:, None, :3, :3], 3, 0)  # n 1 3 each
-    seen = to_complex(local[..., :2])[..., None] / depth
-    return focal * (right + 1j * down - seen * forward) / depth
+    projected = to_complex(local[..., :2])[..., None] / depth
+    return focal * (right + 1j * down - projected * forward) / depth
 
 
 def _symmetric_movements(twins: Int[np.ndarray, " m"]) -> Float64[np.ndarray, "d f"]:

@@ -101,9 +101,9 @@ def read_template(contents: object, key: str) -> Template:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"])
         rule = first["msg"].removeprefix("Value error, ").removeprefix("Input should ")
-        found = "" if first["type"] == "value_error" else f", is {first['input']!r}"
+        value = "" if first["type"] == "value_error" else f", is {first['input']!r}"
         raise ValueError(
-            f"{key}{': ' + where if where else ''}: {rule}{found}; a template has points "
+            f"{key}{': ' + where if where else ''}: {rule}{value}; a template has points "
             f"(name: [x, y, z]) and may have pairs, pivot and units"
         ) from None
     points = np.array(list(cfg.points.values())) * UNITS[cfg.units]

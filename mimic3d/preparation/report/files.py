@@ -15,10 +15,10 @@ from mimic3d.atomic import atomic_file
 from mimic3d.data.images import decode_png
 from mimic3d.data.schema import Manifest
 from mimic3d.preparation.balance import effective_number
-from mimic3d.preparation.parts import Draft
+from mimic3d.preparation.partial_dataset import PartialDataset
 from mimic3d.preparation.report.histogram import count_angles
 from mimic3d.preparation.report.page import build_page
-from mimic3d.preparation.review import Outcome, count_gates
+from mimic3d.preparation.review import ImageOutcome, count_gates
 
 SHEET_SIDE = 8  # images across and down the contact sheet
 BIN_DEG = 5  # of the histograms that DVC plots, so that those of all datasets compare
@@ -30,16 +30,16 @@ class Preparation:
     """What a run made, for its report."""
 
     manifest: Manifest
-    outcomes: list[Outcome]
+    outcomes: list[ImageOutcome]
     weights: Float32[np.ndarray, " n"]
     """Of the kept images, in their order."""
-    draft: Draft
-    """Pixels, landmarks and thumbnails, by an outcome's place; see `verdict.show`."""
+    partial: PartialDataset
+    """Pixels, landmarks and thumbnails, by an outcome's place; see `review.thumbnails_of`."""
     gates: Mapping[str, object]
     """How the gates were set; empty if none was used."""
 
     @property
-    def kept(self) -> list[Outcome]:
+    def kept(self) -> list[ImageOutcome]:
         """The images of the dataset."""
         return [item for item in self.outcomes if item.is_kept]
 
@@ -55,29 +55,32 @@ class Preparation:
         return metrics | self.manifest.poses
 
 
-def write_report(folder: Path, made: Preparation) -> Image.Image:
+def write_report(folder: Path, preparation: Preparation) -> Image.Image:
     """Metrics, histograms, contact sheet and page of a prepared dataset; returns the sheet."""
-    manifest = made.manifest
-    _write(folder / "metrics.json", json.dumps(made.metrics, indent=2) + "\n")
-    _write(folder / "poses.csv", _histogram_csv(made, "yaw", (HALF_TURN_DEG // 2, HALF_TURN_DEG)))
-    _write(folder / "pitch.csv", _histogram_csv(made, "pitch", (HALF_TURN_DEG // 2,)))
-    first = [item.place for item in made.kept[: SHEET_SIDE**2]]
-    sheet = _contact_sheet([decode_png(image) for image in made.draft.images(first)])
+    manifest = preparation.manifest
+    _write(folder / "metrics.json", json.dumps(preparation.metrics, indent=2) + "\n")
+    _write(
+        folder / "poses.csv",
+        _histogram_csv(preparation, "yaw", (HALF_TURN_DEG // 2, HALF_TURN_DEG)),
+    )
+    _write(folder / "pitch.csv", _histogram_csv(preparation, "pitch", (HALF_TURN_DEG // 2,)))
+    first = [item.place for item in preparation.kept[: SHEET_SIDE**2]]
+    sheet = _contact_sheet([decode_png(image) for image in preparation.partial.images(first)])
     with atomic_file(folder / "contact_sheet.png") as path:
         sheet.save(path)
-    page = build_page(manifest, made.outcomes, made.draft, sheet, made.gates)
+    page = build_page(manifest, preparation.outcomes, preparation.partial, sheet, preparation.gates)
     _write(folder / "report.html", page)
     return sheet
 
 
 def _write(path: Path, text: str) -> None:
-    with atomic_file(path) as draft:
-        draft.write_text(text, encoding="utf-8")
+    with atomic_file(path) as tmp:
+        tmp.write_text(text, encoding="utf-8")
 
 
-def _histogram_csv(made: Preparation, name: str, limits_deg: tuple[int, ...]) -> str:
+def _histogram_csv(preparation: Preparation, name: str, limits_deg: tuple[int, ...]) -> str:
     """Angles of the training images in bins of BIN_DEG, up to the first limit that holds all."""
-    angles = np.array([getattr(item, name) for item in made.kept if item.split == "train"])
+    angles = np.array([getattr(item, name) for item in preparation.kept if item.split == "train"])
     limit = count_angles(angles, limits_deg, 1).limit_deg
     histogram = count_angles(angles, (limit,), int(2 * limit / BIN_DEG))
     text = io.StringIO()

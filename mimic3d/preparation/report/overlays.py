@@ -1,4 +1,4 @@
-"""Which kept images a person should look at, and how their cameras see them."""
+"""The kept images that a person should inspect, and how their cameras see them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -9,20 +9,20 @@ from PIL import Image
 
 from mimic3d.cameras import mirror_cameras
 from mimic3d.data.images import decode_png
-from mimic3d.preparation.parts import Draft
+from mimic3d.preparation.partial_dataset import PartialDataset
 from mimic3d.preparation.pose import PoseResult
 from mimic3d.preparation.poses.lookat import Point
 from mimic3d.preparation.poses.overlay import draw_overlay
-from mimic3d.preparation.review import Outcome
+from mimic3d.preparation.review import ImageOutcome
 
 UNIT_SQUARE = (0.0, 0.0, 1.0, 0.0, 1.0, 1.0, 0.0, 1.0)  # landmarks in shares of the crop
 
 
 @dataclass(frozen=True)
-class Look:
+class PosedCrop:
     """A kept image and its camera, or their mirror images."""
 
-    outcome: Outcome
+    outcome: ImageOutcome
     pixels: UInt8[np.ndarray, "h w 3"]
     pose: PoseResult
     """Of the crop alone: its pixels are shares of the crop."""
@@ -32,20 +32,20 @@ class Look:
         """Landmarks and the world's axes over the image."""
         return draw_overlay(self.pixels, self.pose, origin, side)
 
-    def mirror(self) -> "Look":
+    def mirror(self) -> "PosedCrop":
         """The copy that training sees, and its own camera."""
         pixels = np.ascontiguousarray(self.pixels[:, ::-1])
-        return Look(self.outcome, pixels, self.mirrored_pose, self.pose)
+        return PosedCrop(self.outcome, pixels, self.mirrored_pose, self.pose)
 
 
-def load_looks(outcomes: Sequence[Outcome], draft: Draft) -> list[Look]:
+def load_posed_crops(outcomes: Sequence[ImageOutcome], partial: PartialDataset) -> list[PosedCrop]:
     """Pixels and cameras of kept images."""
     places = [item.place for item in outcomes]
-    cameras = draft.cameras(places)
+    cameras = partial.cameras(places)
     mirrored = mirror_cameras(cameras)
-    looks = []
+    crops = []
     for index, (item, image, marks) in enumerate(
-        zip(outcomes, draft.images(places), draft.landmarks(places), strict=True)
+        zip(outcomes, partial.images(places), partial.landmarks(places), strict=True)
     ):
         landmarks = np.array(marks, dtype=np.float32).reshape(-1, 2) if marks else None
         pose = PoseResult(
@@ -64,11 +64,11 @@ def load_looks(outcomes: Sequence[Outcome], draft: Draft) -> list[Look]:
             if landmarks is None
             else np.stack([1 - landmarks[:, 0], landmarks[:, 1]], axis=1),
         )
-        looks.append(Look(item, decode_png(image), pose, mirrored_pose))
-    return looks
+        crops.append(PosedCrop(item, decode_png(image), pose, mirrored_pose))
+    return crops
 
 
-def order_by_trust(kept: Sequence[Outcome]) -> tuple[list[Outcome], str]:
+def order_by_trust(kept: Sequence[ImageOutcome]) -> tuple[list[ImageOutcome], str]:
     """Images whose cameras are to be trusted least first, and what tells it.
 
     None, and no word, where nothing tells them apart: exact cameras, or given ones.
@@ -81,7 +81,7 @@ def order_by_trust(kept: Sequence[Outcome]) -> tuple[list[Outcome], str]:
     return [], ""
 
 
-def choose_by_yaw(kept: Sequence[Outcome], num: int) -> list[Outcome]:
+def choose_by_yaw(kept: Sequence[ImageOutcome], num: int) -> list[ImageOutcome]:
     """Some images from one side to the other, evenly by rank, not quite the outermost."""
     ordered = sorted(kept, key=lambda item: (item.yaw, item.image_id))
     ranks = (np.arange(num) + 0.5) / num * len(ordered)

@@ -10,12 +10,16 @@ from PIL import Image
 from mimic3d.data.schema import SPLITS, Manifest
 from mimic3d.html.document import document
 from mimic3d.html.markup import Html, embed, figure, join, section, table, tag
-from mimic3d.preparation.parts import Draft
+from mimic3d.preparation.partial_dataset import PartialDataset
 from mimic3d.preparation.report.histogram import count_angles, describe_angles, draw_histogram
-from mimic3d.preparation.report.overlays import Look, choose_by_yaw, load_looks, order_by_trust
+from mimic3d.preparation.report.overlays import (
+    PosedCrop,
+    choose_by_yaw,
+    load_posed_crops,
+    order_by_trust,
+)
 from mimic3d.preparation.report.rejects import show_rejects
-from mimic3d.preparation.report.style import STYLE
-from mimic3d.preparation.review import Outcome
+from mimic3d.preparation.review import ImageOutcome
 
 NUM_OVERLAYS = 10  # worst ones, and best ones
 NUM_PAIRS = 3  # images beside their mirror images
@@ -28,12 +32,20 @@ YAW_STEPS_DEG = (0, 15, 30, 45, 60, 180)  # of the table of trust
 AXES = (
     "Axes start at the pivot of the scene: red x, the subject's left; green y, up; blue z, front."
 )
+STYLE = """
+.pair { width: auto; }
+.pair img + img { margin-left: 3px; }
+.gates figure { width: 130px; }
+.blank { width: 88px; height: 66px; display: flex; align-items: center; justify-content: center;
+  color: var(--faint); background: var(--panel); }
+svg rect { fill: var(--accent); }
+"""
 
 
 def build_page(
     manifest: Manifest,
-    outcomes: Sequence[Outcome],
-    draft: Draft,
+    outcomes: Sequence[ImageOutcome],
+    partial: PartialDataset,
     sheet: Image.Image,
     gates: Mapping[str, object],
 ) -> str:
@@ -47,10 +59,10 @@ def build_page(
         STYLE,
         tag("p", _summary(manifest, len(kept), len(outcomes) - len(kept)), class_="lead"),
         _counts(outcomes),
-        show_rejects(outcomes, draft, gates),
+        show_rejects(outcomes, partial, gates),
         _poses(kept),
-        _overlays(kept, draft, manifest),
-        _mirrored(kept, draft, manifest),
+        _overlays(kept, partial, manifest),
+        _mirrored(kept, partial, manifest),
         section("Contact sheet", embed(sheet, "the first kept images")),
         _facts(manifest),
     )
@@ -64,7 +76,7 @@ def _summary(manifest: Manifest, num_kept: int, num_rejected: int) -> str:
     )
 
 
-def _counts(outcomes: Sequence[Outcome]) -> Html:
+def _counts(outcomes: Sequence[ImageOutcome]) -> Html:
     rows = []
     for split, words in (*[(split, split) for split in SPLITS], ("", "left out before any work")):
         items = [item for item in outcomes if item.split == split]
@@ -75,7 +87,7 @@ def _counts(outcomes: Sequence[Outcome]) -> Html:
     return section("Images", table(("Split", "Found", "Kept", "Rejected"), rows, "numbers"))
 
 
-def _poses(kept: Sequence[Outcome]) -> Html:
+def _poses(kept: Sequence[ImageOutcome]) -> Html:
     drawings = []
     for name in ("yaw", "pitch", "roll"):
         angles = np.array([getattr(item, name) for item in kept], dtype=np.float64)
@@ -89,43 +101,43 @@ def _poses(kept: Sequence[Outcome]) -> Html:
     return section("Poses", tag("p", words), tag("div", join(drawings), class_="row"))
 
 
-def _overlays(kept: Sequence[Outcome], draft: Draft, manifest: Manifest) -> Html:
+def _overlays(kept: Sequence[ImageOutcome], partial: PartialDataset, manifest: Manifest) -> Html:
     ordered, measure = order_by_trust(kept)
     if not ordered:
         words = "No error and no confidence tells these cameras apart: a choice from side to side."
-        chosen = load_looks(choose_by_yaw(kept, NUM_OVERLAYS), draft)
+        chosen = load_posed_crops(choose_by_yaw(kept, NUM_OVERLAYS), partial)
         return section("Cameras", tag("p", f"{words} {AXES}"), _gallery(chosen, manifest))
     num = min(NUM_OVERLAYS, (len(ordered) + 1) // 2)
-    worst = load_looks(ordered[:num], draft)
-    best = load_looks(ordered[num:][-num:][::-1], draft)
+    worst = load_posed_crops(ordered[:num], partial)
+    best = load_posed_crops(ordered[num:][-num:][::-1], partial)
     parts = [tag("h3", f"Worst by {measure}"), _gallery(worst, manifest)]
     if best:
         parts += [tag("h3", f"Best by {measure}"), _gallery(best, manifest)]
     dots = " Yellow: what the camera was fitted to."
-    has_dots = any(look.pose.landmarks is not None for look in worst)
+    has_dots = any(crop.pose.landmarks is not None for crop in worst)
     words = AXES + dots if has_dots else AXES
     return section("Cameras", tag("p", words), *parts, tag("h3", "Trust by yaw"), _trust(kept))
 
 
-def _gallery(looks: Sequence[Look], manifest: Manifest) -> Html:
+def _gallery(crops: Sequence[PosedCrop], manifest: Manifest) -> Html:
     figures = []
-    for look in looks:
-        item = look.outcome
+    for crop in crops:
+        item = crop.outcome
         lines = [item.image_id, _angle_words(item)]
         if item.reproj_px > 0:
             lines.append(f"error {item.reproj_px:.2f} px, confidence {item.confidence:.2f}")
         elif item.confidence < 1:
             lines.append(f"confidence {item.confidence:.2f}")
-        drawn = look.draw(manifest.scene.pivot, OVERLAY)
+        drawn = crop.draw(manifest.scene.pivot, OVERLAY)
         figures.append(figure(embed(drawn, item.image_id), *lines))
     return tag("div", join(figures), class_="row")
 
 
-def _angle_words(item: Outcome) -> str:
+def _angle_words(item: ImageOutcome) -> str:
     return f"yaw {math.degrees(item.yaw):.1f}, pitch {math.degrees(item.pitch):.1f} deg"
 
 
-def _trust(kept: Sequence[Outcome]) -> Html:
+def _trust(kept: Sequence[ImageOutcome]) -> Html:
     yaws = np.abs(np.degrees([item.yaw for item in kept]))
     errors = np.array([item.reproj_px for item in kept])
     confidences = np.array([item.confidence for item in kept])
@@ -140,17 +152,17 @@ def _trust(kept: Sequence[Outcome]) -> Html:
     return table(head, rows, "numbers")
 
 
-def _mirrored(kept: Sequence[Outcome], draft: Draft, manifest: Manifest) -> Html:
+def _mirrored(kept: Sequence[ImageOutcome], partial: PartialDataset, manifest: Manifest) -> Html:
     title = "Mirrored copies"
     if not manifest.mirror:
         return section(title, tag("p", "Mirrored copies are no images of this dataset."))
     pairs = []
-    for look in load_looks(choose_by_yaw(kept, NUM_PAIRS), draft):
+    for crop in load_posed_crops(choose_by_yaw(kept, NUM_PAIRS), partial):
         pictures = [
-            embed(one.draw(manifest.scene.pivot, PAIRED), f"{look.outcome.image_id}, {word}")
-            for one, word in ((look, "as it is"), (look.mirror(), "mirrored"))
+            embed(one.draw(manifest.scene.pivot, PAIRED), f"{crop.outcome.image_id}, {word}")
+            for one, word in ((crop, "as it is"), (crop.mirror(), "mirrored"))
         ]
-        words = (look.outcome.image_id, _angle_words(look.outcome))
+        words = (crop.outcome.image_id, _angle_words(crop.outcome))
         pairs.append(figure(join(pictures), *words, class_="pair"))
     words = (
         "Each image beside its mirror image, with axes drawn by the camera of each. In both, up "

@@ -7,14 +7,16 @@ from collections.abc import Mapping, Sequence
 from PIL import Image
 
 from mimic3d.html.markup import Html, embed, figure, fold, join, section, table, tag
-from mimic3d.preparation.parts import Draft
-from mimic3d.preparation.review import Outcome, count_gates, show
+from mimic3d.preparation.partial_dataset import PartialDataset
+from mimic3d.preparation.review import ImageOutcome, count_gates, thumbnails_of
 
 NUM_EXAMPLES = 4  # of each gate
 THUMBNAIL = 88  # CSS pixels
 
 
-def show_rejects(outcomes: Sequence[Outcome], draft: Draft, gates: Mapping[str, object]) -> Html:
+def show_rejects(
+    outcomes: Sequence[ImageOutcome], partial: PartialDataset, gates: Mapping[str, object]
+) -> Html:
     """A row per gate that left anything out, and how all gates are set."""
     settings = ""
     if gates:
@@ -28,12 +30,12 @@ def show_rejects(outcomes: Sequence[Outcome], draft: Draft, gates: Mapping[str, 
         items = [item for item in outcomes if item.gate == gate]
         share = f"{count / len(outcomes):.1%}"
         name = tag("code", gate)
-        rows.append((name, _thresholds(items), f"{count:,}", share, _examples(items, draft)))
+        rows.append((name, _thresholds(items), f"{count:,}", share, _examples(items, partial)))
     head = ("Gate", "Threshold", "Rejected", "Of all images", "Examples")
     return section("Rejected images", table(head, rows, "gates"), settings)
 
 
-def _thresholds(items: Sequence[Outcome]) -> str:
+def _thresholds(items: Sequence[ImageOutcome]) -> str:
     known = [item.threshold for item in items if math.isfinite(item.threshold)]
     if not known:
         return "none"
@@ -41,16 +43,16 @@ def _thresholds(items: Sequence[Outcome]) -> str:
     return low if low == high else f"{low} to {high}"
 
 
-def _examples(items: Sequence[Outcome], draft: Draft) -> Html:
+def _examples(items: Sequence[ImageOutcome], partial: PartialDataset) -> Html:
     """The first images of a gate, those that can be shown before others."""
     chosen = sorted(items, key=lambda item: (item.part < 0, item.part, item.row))[:NUM_EXAMPLES]
     figures = []
-    for item, picture in zip(chosen, show(chosen, draft), strict=True):
+    for item, picture in zip(chosen, thumbnails_of(chosen, partial), strict=True):
         figures.append(figure(_thumbnail(picture, item), item.image_id, item.reason))
     return tag("div", join(figures), class_="row")
 
 
-def _thumbnail(picture: bytes, item: Outcome) -> Html:
+def _thumbnail(picture: bytes, item: ImageOutcome) -> Html:
     if not picture:
         return tag("div", "no picture", class_="blank")
     with Image.open(io.BytesIO(picture)) as image:

@@ -38,7 +38,7 @@ THUMBNAIL = 96  # pixels, longer side
 
 @dataclass(frozen=True)
 class Photo:
-    """One image to develop."""
+    """One image to process."""
 
     image_id: str
     """Its name in the container."""
@@ -46,7 +46,7 @@ class Photo:
 
 
 @dataclass(frozen=True)
-class Darkroom:
+class PhotoProcessor:
     """Makes samples of photos; what it opens is opened once per process."""
 
     container: Path
@@ -73,7 +73,7 @@ class Darkroom:
         return open_container(self.container, self.image_column)
 
     def __call__(self, photo: Photo) -> Sample | Rejected:
-        """The image at the wanted resolution with its camera, or the first gate that it fails."""
+        """The image at `resolution` with its camera, or the first gate that it fails."""
         try:
             data = self._photos.read(photo.image_id, self.gates.max_file_mib * 2**20)
             image = open_photo(data, self.gates.max_megapixels * 1e6, self.background)
@@ -116,17 +116,19 @@ class Darkroom:
             source=self.container.name,
             source_sha256=hashlib.sha256(data).hexdigest(),
             estimator=self.estimator,
-            look=difference_hash(pixels) if self.judges else None,
+            dhash=difference_hash(pixels) if self.judges else None,
         )
 
 
-def develop(darkroom: Darkroom, photos: Sequence[Photo]) -> Iterator[Sample | Rejected]:
+def process_photos(
+    processor: PhotoProcessor, photos: Sequence[Photo]
+) -> Iterator[Sample | Rejected]:
     """Outcomes in the order of the photos, on all cores."""
-    return ordered_map(darkroom, photos, count_workers(len(photos)))
+    return ordered_map(processor, photos, count_workers(len(photos)))
 
 
 def cut_out(image: Image.Image, crop: Corners, resolution: int) -> UInt8[np.ndarray, "h w 3"]:
-    """The crop at the wanted size: exact where nothing changes, Lanczos where nothing is turned."""
+    """The crop at a size: exact where nothing changes, Lanczos where nothing is turned."""
     ax, ay, bx, by, cx, cy, dx, dy = crop
     is_upright = ay == by and bx == cx and cy == dy and dx == ax and bx > ax and dy > ay
     is_inside = ax >= 0 and ay >= 0 and bx <= image.width and dy <= image.height

@@ -11,14 +11,14 @@ from mimic3d.preparation.poses.landmarks import LandmarkConfig, LandmarkPoses, b
 from mimic3d.preparation.poses.lookat import Orbit
 from mimic3d.preparation.sources.crop import Photo
 from mimic3d.preparation.sources.photo_set import (
+    PhotoRequest,
     PhotoSet,
     PhotoSetConfig,
-    Wanted,
     find_photos,
     plan_photos,
     state_scene,
 )
-from mimic3d.preparation.sources.plan import Plan, below
+from mimic3d.preparation.sources.plan import DatasetPlan, below
 
 LANDMARKS = "prepare.landmarks"
 
@@ -34,7 +34,9 @@ class LandmarksConfig(PhotoSetConfig, LandmarkConfig):
     """Photos of anything, and a table of landmarks in them."""
 
 
-def plan_faces(cfg: PhotosConfig, raw: Path, wanted: Wanted, models: Path) -> Plan[Photo]:
+def plan_faces(
+    cfg: PhotosConfig, raw: Path, request: PhotoRequest, models: Path
+) -> DatasetPlan[Photo]:
     """One task per photo.
 
     Raises:
@@ -43,12 +45,12 @@ def plan_faces(cfg: PhotosConfig, raw: Path, wanted: Wanted, models: Path) -> Pl
     photos = find_photos(cfg, raw, "prepare.photos")
     scene = orbit_scene(Orbit(), cfg, "prepare.photos")
     build = partial(FacePoses, cfg, models)
-    return plan_photos(photos, FacePoses.name, build, scene, wanted)
+    return plan_photos(photos, FacePoses.name, build, scene, request)
 
 
 def plan_landmarks(
-    cfg: LandmarksConfig, raw: Path, wanted: Wanted, template_file: object
-) -> Plan[Photo]:
+    cfg: LandmarksConfig, raw: Path, request: PhotoRequest, template_file: object
+) -> DatasetPlan[Photo]:
     """One task per photo, with or without landmarks.
 
     `template_file` is the contents of the template's file, if there is one.
@@ -61,7 +63,7 @@ def plan_landmarks(
     build = partial(LandmarkPoses, cfg, table, template)
     build()  # the table must have the template's points, which is better said here than in a worker
     scene = orbit_scene(template.orbit, cfg, LANDMARKS)
-    plan = plan_photos(photos, LandmarkPoses.name, build, scene, wanted)
+    plan = plan_photos(photos, LandmarkPoses.name, build, scene, request)
     plan.files["template.json"] = json.dumps(template.describe(), indent=2) + "\n"
     return plan
 

@@ -25,8 +25,8 @@ from mimic3d.preparation.sources.external_program import (
 )
 from mimic3d.preparation.sources.find_cameras import GivenCameras
 from mimic3d.preparation.sources.given import PosedSetConfig, plan_posed
-from mimic3d.preparation.sources.photo_set import PhotoSet, Wanted, background_of, find_photos
-from mimic3d.preparation.sources.plan import Plan
+from mimic3d.preparation.sources.photo_set import PhotoRequest, PhotoSet, background_of, find_photos
+from mimic3d.preparation.sources.plan import DatasetPlan
 
 KEY = "prepare.external"
 PLAIN_FORMATS = ("JPEG", "PNG")
@@ -55,7 +55,9 @@ def check_external(cfg: ExternalConfig, raw: Path) -> PhotoSet:
     return find_photos(cfg, raw, KEY)
 
 
-def plan_external(cfg: ExternalConfig, raw: Path, wanted: Wanted, workspace: Path) -> Plan[Photo]:
+def plan_external(
+    cfg: ExternalConfig, raw: Path, request: PhotoRequest, workspace: Path
+) -> DatasetPlan[Photo]:
     """One task per photo that the program found a camera for.
 
     What it answered stays in `workspace`, so that a run that is started again does not ask again.
@@ -64,7 +66,7 @@ def plan_external(cfg: ExternalConfig, raw: Path, wanted: Wanted, workspace: Pat
         ValueError: The program fails, or its table is broken.
     """
     photos = check_external(cfg, raw)
-    handed, refused = _hand_over(photos, wanted, cfg.white_back, workspace / "images")
+    handed, refused = _hand_over(photos, request, cfg.white_back, workspace / "images")
     answers = workspace / cfg.output
     if not answers.is_file():
         draft = workspace / "running"
@@ -82,7 +84,7 @@ def plan_external(cfg: ExternalConfig, raw: Path, wanted: Wanted, workspace: Pat
     ]
     found = GivenCameras(table, is_foreign=False, has_up=True, rejected=[*refused, *silent])
     build = partial(ExternalPoses, max_reprojection=cfg.max_reprojection)
-    return plan_posed(cfg, KEY, photos, found, wanted, ExternalPoses.name, build, is_given=False)
+    return plan_posed(cfg, KEY, photos, found, request, ExternalPoses.name, build, is_given=False)
 
 
 @dataclass(frozen=True)
@@ -117,7 +119,7 @@ class _Handing:
 
 
 def _hand_over(
-    photos: PhotoSet, wanted: Wanted, white_back: bool, folder: Path
+    photos: PhotoSet, request: PhotoRequest, white_back: bool, folder: Path
 ) -> tuple[dict[str, str], list[Rejected]]:
     """Image ids by the names that the program sees, and photos that cannot be opened."""
     shutil.rmtree(folder, ignore_errors=True)
@@ -125,9 +127,9 @@ def _hand_over(
     handing = _Handing(
         photos.path,
         photos.cfg.image_column,
-        wanted.gates,
-        wanted.resolution,
-        background_of(white_back, wanted.alpha),
+        request.gates,
+        request.resolution,
+        background_of(white_back, request.alpha),
         folder,
     )
     numbered = list(enumerate(photos.names))

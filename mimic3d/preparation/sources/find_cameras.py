@@ -24,7 +24,7 @@ KNOWN_FILES = (
     LABELS_FILE, "transforms.json", f"sparse/0/{IMAGES_FILE}", f"sparse/{IMAGES_FILE}", IMAGES_FILE,
     "cameras.csv", "cameras.parquet",
 )  # fmt: skip
-MAX_BYTES = 2**40  # of an image whose size is asked for; the darkroom checks it properly
+MAX_BYTES = 2**40  # of an image whose size is asked for; the processor checks it properly
 
 
 @dataclass(frozen=True)

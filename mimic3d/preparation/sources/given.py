@@ -20,14 +20,14 @@ from mimic3d.preparation.sample import Rejected
 from mimic3d.preparation.sources.crop import Photo
 from mimic3d.preparation.sources.find_cameras import GivenCameras, find_cameras
 from mimic3d.preparation.sources.photo_set import (
+    PhotoRequest,
     PhotoSet,
     PhotoSetConfig,
-    Wanted,
     find_photos,
     plan_photos,
     state_scene,
 )
-from mimic3d.preparation.sources.plan import Plan
+from mimic3d.preparation.sources.plan import DatasetPlan
 
 EG3D_SCENE = Scene(orbit_center=(0.0, 0.0, 0.0), pivot=(0.0, 0.0, 0.0))  # of its FFHQ labels
 UP = np.array([0.0, 1.0, 0.0])
@@ -61,7 +61,7 @@ class GivenConfig(PosedSetConfig):
     (sparse/0/)images.txt, cameras.csv and cameras.parquet."""
 
 
-def plan_given(cfg: GivenConfig, raw: Path, wanted: Wanted) -> Plan[Photo]:
+def plan_given(cfg: GivenConfig, raw: Path, request: PhotoRequest) -> DatasetPlan[Photo]:
     """One task per image that has a camera.
 
     Raises:
@@ -69,7 +69,7 @@ def plan_given(cfg: GivenConfig, raw: Path, wanted: Wanted) -> Plan[Photo]:
     """
     photos = find_photos(cfg, raw, "prepare.given")
     found = find_cameras(photos, cfg.cameras)
-    return plan_posed(cfg, "prepare.given", photos, found, wanted)
+    return plan_posed(cfg, "prepare.given", photos, found, request)
 
 
 def plan_posed(
@@ -77,15 +77,15 @@ def plan_posed(
     key: str,
     photos: PhotoSet,
     found: GivenCameras,
-    wanted: Wanted,
+    request: PhotoRequest,
     estimator: str = GivenPoses.name,
     build_poses: Callable[[CameraTable], PoseEstimator] = GivenPoses,
     is_given: bool = True,
-) -> Plan[Photo]:
+) -> DatasetPlan[Photo]:
     """The plan for images whose cameras are known, after the gates that need all of them."""
     wanted_names = set(photos.names)  # a veto may be one of the camera
     named = np.array([name in wanted_names for name in found.table.images], dtype=bool)
-    table, insane = _drop_insane(found.table.select(named), wanted.gates)
+    table, insane = _drop_insane(found.table.select(named), request.gates)
     if not len(table):
         raise ValueError(
             f"{key} must have a camera that is one, has none of {len(insane)} "
@@ -96,13 +96,13 @@ def plan_posed(
         table, scene, normalization = _move(cfg, key, table, found.has_up)
     else:
         scene, normalization = _stated_scene(cfg, key, table), None
-    table, far_off = _drop_outlying(table, scene, wanted.gates)
+    table, far_off = _drop_outlying(table, scene, request.gates)
     return plan_photos(
         photos,
         estimator,
         partial(build_poses, table),
         scene,
-        wanted,
+        request,
         names=[name for name in photos.names if name in table.rows],
         identities=dict(zip(table.images, table.identities, strict=True)),
         rejected=[*found.rejected, *insane, *far_off],

@@ -1,4 +1,4 @@
-"""Photos on the shelf: which there are, which are left out, and the plan to develop them."""
+"""Photos of a source: which there are, which are left out, and the plan to process them."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -17,8 +17,8 @@ from mimic3d.preparation.photos.container import Container, open_container
 from mimic3d.preparation.photos.photo import Colour
 from mimic3d.preparation.pose import PoseEstimator
 from mimic3d.preparation.sample import Rejected
-from mimic3d.preparation.sources.crop import RESIZE_FILTER, Darkroom, Photo, develop
-from mimic3d.preparation.sources.plan import Plan, below, choose_splits
+from mimic3d.preparation.sources.crop import RESIZE_FILTER, Photo, PhotoProcessor, process_photos
+from mimic3d.preparation.sources.plan import DatasetPlan, below, choose_splits
 
 WHITE: Colour = (255, 255, 255)
 BLACK: Colour = (0, 0, 0)  # rays that meet nothing end black (EG3D) unless the scene is white
@@ -51,7 +51,7 @@ class PhotoSetConfig(Config):
 
 
 @dataclass(frozen=True)
-class Wanted:
+class PhotoRequest:
     """What is asked of every photo."""
 
     resolution: int
@@ -102,46 +102,46 @@ def plan_photos(
     estimator: str,
     build_estimator: Callable[[], PoseEstimator],
     scene: Scene,
-    wanted: Wanted,
+    request: PhotoRequest,
     *,
     names: Iterable[str] | None = None,
     identities: dict[str, str] | None = None,
     rejected: Iterable[Rejected] = (),
     normalization: Normalization | None = None,
     is_given: bool = False,
-) -> Plan[Photo]:
+) -> DatasetPlan[Photo]:
     """One task per photo, or per named one; the seed decides which are for validation."""
     chosen = photos.names if names is None else list(names)
     known = identities or {}
-    developed = [
+    listed = [
         Photo(name, known.get(name) or _identity(name, photos.cfg.identity)) for name in chosen
     ]
-    groups = [photo.identity or photo.image_id for photo in developed]
-    splits = choose_splits(groups, photos.cfg.val_share, wanted.seed)
-    darkroom = Darkroom(
+    groups = [photo.identity or photo.image_id for photo in listed]
+    splits = choose_splits(groups, photos.cfg.val_share, request.seed)
+    processor = PhotoProcessor(
         container=photos.path,
         image_column=photos.cfg.image_column,
         build_estimator=build_estimator,
         estimator=estimator,
-        gates=wanted.gates,
-        resolution=wanted.resolution,
+        gates=request.gates,
+        resolution=request.resolution,
         orbit_center=scene.orbit_center,
-        background=background_of(scene.white_back, wanted.alpha),
+        background=background_of(scene.white_back, request.alpha),
         is_given=is_given,
     )
     left_out = [*photos.rejected, *rejected]
     if is_given:  # the cameras say what an image is; other files are theirs
         left_out = [item for item in left_out if item.reject.gate != NO_IMAGE]
-    return Plan(
-        tasks=list(zip(splits, developed, strict=True)),
-        make=partial(develop, darkroom),
+    return DatasetPlan(
+        tasks=list(zip(splits, listed, strict=True)),
+        make=partial(process_photos, processor),
         scene=scene,
         resize_filter=RESIZE_FILTER,
         licence=photos.cfg.licence,
         rejected=left_out,
         normalization=normalization,
-        gates=wanted.gates,
-        max_duplicate_bits=wanted.gates.max_duplicate_bits if darkroom.judges else None,
+        gates=request.gates,
+        max_duplicate_bits=request.gates.max_duplicate_bits if processor.judges else None,
     )
 
 

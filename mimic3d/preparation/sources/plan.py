@@ -13,8 +13,8 @@ from mimic3d.cameras import Scene
 from mimic3d.data.schema import Normalization, Subjects
 from mimic3d.preparation.gates import GatesConfig
 from mimic3d.preparation.sample import Rejected, Sample
-from mimic3d.preparation.sources.render_shot import Shot
-from mimic3d.preparation.sources.shots import list_shots, render_shots
+from mimic3d.preparation.sources.render_sample import RenderTask
+from mimic3d.preparation.sources.render_tasks import list_render_tasks, render_all
 from mimic3d.preparation.sources.synthetic import SyntheticConfig
 from mimic3d.synthetic.scene import SYNTHETIC_SCENE
 
@@ -22,7 +22,7 @@ Task = TypeVar("Task")
 
 
 @dataclass(frozen=True)
-class Plan(Generic[Task]):
+class DatasetPlan(Generic[Task]):
     """All the tasks of a dataset, and what its manifest says of them."""
 
     tasks: list[tuple[str, Task]]
@@ -46,11 +46,11 @@ class Plan(Generic[Task]):
     """The procedural subjects that are shown."""
 
 
-def plan_synthetic(cfg: SyntheticConfig, seed: int, resolution: int) -> Plan[Shot]:
+def plan_synthetic(cfg: SyntheticConfig, seed: int, resolution: int) -> DatasetPlan[RenderTask]:
     """One shot per image; a subject belongs to one split only."""
-    return Plan(
-        tasks=list_shots(cfg, seed, resolution),
-        make=partial(render_shots, renderer=cfg.renderer),
+    return DatasetPlan(
+        tasks=list_render_tasks(cfg, seed, resolution),
+        make=partial(render_all, renderer=cfg.renderer),
         scene=SYNTHETIC_SCENE,
         resize_filter="none",
         licence="CC0: procedural, no third-party material",

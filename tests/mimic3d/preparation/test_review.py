@@ -6,26 +6,26 @@ import pytest
 
 from mimic3d.cameras import Scene
 from mimic3d.preparation.gates import GatesConfig
-from mimic3d.preparation.parts import Draft
+from mimic3d.preparation.partial_dataset import PartialDataset
 from mimic3d.preparation.pose import Reject
 from mimic3d.preparation.review import (
-    Outcome,
+    ImageOutcome,
     check_outcomes,
     circular_deviation,
-    collect,
+    collect_outcomes,
     count_gates,
     rejects_table,
-    show,
+    thumbnails_of,
 )
 from mimic3d.preparation.sample import Rejected
 
 
 def kept(num, spread=0.3):
-    return [Outcome(f"{index}", "train", yaw=spread * math.sin(index)) for index in range(num)]
+    return [ImageOutcome(f"{index}", "train", yaw=spread * math.sin(index)) for index in range(num)]
 
 
 def rejected(num, gate="blur"):
-    return [Outcome(f"bad-{index}", "train", gate, 1.0, 2.0) for index in range(num)]
+    return [ImageOutcome(f"bad-{index}", "train", gate, 1.0, 2.0) for index in range(num)]
 
 
 def check(outcomes, **gates):
@@ -33,20 +33,20 @@ def check(outcomes, **gates):
 
 
 def test_of_near_copies_the_first_is_kept(tmp_path, make_sample):
-    looks = [0b1111, 0b1111 << 30, 0b0111, None, 0b1111 << 30]
-    samples = [replace(make_sample(index), look=look) for index, look in enumerate(looks)]
+    hashes = [0b1111, 0b1111 << 30, 0b0111, None, 0b1111 << 30]
+    samples = [replace(make_sample(index), dhash=dhash) for index, dhash in enumerate(hashes)]
     before = [Rejected("odd", Reject("name", 0.0, 1.0))] * 2
-    draft = Draft(tmp_path, Scene(), True)
-    list(draft.fill([("train", sample) for sample in samples], iter))
-    outcomes = collect(draft, before, 4)
+    partial = PartialDataset(tmp_path, Scene(), True)
+    list(partial.fill([("train", sample) for sample in samples], iter))
+    outcomes = collect_outcomes(partial, before, 4)
     gates = ["name", "name", "ok", "ok", "duplicate", "ok", "duplicate"]
     assert [item.gate for item in outcomes] == gates
     copy = outcomes[4]
     assert (copy.value, copy.threshold) == (1, 4)
     assert copy.reason == "a near copy, 1 of 64 bits differ (of image-0000)"
     pictures = [sample.image for sample in reversed(samples)]
-    assert show(outcomes[::-1], draft) == [*pictures, b"", b""]
-    assert all(item.is_kept for item in collect(draft, [], None))
+    assert thumbnails_of(outcomes[::-1], partial) == [*pictures, b"", b""]
+    assert all(item.is_kept for item in collect_outcomes(partial, [], None))
     assert count_gates(outcomes) == {"duplicate": 2, "name": 2}
     table = rejects_table(outcomes).to_pylist()
     assert [row["image_id"] for row in table] == ["image-0002", "image-0004", "odd", "odd"]

@@ -6,7 +6,7 @@ from PIL import Image
 from pydantic import ValidationError
 
 from mimic3d.data.schema import EVAL_YAWS_RAD
-from mimic3d.preparation.sources.shots import list_shots
+from mimic3d.preparation.sources.render_tasks import list_render_tasks
 from mimic3d.preparation.sources.synthetic import SyntheticConfig, SyntheticPoses
 from mimic3d.synthetic.catalog import identity_of
 from mimic3d.synthetic.scene import SYNTHETIC_SCENE
@@ -62,7 +62,7 @@ def test_label_noise_changes_what_is_written_down_and_not_what_is_seen():
 def test_the_truth_of_a_noisy_label_is_kept_in_the_factors():
     cfg = SyntheticConfig(num_train=2, num_val=0, num_eval=0, label_noise_rad=0.2)
     poses = SyntheticPoses(cfg, 3, 16)
-    for _, shot in list_shots(cfg, 3, 16):
+    for _, shot in list_render_tasks(cfg, 3, 16):
         assert shot.truth == poses.angles(shot.image_id)
         assert shot.pose is not shot.label
         assert np.allclose(angles([shot.pose]), np.asarray(shot.truth)[:, None], atol=1e-5)
@@ -73,7 +73,7 @@ def test_the_truth_of_a_noisy_label_is_kept_in_the_factors():
 @pytest.mark.parametrize("bias", [0.0, 0.7])
 def test_pose_bias_is_the_correlation_of_smile_and_gaze_with_the_camera(correlation, kind, bias):
     cfg = SyntheticConfig(kind=kind, num_train=400, num_val=0, num_eval=1, pose_bias=bias)
-    shots = list_shots(cfg, 0, 16)
+    shots = list_render_tasks(cfg, 0, 16)
     train = [shot for split, shot in shots if split == "train"]
     faces = [identity_of(shot.key, kind, shot.mood).factors() for shot in train]
     yaw = np.asarray([shot.truth[0] for shot in train])

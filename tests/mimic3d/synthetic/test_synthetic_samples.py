@@ -6,8 +6,8 @@ from PIL import Image
 
 from mimic3d.data.schema import EVAL_YAWS_RAD, SPLITS
 from mimic3d.parallel import ordered_map
-from mimic3d.preparation.sources.render_shot import factor_names, take_shot
-from mimic3d.preparation.sources.shots import list_shots
+from mimic3d.preparation.sources.render_sample import factor_names, render_sample
+from mimic3d.preparation.sources.render_tasks import list_render_tasks
 from mimic3d.preparation.sources.synthetic import SyntheticConfig
 from mimic3d.synthetic import texture
 from mimic3d.synthetic.catalog import identity_of
@@ -80,7 +80,7 @@ def test_fine_texture_shows_at_128_pixels_what_64_cannot_show(
 
 def test_a_subject_belongs_to_one_split_and_only_held_out_ones_have_depth():
     cfg = SyntheticConfig(kind="cats", num_train=4, num_val=2, num_eval=2)
-    shots = list_shots(cfg, 7, 16)
+    shots = list_render_tasks(cfg, 7, 16)
     owners = {split: {s.key for name, s in shots if name == split} for split in SPLITS}
     assert {split: len(keys) for split, keys in owners.items()} == {
         "train": 4, "val": 2, "eval_multiview": 2,
@@ -89,18 +89,19 @@ def test_a_subject_belongs_to_one_split_and_only_held_out_ones_have_depth():
     views = [shot for name, shot in shots if name == "eval_multiview"]
     assert len(views) == 2 * len(EVAL_YAWS_RAD)
     assert all(shot.depth_where_empty is not None for shot in views)
-    sample = take_shot(views[0])
+    sample = render_sample(views[0])
     assert sample.depth is not None
     assert len(sample.depth) == 16 * 16 * 4
     assert sample.factors[-2:] == pytest.approx((EVAL_YAWS_RAD[0], 0))
-    assert take_shot(shots[0][1]).depth is None
+    assert render_sample(shots[0][1]).depth is None
 
 
 def test_samples_do_not_depend_on_the_number_of_processes():
     shots = [
-        shot for _, shot in list_shots(SyntheticConfig(num_train=3, num_val=0, num_eval=1), 5, 16)
+        shot
+        for _, shot in list_render_tasks(SyntheticConfig(num_train=3, num_val=0, num_eval=1), 5, 16)
     ]
-    alone, together = (list(ordered_map(take_shot, shots, num)) for num in (1, 2))
+    alone, together = (list(ordered_map(render_sample, shots, num)) for num in (1, 2))
     assert [s.image_id for s in together] == [shot.image_id for shot in shots]
     for a, b in zip(alone, together, strict=True):
         assert (a.image, a.depth, a.mask, a.factors) == (b.image, b.depth, b.mask, b.factors)
@@ -108,8 +109,10 @@ def test_samples_do_not_depend_on_the_number_of_processes():
 
 
 def test_a_shot_says_all_about_its_image():
-    (_, shot), *_ = list_shots(SyntheticConfig(num_train=1, num_val=0, num_eval=0), 5, 16)
-    assert take_shot(shot).pixels_sha256 == take_shot(dataclasses.replace(shot)).pixels_sha256
+    (_, shot), *_ = list_render_tasks(SyntheticConfig(num_train=1, num_val=0, num_eval=0), 5, 16)
+    assert (
+        render_sample(shot).pixels_sha256 == render_sample(dataclasses.replace(shot)).pixels_sha256
+    )
     for change in ({"key": (5, 0, 1)}, {"kind": "cats"}, {"specular": 1.0}):
         other = dataclasses.replace(shot, **change)
-        assert take_shot(other).pixels_sha256 != take_shot(shot).pixels_sha256
+        assert render_sample(other).pixels_sha256 != render_sample(shot).pixels_sha256

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from mimic3d.data.images import decode_png
-from mimic3d.preparation.sources.shots import list_shots, render_shots
+from mimic3d.preparation.sources.render_tasks import list_render_tasks, render_all
 from mimic3d.preparation.sources.synthetic import SyntheticConfig
 
 STYLES = {"short", "long", "bob", "bald", "bun", "afro"}
@@ -55,8 +55,8 @@ def test_an_image_does_not_depend_on_its_batch(session, orbit, varied):
 
 def test_both_renderers_make_the_same_samples():
     cfg = SyntheticConfig(num_train=2, num_val=0, num_eval=1, label_noise_rad=0.1)
-    shots = [shot for _, shot in list_shots(cfg, 5, 16)]
-    by_numpy, by_torch = (list(render_shots(shots, how)) for how in ("numpy", "torch"))
+    shots = [shot for _, shot in list_render_tasks(cfg, 5, 16)]
+    by_numpy, by_torch = (list(render_all(shots, how)) for how in ("numpy", "torch"))
     assert [sample.image_id for sample in by_torch] == [shot.image_id for shot in shots]
     for a, b in zip(by_numpy, by_torch, strict=True):
         assert (a.identity, a.factors, a.source) == (b.identity, b.factors, b.source)

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from mimic3d.preparation.photos.duplicates import Seen, difference_hash
+from mimic3d.preparation.photos.duplicates import DuplicateIndex, difference_hash
 
 
 def smooth(seed):
@@ -40,16 +40,16 @@ def test_a_hash_says_where_the_grey_rises():
 @given(seed=st.integers(0, 2**31), max_bits=st.integers(0, 16))
 def test_the_slices_find_what_a_comparison_with_all_finds(seed, max_bits):
     rng = np.random.default_rng(seed)
-    looks = [int.from_bytes(rng.bytes(8), "big") for _ in range(20)]
-    for look in looks[:20]:
+    hashes = [int.from_bytes(rng.bytes(8), "big") for _ in range(20)]
+    for dhash in hashes[:20]:
         flips = rng.choice(64, rng.integers(0, 20), replace=False)
-        looks.append(look ^ sum(1 << int(bit) for bit in flips))
-    seen, kept = Seen(max_bits), []
-    for number, look in enumerate(looks):
-        near = [other for other in kept if (other ^ look).bit_count() <= max_bits]
-        found = seen.add(look, str(number))
-        assert (found is None) == (not near)
-        if found is None:
-            kept.append(look)
+        hashes.append(dhash ^ sum(1 << int(bit) for bit in flips))
+    index, kept = DuplicateIndex(max_bits), []
+    for number, dhash in enumerate(hashes):
+        near = [other for other in kept if (other ^ dhash).bit_count() <= max_bits]
+        duplicate = index.add(dhash, str(number))
+        assert (duplicate is None) == (not near)
+        if duplicate is None:
+            kept.append(dhash)
         else:
-            assert found[1] == (look ^ looks[int(found[0])]).bit_count()
+            assert duplicate[1] == (dhash ^ hashes[int(duplicate[0])]).bit_count()

@@ -11,14 +11,14 @@ from PIL import Image
 from mimic3d.cameras import Scene, orbit_cameras
 from mimic3d.data.images import decode_png, encode_png, sha256_of
 from mimic3d.html.markup import Html, table, tag
-from mimic3d.preparation.parts import Draft
+from mimic3d.preparation.partial_dataset import PartialDataset
 from mimic3d.preparation.pose import PoseResult, Reject
 from mimic3d.preparation.report.histogram import count_angles, draw_histogram
-from mimic3d.preparation.report.overlays import choose_by_yaw, load_looks, order_by_trust
+from mimic3d.preparation.report.overlays import choose_by_yaw, load_posed_crops, order_by_trust
 from mimic3d.preparation.report.page import build_page
-from mimic3d.preparation.review import Outcome, collect
+from mimic3d.preparation.review import ImageOutcome, collect_outcomes
 from mimic3d.preparation.sample import Rejected
-from mimic3d.preparation.shards import About, write_dataset
+from mimic3d.preparation.shards import DatasetInfo, write_dataset
 
 HOSTILE = "<script>alert('1')</script>&\".png"
 SHEET = Image.new("RGB", (32, 32))
@@ -62,13 +62,13 @@ def spread_out(make_sample, num=12):
 
 
 def prepare(folder, items, before=(), mirror=True):
-    draft = Draft(folder / "draft", Scene(), mirror)
-    list(draft.fill([("train", item) for item in items], iter))
-    outcomes = collect(draft, before, 4)
+    partial = PartialDataset(folder / "partial", Scene(), mirror)
+    list(partial.fill([("train", item) for item in items], iter))
+    outcomes = collect_outcomes(partial, before, 4)
     weights = np.ones(sum(item.is_kept for item in outcomes), dtype=np.float32)
-    about = About("toy", "given", 16, "none", Scene(), mirror, "none")
+    about = DatasetInfo("toy", "given", 16, "none", Scene(), mirror, "none")
     (folder / "data").mkdir()
-    return write_dataset(folder / "data", draft, outcomes, weights, about, 256), outcomes, draft
+    return write_dataset(folder / "data", partial, outcomes, weights, about, 256), outcomes, partial
 
 
 def page_of(folder, items, before=(), mirror=True, gates=None):
@@ -138,7 +138,9 @@ def test_the_worst_and_the_best_are_told_apart(make_sample, tmp_path):
 def test_images_are_ordered_by_error_else_by_confidence_else_not_at_all():
     def outcomes(errors, confidences):
         pairs = zip(errors, confidences, strict=True)
-        return [Outcome(str(i), "", confidence=c, reproj_px=e) for i, (e, c) in enumerate(pairs)]
+        return [
+            ImageOutcome(str(i), "", confidence=c, reproj_px=e) for i, (e, c) in enumerate(pairs)
+        ]
 
     def order(*values):
         ordered, measure = order_by_trust(outcomes(*values))
@@ -150,7 +152,7 @@ def test_images_are_ordered_by_error_else_by_confidence_else_not_at_all():
 
 
 def test_a_choice_by_yaw_goes_from_side_to_side_without_repeats():
-    kept = [Outcome(str(index), "", yaw=math.sin(index)) for index in range(40)]
+    kept = [ImageOutcome(str(index), "", yaw=math.sin(index)) for index in range(40)]
     yaws = [item.yaw for item in choose_by_yaw(kept, 5)]
     assert len(yaws) == 5
     assert yaws == sorted(yaws)
@@ -170,22 +172,22 @@ def test_a_mirrored_look_shows_the_mirrored_point_where_its_camera_sees_it(make_
     sample = replace(
         make_sample(0), pose=pose, image=encode_png(pixels), pixels_sha256=sha256_of(pixels)
     )
-    _, outcomes, draft = prepare(tmp_path, [sample])
-    (look,) = load_looks(outcomes, draft)
-    assert look.pose.landmarks is not None
-    np.testing.assert_allclose(look.pose.landmarks, marks / 64)
-    mirrored = look.mirror()
+    _, outcomes, partial = prepare(tmp_path, [sample])
+    (crop,) = load_posed_crops(outcomes, partial)
+    assert crop.pose.landmarks is not None
+    np.testing.assert_allclose(crop.pose.landmarks, marks / 64)
+    mirrored = crop.mirror()
     assert mirrored.pose.landmarks is not None
     np.testing.assert_allclose(mirrored.pose.landmarks, [[0.75, 0.125], [0.625, 0.875]])
     point = np.array([0.1, 0.2, 0.3])
     (u, v), (mirrored_u, mirrored_v) = (
-        seen(point, look.pose),
+        seen(point, crop.pose),
         seen(point * [-1, 1, 1], mirrored.pose),
     )
     assert (mirrored_u, mirrored_v) == pytest.approx((1 - u, v), abs=1e-6)
     there_and_back = mirrored.mirror()
     assert (there_and_back.pixels == decode_png(sample.image)).all()
-    assert there_and_back.pose is look.pose
+    assert there_and_back.pose is crop.pose
 
 
 def seen(point, pose):

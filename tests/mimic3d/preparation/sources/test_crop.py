@@ -6,7 +6,7 @@ from mimic3d.data.images import decode_png
 from mimic3d.preparation.gates import GatesConfig
 from mimic3d.preparation.pose import PoseResult, Reject, whole_image
 from mimic3d.preparation.sample import Rejected, Sample
-from mimic3d.preparation.sources.crop import Darkroom, Photo, cut_out
+from mimic3d.preparation.sources.crop import Photo, PhotoProcessor, cut_out
 
 CAM2WORLD = np.diag([1, -1, -1, 1]).astype(np.float32)
 CAM2WORLD[2, 3] = 2.7
@@ -29,7 +29,7 @@ class Frontal:
 
 
 @pytest.fixture
-def darkroom(tmp_path, photo_tools):
+def processor(tmp_path, photo_tools):
     encode, textured, _ = photo_tools
     (tmp_path / "photos").mkdir()
     for number, name in enumerate(("a.png", "b.png", "faceless.png")):
@@ -40,7 +40,7 @@ def darkroom(tmp_path, photo_tools):
 
     def build(**changes):
         settings = {"resolution": 16, "background": None, "gates": GatesConfig()} | changes
-        return Darkroom(
+        return PhotoProcessor(
             container=tmp_path / "photos",
             image_column="image",
             build_estimator=Frontal,
@@ -52,18 +52,18 @@ def darkroom(tmp_path, photo_tools):
     return build
 
 
-def test_a_photo_becomes_a_sample_at_the_wanted_size(darkroom, photo_tools):
-    sample = darkroom()(Photo("a.png", "anna"))
+def test_a_photo_becomes_a_sample_at_the_wanted_size(processor, photo_tools):
+    sample = processor()(Photo("a.png", "anna"))
     assert isinstance(sample, Sample)
     expected = photo_tools[1]((48, 48), 0).resize((16, 16), Image.Resampling.LANCZOS)
     np.testing.assert_array_equal(decode_png(sample.image), np.asarray(expected))
     assert (sample.image_id, sample.identity, sample.estimator) == ("a.png", "anna", "frontal")
     assert (sample.source, len(sample.source_sha256)) == ("photos", 64)
-    assert sample.look is not None
+    assert sample.dhash is not None
 
 
-def test_the_estimator_is_built_once(darkroom):
-    room, before = darkroom(), Frontal.built
+def test_the_estimator_is_built_once(processor):
+    room, before = processor(), Frontal.built
     for name in ("a.png", "b.png", "faceless.png"):
         room(Photo(name))
     assert Frontal.built == before + 1
@@ -78,18 +78,18 @@ def test_the_estimator_is_built_once(darkroom):
         ("broken.png", "unreadable", False),
     ],
 )
-def test_rejects_name_the_first_gate_and_show_what_can_be_shown(darkroom, name, gate, has_picture):
-    outcome = darkroom()(Photo(name))
+def test_rejects_name_the_first_gate_and_show_what_can_be_shown(processor, name, gate, has_picture):
+    outcome = processor()(Photo(name))
     assert isinstance(outcome, Rejected)
     assert outcome.reject.gate == gate
     assert bool(outcome.thumbnail) == has_picture
     assert (outcome.pose is not None) == (gate == "blur")
 
 
-def test_given_images_are_not_judged_unless_that_is_asked_for(darkroom):
-    assert isinstance(darkroom(is_given=True)(Photo("flat.png")), Sample)
+def test_given_images_are_not_judged_unless_that_is_asked_for(processor):
+    assert isinstance(processor(is_given=True)(Photo("flat.png")), Sample)
     gates = GatesConfig(judge_given=True)
-    assert isinstance(darkroom(is_given=True, gates=gates)(Photo("flat.png")), Rejected)
+    assert isinstance(processor(is_given=True, gates=gates)(Photo("flat.png")), Rejected)
 
 
 def test_upright_crops_are_exact(photo_tools):

@@ -1,4 +1,4 @@
-"""A dataset in the making, part by part, so that a run that is killed goes on where it was.
+"""A dataset that is being made, part by part, so that a run that is killed goes on where it was.
 
 A part holds the outcomes of `PART` tasks and is written whole or not at all. Parts depend on the
 tasks alone, neither on the number of processes nor on when they were interrupted.
@@ -26,7 +26,7 @@ Place = tuple[int, int]
 """Number of a part, and of a row among its kept or its rejected images."""
 
 
-class Draft:
+class PartialDataset:
     """The parts in a folder."""
 
     def __init__(self, folder: Path, scene: Scene, mirror: bool) -> None:
@@ -46,8 +46,8 @@ class Draft:
         done = len(tasks) - sum(len(tasks[start : start + PART]) for start in missing)
         if done:
             yield done
-        wanted = [task for start in missing for _, task in tasks[start : start + PART]]
-        results = make(wanted)
+        remaining = [task for start in missing for _, task in tasks[start : start + PART]]
+        results = make(remaining)
         for start in missing:
             outcomes: list[tuple[str, Sample | Rejected]] = []
             for split, _ in tasks[start : start + PART]:
@@ -63,8 +63,8 @@ class Draft:
 
     def kept_facts(self, part: int) -> Iterator[tuple[int | None, dict[str, Any]]]:
         """Hash and pose of the kept images of a part."""
-        for row in self.kept(part, ["look", *FACTS]).to_pylist():
-            yield row.pop("look"), row
+        for row in self.kept(part, ["dhash", *FACTS]).to_pylist():
+            yield row.pop("dhash"), row
 
     def rejected_facts(self, part: int) -> list[dict[str, Any]]:
         """Gate and, where there is one, pose of the rejected images of a part."""
@@ -104,11 +104,11 @@ class Draft:
         self, read: Callable[[int, list[str]], pa.Table], column: str, places: Sequence[Place]
     ) -> list[Any]:
         """A column at some places, every part read once."""
-        found: dict[Place, Any] = {}
+        value_at: dict[Place, Any] = {}
         for part in sorted({part for part, _ in places}):
             values = read(part, [column])[column]
-            found |= {(p, row): values[row].as_py() for p, row in places if p == part}
-        return [found[place] for place in places]
+            value_at |= {(p, row): values[row].as_py() for p, row in places if p == part}
+        return [value_at[place] for place in places]
 
     def _kept(self, part: int) -> Path:
         return self._folder / f"kept-{part:06d}.parquet"

@@ -15,7 +15,7 @@ from mimic3d.synthetic.render import Background, Session, Views
 
 
 @dataclass(frozen=True)
-class Shot:
+class RenderTask:
     """One image to render."""
 
     image_id: str
@@ -42,60 +42,60 @@ def factor_names(kind: KindName) -> tuple[str, ...]:
     return (*identity_of((0,), kind).factors(), "yaw_rad", "pitch_rad")
 
 
-def take_shot(shot: Shot) -> Sample:
-    """Renders one image in NumPy; the result depends on nothing but the shot."""
-    identities = [identity_of(shot.key, shot.kind, shot.mood)]
-    views = _session([shot], identities).shoot()
-    return _finish(shot, identities[0], views, 0)
+def render_sample(task: RenderTask) -> Sample:
+    """Renders one image in NumPy; the result depends on nothing but the task."""
+    identities = [identity_of(task.key, task.kind, task.mood)]
+    views = _session([task], identities).shoot()
+    return _finish(task, identities[0], views, 0)
 
 
-def take_shots(shots: Sequence[Shot], device: str) -> list[Sample]:
+def render_samples(tasks: Sequence[RenderTask], device: str) -> list[Sample]:
     """Renders images of one kind and size together, in torch.
 
-    Each is the image of `take_shot` but for rounding.
+    Each is the image of `render_sample` but for rounding.
     """
     import torch
 
-    identities = [identity_of(shot.key, shot.kind, shot.mood) for shot in shots]
+    identities = [identity_of(task.key, task.kind, task.mood) for task in tasks]
     with torch.inference_mode():
-        views = _session(shots, identities).on(device).shoot()
-    pairs = zip(shots, identities, strict=True)
-    return [_finish(shot, one, views, index) for index, (shot, one) in enumerate(pairs)]
+        views = _session(tasks, identities).on(device).shoot()
+    pairs = zip(tasks, identities, strict=True)
+    return [_finish(task, one, views, index) for index, (task, one) in enumerate(pairs)]
 
 
-def _session(shots: Sequence[Shot], identities: Sequence[Identity]) -> Session:
-    first = shots[0]
+def _session(tasks: Sequence[RenderTask], identities: Sequence[Identity]) -> Session:
+    first = tasks[0]
     return Session.prepare(
         KINDS[first.kind],
         identities,
-        np.stack([shot.pose.cam2world for shot in shots]),
-        np.stack([shot.pose.intrinsics for shot in shots]),
+        np.stack([task.pose.cam2world for task in tasks]),
+        np.stack([task.pose.intrinsics for task in tasks]),
         first.resolution,
         first.background,
         first.specular,
     )
 
 
-def _finish(shot: Shot, identity: Identity, views: Views, index: int) -> Sample:
+def _finish(task: RenderTask, identity: Identity, views: Views, index: int) -> Sample:
     image = np.ascontiguousarray(views.images[index])
     arrays: list[UInt8[np.ndarray, "..."] | Float32[np.ndarray, "..."]] = [image]
     mask = depth_bytes = None
-    if shot.depth_where_empty is not None:
+    if task.depth_where_empty is not None:
         depth, alpha = views.depth[index], views.alpha[index]
-        empty = np.float32(shot.depth_where_empty)
+        empty = np.float32(task.depth_where_empty)
         depth = np.where(np.isfinite(depth), depth, empty).astype("<f4")
         mask, depth_bytes = encode_png(alpha), depth.tobytes()
         arrays += [alpha, depth]
     return Sample(
-        image_id=shot.image_id,
-        identity="-".join(str(part) for part in shot.key),
+        image_id=task.image_id,
+        identity="-".join(str(part) for part in task.key),
         image=encode_png(image),
         pixels_sha256=sha256_of(*arrays),
-        pose=shot.label or shot.pose,
+        pose=task.label or task.pose,
         source="synthetic",
         source_sha256="",
         estimator="synthetic",
-        factors=(*identity.factors().values(), *shot.truth),
+        factors=(*identity.factors().values(), *task.truth),
         mask=mask,
         depth=depth_bytes,
     )

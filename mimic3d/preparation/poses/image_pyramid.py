@@ -22,7 +22,7 @@ class Window:
         return Window(self.scale * scale, self.scale * middle + self.middle)
 
 
-class Picture:
+class ImagePyramid:
     """A picture with its reductions, so that cutting small windows does not alias."""
 
     def __init__(self, pixels: UInt8[np.ndarray, "h w 3"]) -> None:

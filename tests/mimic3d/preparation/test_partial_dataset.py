@@ -3,7 +3,7 @@ import hashlib
 import pytest
 
 from mimic3d.cameras import Scene
-from mimic3d.preparation.parts import PART, Draft
+from mimic3d.preparation.partial_dataset import PART, PartialDataset
 from mimic3d.preparation.pose import Reject
 from mimic3d.preparation.sample import Rejected
 
@@ -38,43 +38,45 @@ def tasks(make_sample):
 def test_a_run_that_was_cut_short_does_only_what_is_missing(tmp_path, tasks):
     numbered, samples = tasks
     whole, cut = Maker(samples), Maker(samples, dies_at=PART + 50)
-    steps = list(Draft(tmp_path / "whole", Scene(), True).fill(numbered, whole))
+    steps = list(PartialDataset(tmp_path / "whole", Scene(), True).fill(numbered, whole))
     assert steps == list(range(1, len(numbered) + 1))
     with pytest.raises(KeyboardInterrupt):
-        list(Draft(tmp_path / "cut", Scene(), True).fill(numbered, cut))
+        list(PartialDataset(tmp_path / "cut", Scene(), True).fill(numbered, cut))
     again = Maker(samples)
-    steps = list(Draft(tmp_path / "cut", Scene(), True).fill(numbered, again))
+    steps = list(PartialDataset(tmp_path / "cut", Scene(), True).fill(numbered, again))
     assert again.asked == list(range(PART, len(numbered)))
     assert steps == list(range(PART, len(numbered) + 1))
     assert digests(tmp_path / "cut") == digests(tmp_path / "whole")
     third = Maker(samples)
-    assert list(Draft(tmp_path / "cut", Scene(), True).fill(numbered, third)) == [len(numbered)]
+    assert list(PartialDataset(tmp_path / "cut", Scene(), True).fill(numbered, third)) == [
+        len(numbered)
+    ]
     assert third.asked == []
 
 
 def test_a_part_in_the_middle_is_made_again_alone(tmp_path, tasks):
     numbered, samples = tasks
-    draft = Draft(tmp_path, Scene(), True)
-    list(draft.fill(numbered, Maker(samples)))
+    partial = PartialDataset(tmp_path, Scene(), True)
+    list(partial.fill(numbered, Maker(samples)))
     before = digests(tmp_path)
     (tmp_path / "kept-000001.parquet").unlink()
     maker = Maker(samples)
-    list(draft.fill(numbered, maker))
+    list(partial.fill(numbered, maker))
     assert maker.asked == list(range(PART, 2 * PART))
     assert digests(tmp_path) == before
 
 
 def test_facts_images_and_thumbnails_are_found_by_their_place(tmp_path, tasks):
     numbered, samples = tasks
-    draft = Draft(tmp_path, Scene(), True)
-    list(draft.fill(numbered, Maker(samples)))
-    assert draft.num_parts == 3
-    look, facts = list(draft.kept_facts(0))[1]
-    assert look is None
+    partial = PartialDataset(tmp_path, Scene(), True)
+    list(partial.fill(numbered, Maker(samples)))
+    assert partial.num_parts == 3
+    dhash, facts = list(partial.kept_facts(0))[1]
+    assert dhash is None
     assert facts["image_id"] == "image-0001"
-    assert draft.images([(2, 0), (0, 1)]) == [samples[0].image, samples[1].image]
-    assert draft.landmarks([(0, 1)]) == [[]]
-    rejected = draft.rejected_facts(2)[0]
+    assert partial.images([(2, 0), (0, 1)]) == [samples[0].image, samples[1].image]
+    assert partial.landmarks([(0, 1)]) == [[]]
+    rejected = partial.rejected_facts(2)[0]
     assert (rejected["gate"], rejected["split"]) == ("blur", "train")
     assert rejected["yaw"] == pytest.approx(facts["yaw"], abs=1)
-    assert draft.thumbnails([(2, 0)]) == [b"x"]
+    assert partial.thumbnails([(2, 0)]) == [b"x"]

@@ -8,7 +8,7 @@ import torch
 from mimic3d.data.schema import EVAL_YAWS_RAD, SPLITS
 from mimic3d.parallel import count_workers, ordered_map
 from mimic3d.preparation.sample import Sample
-from mimic3d.preparation.sources.render_shot import Shot, take_shot, take_shots
+from mimic3d.preparation.sources.render_sample import RenderTask, render_sample, render_samples
 from mimic3d.preparation.sources.synthetic import Renderer, SyntheticConfig, SyntheticPoses
 from mimic3d.synthetic.render import BATCH_PIXELS
 from mimic3d.synthetic.scene import SYNTHETIC_SCENE
@@ -16,15 +16,17 @@ from mimic3d.synthetic.scene import SYNTHETIC_SCENE
 GPU_WORKERS = 4  # processes that share a GPU, so that one encodes images while another renders
 
 
-def list_shots(cfg: SyntheticConfig, seed: int, resolution: int) -> list[tuple[str, Shot]]:
-    """One shot per image and its split; a subject belongs to one split only."""
+def list_render_tasks(
+    cfg: SyntheticConfig, seed: int, resolution: int
+) -> list[tuple[str, RenderTask]]:
+    """One task per image and its split; a subject belongs to one split only."""
     poses = SyntheticPoses(cfg, seed, resolution)
-    shots = []
+    tasks = []
     for number, split in enumerate(SPLITS):
         is_eval = split == "eval_multiview"
         views = len(EVAL_YAWS_RAD) if is_eval else 1
         for index, image_id in enumerate(poses.splits[split]):
-            shot = Shot(
+            task = RenderTask(
                 image_id=image_id,
                 key=(seed, number, index // views),
                 pose=poses.pose(image_id),
@@ -37,22 +39,22 @@ def list_shots(cfg: SyntheticConfig, seed: int, resolution: int) -> list[tuple[s
                 label=poses.label(image_id),
                 truth=poses.angles(image_id),
             )
-            shots.append((split, shot))
-    return shots
+            tasks.append((split, task))
+    return tasks
 
 
-def render_shots(shots: Sequence[Shot], renderer: Renderer) -> Iterator[Sample]:
-    """Samples in the order of the shots, by NumPy on all cores or by torch in batches.
+def render_all(tasks: Sequence[RenderTask], renderer: Renderer) -> Iterator[Sample]:
+    """Samples in the order of the tasks, by NumPy on all cores or by torch in batches.
 
     Neither depends on the number of processes; they differ by rounding.
     """
     has_gpu = torch.cuda.is_available()
     if renderer == "numpy" or (renderer == "auto" and not has_gpu):
-        yield from ordered_map(take_shot, shots, count_workers(len(shots)))
+        yield from ordered_map(render_sample, tasks, count_workers(len(tasks)))
         return
-    take = functools.partial(take_shots, device="cuda" if has_gpu else "cpu")
-    num = max(1, BATCH_PIXELS // shots[0].resolution ** 2)
-    batches = [shots[first : first + num] for first in range(0, len(shots), num)]
+    take = functools.partial(render_samples, device="cuda" if has_gpu else "cpu")
+    num = max(1, BATCH_PIXELS // tasks[0].resolution ** 2)
+    batches = [tasks[first : first + num] for first in range(0, len(tasks), num)]
     workers = min(GPU_WORKERS, len(batches)) if has_gpu else 1
     for samples in ordered_map(take, batches, workers):
         yield from samples
