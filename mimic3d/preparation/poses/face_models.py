@@ -87,7 +87,7 @@ def _find(folder: Path, member: str) -> Path:
             f"`python -m mimic3d.preparation.poses.face_models {folder}`, or {_by_hand(folder)}"
         )
     digest = _digest(place)
-    if found != SHA256[member]:
+    if digest != SHA256[member]:
         raise ValueError(
             f"the SHA-256 of {place} must be {SHA256[member]}, is {digest}; remove it, and "
             f"{_by_hand(folder)}"
