@@ -31,7 +31,8 @@ def test_without_the_networks_the_error_says_how_to_have_them(tmp_path):
     message = (
         rf"needs {NAMES[0]} in {tmp_path}, it is not there; run "
         rf"`python -m mimic3d\.preparation\.poses\.face_models {tmp_path}`, or put "
-        rf"mediapipe/.*{NAMES[0]} and mediapipe/.*{NAMES[1]} of the wheel mediapipe==0\.10\.21 .* into {tmp_path}"
+        rf"mediapipe/.*{NAMES[0]} and mediapipe/.*{NAMES[1]} of the wheel "
+        rf"mediapipe==0\.10\.21 .* into {tmp_path}"
     )
     with pytest.raises(ValueError, match=message):
         find_face_models(tmp_path)
