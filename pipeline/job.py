@@ -1,6 +1,7 @@
 """The other end of a submitted job: opens the MLflow run, runs the stage, closes the run."""
 
 import argparse
+import functools
 import hashlib
 import os
 import subprocess
@@ -9,9 +10,10 @@ import traceback
 from pathlib import Path
 
 from pipeline.cluster import load_settings, tracking_uri
-from pipeline.jobs.run_process import RunKeeper
-from pipeline.storage.remote_run import depot_of
-from pipeline.workers.workers import run_stage
+from pipeline.jobs.mlflow_run_process import MlflowRunProcess
+from pipeline.storage.remote_run import remote_run_of
+from pipeline.tracking.background import BackgroundTracker
+from pipeline.workers.workers import OpenTracker, run_stage
 
 
 def main() -> int:
@@ -20,27 +22,33 @@ def main() -> int:
     parser.add_argument("stage")
     parser.add_argument("--fingerprint", default="none")
     parser.add_argument("--local", action="store_true")
-    parser.add_argument("--depot", action="store_true", help="inputs and outputs lie in `storage`")
+    parser.add_argument("--remote", action="store_true", help="inputs and outputs lie in `storage`")
     args = parser.parse_args()
     root = Path.cwd()
     settings = load_settings(root)
     workers = settings.workers_of(args.stage, args.local)
     uri = tracking_uri(settings, root, os.environ)
-    depot, tags = None, None
-    if args.depot:
-        depot = depot_of(settings, args.stage, args.fingerprint)
-        tags = depot.read_plan()["tags"]
-    keeper = open_run(uri, root, args.stage, args.fingerprint, tags=tags)
+    remote, tags = None, None
+    if args.remote:
+        remote = remote_run_of(settings, args.stage, args.fingerprint)
+        tags = remote.read_plan()["tags"]
+    mlflow_run = open_run(uri, root, args.stage, args.fingerprint, tags=tags)
     status = "FAILED"
     try:
-        run_stage(args.stage, root, lambda: keeper.address, workers, args.local, depot)
+        run_stage(args.stage, root, lambda: _tracker_of(mlflow_run), workers, args.local, remote)
         status = "FINISHED"
     except ValueError as error:
         print(error, file=sys.stderr)
     except Exception:
         traceback.print_exc()
-    keeper.close(status)
+    mlflow_run.close(status)
     return 0 if status == "FINISHED" else 1
+
+
+def _tracker_of(mlflow_run: MlflowRunProcess) -> OpenTracker | None:
+    """Reports to the run without costing the stage time; waits until the run is open."""
+    address = mlflow_run.address
+    return functools.partial(BackgroundTracker, address) if address else None
 
 
 def describe_code(root: Path) -> dict[str, str]:
@@ -61,11 +69,11 @@ def open_run(
     fingerprint: str,
     reopen: bool = False,
     tags: dict[str, str] | None = None,
-) -> RunKeeper:
+) -> MlflowRunProcess:
     """Opens the MLflow run of a job, below that of its reproduction."""
     tags = tags or describe_code(root)
     content = (root / "params.yaml").read_bytes() + tags["git.commit"].encode()
-    return RunKeeper(
+    return MlflowRunProcess(
         root,
         uri=uri,
         artifacts=str(root / "mlartifacts"),

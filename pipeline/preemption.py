@@ -32,7 +32,7 @@ class _Notice:
 _notice = _Notice()
 
 
-def heed_sigterm(grace_seconds: float) -> None:
+def install_sigterm_handler(grace_seconds: float) -> None:
     """From now on SIGTERM waits for work that listens, but no longer than this; main thread only.
 
     A thread reads the signal as it comes: Python's own handler would wait for the main thread,
@@ -46,7 +46,7 @@ def heed_sigterm(grace_seconds: float) -> None:
     threading.Thread(target=_watch, args=(receiver, grace_seconds), daemon=True).start()
 
 
-def ask_too(ask: Callable[[], bool]) -> None:
+def add_preemption_check(ask: Callable[[], bool]) -> None:
     """Another way to learn that this process is to end, beside SIGTERM; None of them is final."""
     _notice.ask = ask
 

@@ -29,9 +29,9 @@ from pipeline.jobs.detached import Detached, forget, recall, remember
 from pipeline.jobs.follow import Follower, connect
 from pipeline.jobs.head import local_head
 from pipeline.jobs.locks import locked
-from pipeline.jobs.stop_with_parent import leash
+from pipeline.jobs.stop_with_parent import cancel_with_submitter
 from pipeline.stage import validate
-from pipeline.storage.remote_run import depot_of
+from pipeline.storage.remote_run import remote_run_of
 from pipeline.storage.staging import collect, pack_code, plan_run, send_inputs
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def main(argv: list[str] | None = None) -> int:
             command = ["pipeline.job", stage, "--fingerprint", key]
             threads = cores() // max(1, settings.workers_of(stage, address.is_local).num_workers)
             if settings.storage and not address.is_local:
-                return _run_at_depot(stage, root, key, threads, settings, address, args.detach)
+                return _run_remotely(stage, root, key, threads, settings, address, args.detach)
             about = {"stage": stage, "root": str(root), "fingerprint": key}
             return run_job(about, command, threads, settings, address, args.detach)
     except ValueError as error:
@@ -106,7 +106,7 @@ def _reach(stage: str, settings: Settings, detach: bool) -> Iterator[Address]:
         yield address
 
 
-def _run_at_depot(
+def _run_remotely(
     stage: str,
     root: Path,
     key: str,
@@ -118,21 +118,23 @@ def _run_at_depot(
     """Runs a stage on machines that do not see this folder; what it made is here afterwards."""
     tracking_uri(settings, root, os.environ)  # before anything travels
     key, plan = plan_run(root, stage, key)
-    depot = depot_of(settings, stage, key)
-    if collect(depot, root) is not None:
+    remote = remote_run_of(settings, stage, key)
+    if collect(remote, root) is not None:
         forget(root, stage)
-        print(f"{stage}: fetched what a finished job had left at {depot.storage}", flush=True)
+        print(f"{stage}: fetched what a finished job had left at {remote.storage}", flush=True)
         return 0
-    about = {"stage": stage, "root": depot.storage, "fingerprint": key}
-    command = ["pipeline.job", stage, "--fingerprint", key, "--depot"]
+    about = {"stage": stage, "root": remote.storage, "fingerprint": key}
+    command = ["pipeline.job", stage, "--fingerprint", key, "--remote"]
     with tempfile.TemporaryDirectory() as folder:
         size = pack_code(root, Path(folder))
-        sent = send_inputs(depot, plan | {"tags": describe_code(root)}, root)
+        sent = send_inputs(remote, plan | {"tags": describe_code(root)}, root)
         moved = f"{size / 1e6:.1f} MB of code go along, {sent / 1e6:.1f} MB of inputs went"
-        print(f"{stage}: {moved} to {depot.storage}", flush=True)
+        print(f"{stage}: {moved} to {remote.storage}", flush=True)
         code = run_job(about, command, threads, settings, address, detach, Path(folder))
-    if code == 0 and not detach and collect(depot, root) is None:
-        raise RuntimeError(f"the job ended, but left no outputs of {depot.run} at {depot.storage}")
+    if code == 0 and not detach and collect(remote, root) is None:
+        raise RuntimeError(
+            f"the job ended, but left no outputs of {remote.run} at {remote.storage}"
+        )
     return code
 
 
@@ -169,7 +171,7 @@ def run_job(
         return 0
     tie = contextlib.nullcontext()
     if not address.is_local and not job:
-        tie = leash(address, str(submission["submission_id"]))
+        tie = cancel_with_submitter(address, str(submission["submission_id"]))
     with tie:
         exit_code = asyncio.run(follower.run(job, lambda: submission))
     if detached:

@@ -8,7 +8,7 @@ from typing import Protocol, cast
 from mimic3d.config import Config
 from pipeline.cluster import Workers
 from pipeline.params import load_params
-from pipeline.preemption import EXIT_CODE, PreemptedError, heed_sigterm
+from pipeline.preemption import EXIT_CODE, PreemptedError, install_sigterm_handler
 from pipeline.tracking.tracker import Tracker
 
 
@@ -53,7 +53,7 @@ def run_stage(stage: str, root: Path, tracker: Tracker) -> None:
 
 def main(stage: str) -> None:
     """Runs a stage in this process, in the project folder: no Ray, no MLflow."""
-    heed_sigterm(Workers().grace_seconds)
+    install_sigterm_handler(Workers().grace_seconds)
     try:
         validate(stage, Path.cwd())
         run_stage(stage, Path.cwd(), Tracker())

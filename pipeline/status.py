@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from pipeline.census import Report, StageRow, take_census
 from pipeline.cluster import load_settings
+from pipeline.status_rows import Report, StageRow, collect_status
 
 HEADERS = ("stage", "state", "progress", "attempt", "node", "started (UTC)", "took", "link")
 
@@ -21,7 +21,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
     root = Path.cwd()
     try:
-        report = take_census(load_settings(root), root, args.last)
+        report = collect_status(load_settings(root), root, args.last)
     except ValueError as error:
         print(error, file=sys.stderr)
         return 2

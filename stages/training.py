@@ -87,11 +87,11 @@ def run_training(run: Run, key: str) -> None:
     folder = run.root / "state" / run.stage / key
     is_main = run.accelerator.is_main_process
     if is_main:
-        run.tracker.pull(folder)
+        run.tracker.sync.pull(folder)
         prepare_state(folder, run.loop.total_nimg)
-        run.tracker.push(folder)
+        run.tracker.sync.push(folder)
     run.accelerator.wait_for_everyone()
-    run.tracker.pull(folder)
+    run.tracker.sync.pull(folder)
     progress = load_state(folder, run.networks, run.optimizers)
     run.tracker.set_tags(
         {
@@ -114,7 +114,7 @@ def run_training(run: Run, key: str) -> None:
                 _draw(run, folder, tick.nimg)
                 save_state(folder, progress, run.networks, run.optimizers)
                 run.watch.tidy(folder, progress.monitor)
-                run.tracker.push(folder)
+                run.tracker.sync.push(folder)
     if is_main:
         _publish(run, folder, progress)
         mark_finished(folder, run.loop.total_nimg)
@@ -135,7 +135,7 @@ def _ends_explained(run: Run, folder: Path, progress: Progress) -> Iterator[None
         progress.nimg, progress.sums = halted.nimg, halted.sums
         if run.accelerator.is_main_process:
             save_state(folder, progress, run.networks, run.optimizers)
-            run.tracker.push(folder)
+            run.tracker.sync.push(folder)
         run.accelerator.wait_for_everyone()  # the first process to leave takes the others along
         raise PreemptedError(f"{run.stage} was asked to end, its state is saved") from None
     except NonFiniteError as error:

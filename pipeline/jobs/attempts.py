@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pipeline.jobs.attempt_log import AttemptLog, open_own_log
 from pipeline.redaction import secret_values
-from pipeline.tracking.mlflow_tracker import RunAddress, attempt, connect
+from pipeline.tracking.mlflow_runs import RunAddress, attempt, connect
 
 JOB = "MIMIC3D_JOB"
 """Variable of a job: its submission id."""

@@ -1,8 +1,8 @@
 """Stops a job on a cluster when the process that submitted it is killed.
 
 A process of its own, which the submitter holds by a pipe: if that breaks without a word, the job is
-stopped. A machine that goes away as a whole takes the leash along: then the job goes on, and the
-same command attaches to it again.
+stopped. A machine that goes away as a whole takes this process along: then the job goes on, and
+the same command attaches to it again.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ DONE = "done"
 
 
 @contextlib.contextmanager
-def leash(address: Address, job: str) -> Iterator[None]:
+def cancel_with_submitter(address: Address, job: str) -> Iterator[None]:
     """Ties a job to this process for as long as it follows it."""
     process = subprocess.Popen(
         [sys.executable, "-m", "pipeline.jobs.stop_with_parent", address.url, job],

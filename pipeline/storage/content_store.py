@@ -12,6 +12,8 @@ from typing import Any, cast
 
 import fsspec
 
+INDEX = "index.json"
+"""Record of a folder: the contents of its files."""
 CHUNK_BYTES = 1 << 20
 TRANSFERS = 8  # at a time
 
@@ -66,7 +68,7 @@ def parse_index(record: Mapping[str, list[Any]]) -> Index:
     return {path: Content(str(sha256), int(size)) for path, (sha256, size) in record.items()}
 
 
-class Vault:
+class ContentStore:
     """Contents and records below one URL, such as s3://bucket/prefix."""
 
     def __init__(self, url: str) -> None:
@@ -74,7 +76,7 @@ class Vault:
         self._url = url
         self._fs.invalidate_cache()
 
-    def store(self, root: Path, index: Index) -> int:
+    def upload(self, root: Path, index: Index) -> int:
         """Uploads what is not there yet; returns the bytes that this took."""
         there = self._list()
         missing = {c.sha256: path for path, c in index.items() if there.get(c.sha256) != c.size}
@@ -85,13 +87,13 @@ class Vault:
         self._fs.invalidate_cache()
         return sum(sizes[sha256] for sha256 in missing)
 
-    def fetch(self, files: Mapping[Path, Content]) -> None:
+    def download(self, files: Mapping[Path, Content]) -> None:
         """Downloads contents to these paths, each of which is whole or absent at any time.
 
         Raises:
             ValueError: a content is not what its name says.
         """
-        self._each(lambda item: self._fetch_one(*item), files.items())
+        self._each(lambda item: self._download_one(*item), files.items())
 
     def keep_only(self, index: Index) -> None:
         """Removes all contents but these."""
@@ -132,7 +134,7 @@ class Vault:
             return {}
         return {path.rpartition("/")[2]: int(info["size"]) for path, info in found.items()}
 
-    def _fetch_one(self, target: Path, content: Content) -> None:
+    def _download_one(self, target: Path, content: Content) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         draft = target.with_name(f".part-{uuid.uuid4().hex}")
         try:

@@ -4,11 +4,8 @@ Inputs come from the storage and stay in a cache on the machine. What a stage ne
 its outputs, go back there.
 """
 
-import hashlib
-import json
 import os
 import shutil
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,26 +18,26 @@ from filelock import FileLock
 from pipeline.cluster import Settings
 from pipeline.redaction import require_no_password
 from pipeline.storage.content_store import (
-    Index,
-    Vault,
+    INDEX,
+    ContentStore,
     dump_index,
     index_files,
     open_url,
     parse_index,
 )
+from pipeline.storage.storage_sync import StorageSync
 
 if TYPE_CHECKING:
     from pyarrow.fs import FileSystem
 
 CODE = Path(__file__).parents[1]
 COPIED = ("params.yaml", "cluster.yaml", "dvc.yaml")
-INDEX = "index.json"
 PLAN = "plan.json"
 PIDS = ".processes"
 
 
 @dataclass(frozen=True)
-class Depot:
+class RemoteRun:
     """Where a run keeps its files; plain text, so it travels to the machines of a cluster."""
 
     storage: str
@@ -49,13 +46,13 @@ class Depot:
     scratch: str | None = None
     """Folder on each machine; null: its temporary one."""
 
-    def inputs(self) -> Vault:
+    def inputs(self) -> ContentStore:
         """Files that stages read, of all runs."""
-        return Vault(f"{self.storage}/inputs")
+        return ContentStore(f"{self.storage}/inputs")
 
-    def record(self) -> Vault:
+    def record(self) -> ContentStore:
         """What the submitter said of this run."""
-        return Vault(f"{self.storage}/runs/{self.run}")
+        return ContentStore(f"{self.storage}/runs/{self.run}")
 
     def read_plan(self) -> dict[str, Any]:
         """What the job has to do.
@@ -68,13 +65,13 @@ class Depot:
             raise RuntimeError(f"{self.storage} has no plan of {self.run}; submit the stage again")
         return plan
 
-    def outputs(self) -> Vault:
+    def outputs(self) -> ContentStore:
         """Files that the stage made."""
-        return Vault(f"{self.storage}/runs/{self.run}/outs")
+        return ContentStore(f"{self.storage}/runs/{self.run}/outs")
 
-    def state(self, path: str) -> Vault:
+    def state(self, path: str) -> ContentStore:
         """A folder that a restart needs."""
-        return Vault(f"{self.storage}/{path}")
+        return ContentStore(f"{self.storage}/{path}")
 
     def find_states(self, stage: str) -> frozenset[str]:
         """States of a training that a restart would find, by their paths."""
@@ -89,8 +86,8 @@ class Depot:
         )
 
     @contextmanager
-    def open(self, attempt: str) -> Iterator[tuple[Path, "Mirror"]]:
-        """A folder with the inputs of the stage in which this process works now, and its mirror.
+    def open(self, attempt: str) -> Iterator[tuple[Path, StorageSync]]:
+        """A folder with the inputs of the stage, in which this process works now, and its sync.
 
         The processes of a machine share the folder of an attempt: the first fills it, the last one
         removes it. What killed ones left goes when the next attempt begins.
@@ -105,7 +102,7 @@ class Depot:
             mine.touch()
         os.chdir(root)
         try:
-            yield root, Mirror(self, root)
+            yield root, StorageSync(self.state, root)
         finally:
             os.chdir(CODE)
             with FileLock(home / "lock"):
@@ -121,21 +118,21 @@ class Depot:
 
     def clear_scratch_of_ray(self, name: str) -> None:
         """Removes what Ray Train kept there under a name."""
-        Vault(f"{self.storage}/ray/{name}").remove()
+        ContentStore(f"{self.storage}/ray/{name}").remove()
 
-    def publish(self, root: Path, mirror: "Mirror") -> None:
+    def publish(self, root: Path, sync: StorageSync) -> None:
         """Uploads the outputs; only then the run counts as finished."""
         index = index_files(root, self.read_plan()["outs"])
-        vault = self.outputs()
-        vault.store(root, index)
-        vault.write(INDEX, dump_index(index))
-        mirror.finish()
+        store = self.outputs()
+        store.upload(root, index)
+        store.write(INDEX, dump_index(index))
+        sync.finish()
 
     def _fill(self, root: Path, home: Path) -> None:
         plan = self.read_plan()
         index, cache = parse_index(plan["inputs"]), home / "contents"
         missing = {cache / c.sha256: c for c in index.values() if not (cache / c.sha256).exists()}
-        self.inputs().fetch(missing)
+        self.inputs().download(missing)
         for path in missing:
             path.chmod(0o444)  # all runs on this machine share it
         draft = root.with_name(f".{root.name}")
@@ -154,81 +151,11 @@ class Depot:
         draft.rename(root)
 
 
-def depot_of(settings: Settings, stage: str, key: str) -> Depot:
-    """The depot of a run, in the storage of cluster.yaml."""
+def remote_run_of(settings: Settings, stage: str, key: str) -> RemoteRun:
+    """The remote of a run, in the storage of cluster.yaml."""
     assert settings.storage
     require_no_password(settings.storage, "metadata.pipeline.storage in cluster.yaml")
-    return Depot(settings.storage.rstrip("/"), f"{stage}-{key}", settings.scratch)
-
-
-class Mirror:
-    """Folders below the root of an attempt, as they are in the storage."""
-
-    def __init__(self, depot: Depot, root: Path) -> None:
-        self._depot, self._root = depot, root
-        self._pushed: set[Path] = set()
-
-    def push(self, folder: Path) -> None:
-        """Makes the copy in the storage like the folder; it is the old or the new one, never half.
-
-        Trouble with the storage does not end the stage: the copy before is as good, but older.
-        """
-        self._pushed.add(folder)
-        try:
-            self._push(folder)
-        except OSError as error:
-            print(f"{folder.name} could not be copied to the storage ({error}); a restart goes "
-                  f"back to the copy before", file=sys.stderr)  # fmt: skip
-
-    def pull(self, folder: Path) -> None:
-        """Makes the folder like its copy in the storage; all processes of a machine may call it."""
-        path = folder.relative_to(self._root).as_posix()
-        vault = self._depot.state(path)
-        record = vault.read(INDEX) or {}
-        with FileLock(self._note(folder).with_suffix(".lock")):
-            if self._is_noted(folder, record):
-                return
-            index = parse_index(record)
-            mine = index_files(folder, [""]) if folder.exists() else {}
-            for name in mine.keys() - index.keys():
-                (folder / name).unlink()
-            vault.fetch({folder / name: c for name, c in index.items() if mine.get(name) != c})
-            for left in sorted(folder.rglob("*"), reverse=True):
-                if left.is_dir() and not any(left.iterdir()):
-                    left.rmdir()
-            self._write_note(folder, record)
-
-    def finish(self) -> None:
-        """Copies once more what the stage changed after it copied it last."""
-        for folder in self._pushed:
-            self._push(folder)
-
-    def _push(self, folder: Path) -> None:
-        vault = self._depot.state(folder.relative_to(self._root).as_posix())
-        index: Index = index_files(folder, [""])
-        record = dump_index(index)
-        vault.store(folder, index)
-        vault.write(INDEX, record)
-        vault.keep_only(index)
-        with FileLock(self._note(folder).with_suffix(".lock")):
-            self._write_note(folder, record)
-
-    def _note(self, folder: Path) -> Path:
-        """Says what the folder was like when it was last the same as its copy."""
-        path = self._root / ".mirrored" / folder.relative_to(self._root)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return path.with_name(f"{path.name}.sha256")
-
-    def _is_noted(self, folder: Path, record: dict[str, list]) -> bool:
-        note = self._note(folder)
-        return note.exists() and note.read_text() == _digest(record)
-
-    def _write_note(self, folder: Path, record: dict[str, list]) -> None:
-        self._note(folder).write_text(_digest(record))
-
-
-def _digest(record: dict[str, list]) -> str:
-    return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
+    return RemoteRun(settings.storage.rstrip("/"), f"{stage}-{key}", settings.scratch)
 
 
 def _remove_orphans(attempts: Path) -> None:

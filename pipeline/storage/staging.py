@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.storage.content_store import dump_index, index_files, parse_index
-from pipeline.storage.remote_run import COPIED, INDEX, PLAN, Depot
+from pipeline.storage.content_store import INDEX, dump_index, index_files, parse_index
+from pipeline.storage.remote_run import COPIED, PLAN, RemoteRun
 
 PACKAGES = ("mimic3d", "pipeline", "stages")
 SUFFIXES = (".py",)
@@ -70,14 +70,14 @@ def plan_run(root: Path, stage: str, fingerprint: str) -> tuple[str, dict[str, A
     return hashlib.sha256(text.encode()).hexdigest()[:12], plan
 
 
-def send_inputs(depot: Depot, plan: dict[str, Any], root: Path) -> int:
+def send_inputs(remote: RemoteRun, plan: dict[str, Any], root: Path) -> int:
     """Uploads what the storage lacks of the inputs, and the plan; returns the bytes."""
-    sent = depot.inputs().store(root, parse_index(plan["inputs"]))
-    depot.record().write(PLAN, plan)
+    sent = remote.inputs().upload(root, parse_index(plan["inputs"]))
+    remote.record().write(PLAN, plan)
     return sent
 
 
-def collect(depot: Depot, root: Path) -> list[str] | None:
+def collect(remote: RemoteRun, root: Path) -> list[str] | None:
     """Fetches the outputs of a finished run and clears its record; None if it has not finished.
 
     All are fetched before the first takes its place, each at once.
@@ -85,20 +85,20 @@ def collect(depot: Depot, root: Path) -> list[str] | None:
     Raises:
         ValueError: an output is damaged; nothing was changed.
     """
-    vault = depot.outputs()
-    record = vault.read(INDEX)
-    plan = depot.record().read(PLAN)
+    store = remote.outputs()
+    record = store.read(INDEX)
+    plan = remote.record().read(PLAN)
     if record is None or plan is None:
         return None
     index = parse_index(record)
-    draft = root / ".pipeline" / "incoming" / depot.run
+    draft = root / ".pipeline" / "incoming" / remote.run
     shutil.rmtree(draft, ignore_errors=True)
-    vault.fetch({draft / path: content for path, content in index.items()})
+    store.download({draft / path: content for path, content in index.items()})
     outs = [out for out in plan["outs"] if (draft / out).exists()]
     for out in outs:
         _replace(draft / out, root / out)
     shutil.rmtree(draft)
-    depot.record().remove()
+    remote.record().remove()
     return outs
 
 

@@ -10,7 +10,7 @@ from filelock import FileLock, Timeout
 
 from pipeline.cluster import Settings, load_settings, tracking_uri
 from pipeline.job import open_run
-from pipeline.jobs.run_process import RunKeeper
+from pipeline.jobs.mlflow_run_process import MlflowRunProcess
 from pipeline.sweep.console import Board
 from pipeline.sweep.ledger import Ledger, load_ledger
 from pipeline.sweep.plan import CHANGING
@@ -49,21 +49,21 @@ def _run(root: Path, folder: Path, is_local: bool) -> int:
     """The exit code: 0 if the sweep has a winner."""
     settings = load_settings(root)
     uri = tracking_uri(settings, root, os.environ)
-    keeper = open_run(uri, root, "sweep", folder.name, reopen=True)
+    mlflow_run = open_run(uri, root, "sweep", folder.name, reopen=True)
     status = "FAILED"
     try:
-        if _sweep(load_ledger(root / folder), root, settings, keeper, is_local):
+        if _sweep(load_ledger(root / folder), root, settings, mlflow_run, is_local):
             status = "FINISHED"
     except ValueError as error:
         print(error, file=sys.stderr)
     except Exception:
         traceback.print_exc()
-    keeper.close(status)
+    mlflow_run.close(status)
     return 0 if status == "FINISHED" else 1
 
 
 def _sweep(
-    ledger: Ledger, root: Path, settings: Settings, keeper: RunKeeper, is_local: bool
+    ledger: Ledger, root: Path, settings: Settings, mlflow_run: MlflowRunProcess, is_local: bool
 ) -> bool:
     """Whether the sweep has a winner."""
     os.environ.update(QUIET)
@@ -72,7 +72,7 @@ def _sweep(
     plan = ledger.plan
     rows = rows_of_trial(plan, settings, is_local)
     board = Board(plan)
-    recorder = Recorder(ledger, lambda: keeper.address, board)
+    recorder = Recorder(ledger, lambda: mlflow_run.address, board)
     try:
         run_trials(ledger, root, rows, is_local, recorder.end)
     finally:
@@ -80,8 +80,8 @@ def _sweep(
     trials = ledger.trials()
     threads = int(os.environ[THREADS]) if is_local else None
     winner = write_report(root / REPORT, plan, trials, threads, settings)
-    if keeper.address:
-        tracker = MlflowTracker(keeper.address)
+    if mlflow_run.address:
+        tracker = MlflowTracker(mlflow_run.address)
         tracker.log_params({"sweep": plan.model_dump(mode="json", exclude=CHANGING)})
         tracker.log_artifact(root / REPORT)
     board.show_table(trials)

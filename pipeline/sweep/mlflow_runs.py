@@ -12,7 +12,8 @@ from pipeline.sweep.history import History
 from pipeline.sweep.journal import Entry, Journal
 from pipeline.sweep.ledger import Outcome, Trial
 from pipeline.sweep.plan import Plan
-from pipeline.tracking.mlflow_tracker import MlflowTracker, RunAddress, attempt, connect, flatten
+from pipeline.tracking.mlflow_runs import RunAddress, attempt, connect, flatten
+from pipeline.tracking.mlflow_tracker import MlflowTracker
 
 RECORDED = "journal_bytes"
 """A tag: how much of the trial's journal the run has."""

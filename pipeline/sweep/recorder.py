@@ -7,7 +7,8 @@ from collections.abc import Callable
 from pipeline.sweep.console import Board, ranking
 from pipeline.sweep.ledger import Ledger, Trial
 from pipeline.sweep.mlflow_runs import TrialRun, find_recorded
-from pipeline.tracking.mlflow_tracker import PAUSE_SECONDS, MlflowTracker, RunAddress, attempt
+from pipeline.tracking.mlflow_runs import RunAddress, attempt
+from pipeline.tracking.mlflow_tracker import PAUSE_SECONDS, MlflowTracker
 
 ROUND_SECONDS = 1.0
 

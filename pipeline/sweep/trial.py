@@ -85,14 +85,14 @@ class _Run:
         elif is_judged:
             self._run_and_listen(stage, address, row)
         else:
-            run_stage(stage, folder, lambda: address, row, self._is_local)
+            run_stage(stage, folder, lambda: address.open_tracker, row, self._is_local)
 
     def _run_and_listen(self, stage: str, address: JournalAddress, row: Workers) -> None:
         """Runs a stage on Ray Train workers, and reads in the journal what they report."""
         journal = Journal(self._trial.folder)
         journal.read_on()
         outcome: Future[None] = Future()
-        arguments = (stage, Path(address.folder), lambda: address, row, self._is_local)
+        arguments = (stage, Path(address.folder), lambda: address.open_tracker, row, self._is_local)
         threading.Thread(target=_fulfil, args=(outcome, arguments), daemon=True).start()
         while True:
             is_over = bool(wait([outcome], POLL_SECONDS).done)

@@ -10,7 +10,8 @@ from typing import Any
 
 from PIL import Image
 
-from pipeline.tracking.mlflow_tracker import MlflowTracker, RunAddress, attempt
+from pipeline.tracking.mlflow_runs import RunAddress, attempt
+from pipeline.tracking.mlflow_tracker import MlflowTracker
 from pipeline.tracking.tracker import RelayTracker
 
 RETRY_SECONDS = 5.0

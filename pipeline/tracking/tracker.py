@@ -5,10 +5,12 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from PIL import Image
 from tqdm import tqdm
+
+from pipeline.folder_sync import FolderSync
 
 PROGRESS = "@progress"
 """First word of a log line that carries the progress of a stage as JSON."""
@@ -16,26 +18,13 @@ PROGRESS = "@progress"
 RELAY_SECONDS = 1.0
 
 
-class Mirror(Protocol):
-    """Copies of folders where other machines find them."""
-
-    def push(self, folder: Path) -> None:
-        """Makes the copy like the folder."""
-        ...
-
-    def pull(self, folder: Path) -> None:
-        """Makes the folder like its copy."""
-        ...
-
-
 class Tracker:
     """Progress on stderr, and nothing else: what `python -m stages.<stage>` uses."""
 
-    mirror: Mirror | None = None
-    """None where all machines see the same files."""
-
     def __init__(self) -> None:
         self._bar = ProgressBar()
+        self.sync = FolderSync()
+        """Of folders that a restart needs; whoever runs the stage sets it."""
 
     def log_params(self, params: Mapping[str, Any]) -> None:
         """Keeps the resolved parameters; groups become dotted keys."""
@@ -58,30 +47,12 @@ class Tracker:
     def log_snapshot(self, folder: Path, nimg: int) -> None:
         """Keeps a copy of a snapshot and registers it as a version of the stage's model."""
 
-    def push(self, folder: Path) -> None:
-        """Lets all machines see what is in a folder that a restart needs; one process calls it."""
-        if self.mirror:
-            self.mirror.push(folder)
-
-    def pull(self, folder: Path) -> None:
-        """Makes a folder what was pushed last; on machines that share files it is that already."""
-        if self.mirror:
-            self.mirror.pull(folder)
-
     def progress(self, done: float, total: float, text: str) -> None:
         """Shows how far the stage is; `text` says what it is doing, in a few words."""
         self._bar.show(done, total, text)
 
     def close(self, seconds: float = 0.0) -> None:
         """The stage has ended; waits this long at most until all that it reported has arrived."""
-
-
-class TrackerAddress(Protocol):
-    """Where a stage reports; plain text, so it travels to other processes."""
-
-    def open_tracker(self) -> Tracker:
-        """A tracker that reports there."""
-        ...
 
 
 class SilentTracker(Tracker):

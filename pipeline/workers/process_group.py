@@ -1,16 +1,19 @@
-"""How the processes of several machines find each other."""
+"""Process groups of Ray Train that use Ray's network interface and save state after SIGTERM."""
 
 import os
 import socket
+from dataclasses import dataclass, field
 from typing import Any
 
 import psutil
 from ray.train.torch import TorchConfig
 from ray.train.torch.config import _TorchBackend
 
+from pipeline.preemption import install_sigterm_handler
 
-class ByAddress(TorchConfig):
-    """As Ray Train does it, but over the network interface by which Ray knows each machine.
+
+class GlooInterfaceConfig(TorchConfig):
+    """Ray Train's own, but over the network interface by which Ray knows each machine.
 
     Left alone, gloo listens where the host name leads, and many systems let that lead to loopback.
     """
@@ -18,15 +21,37 @@ class ByAddress(TorchConfig):
     @property
     def backend_cls(self) -> type[_TorchBackend]:
         """What prepares the workers."""
-        return ByAddressBackend
+        return GlooInterfaceBackend
 
 
-class ByAddressBackend(_TorchBackend):
-    """Prepares workers before they meet."""
+class GlooInterfaceBackend(_TorchBackend):
+    """Chooses the network interface of each worker before they meet."""
 
     def on_start(self, worker_group: Any, backend_config: TorchConfig) -> None:
         """Called when all workers are there."""
         worker_group.execute(_choose_interface)
+        super().on_start(worker_group, backend_config)
+
+
+@dataclass
+class PreemptibleTorchConfig(GlooInterfaceConfig):
+    """Our process group, with the time that a worker has to save its state after SIGTERM."""
+
+    grace_seconds: float = field(kw_only=True)
+
+    @property
+    def backend_cls(self) -> type[GlooInterfaceBackend]:
+        """What prepares the workers."""
+        return PreemptibleTorchBackend
+
+
+class PreemptibleTorchBackend(GlooInterfaceBackend):
+    """Prepares the main threads of workers: training has another, and signals are for the first."""
+
+    def on_start(self, worker_group: Any, backend_config: TorchConfig) -> None:
+        """Called when all workers are there."""
+        assert isinstance(backend_config, PreemptibleTorchConfig)
+        worker_group.execute(install_sigterm_handler, backend_config.grace_seconds)
         super().on_start(worker_group, backend_config)
 
 

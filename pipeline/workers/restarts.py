@@ -24,16 +24,16 @@ class LeftError(Exception):
 def run_until_done(
     attempt: Callable[[], None],
     stage: str,
-    landmarks: Callable[[], frozenset[str]],
+    progress_markers: Callable[[], frozenset[str]],
     retries: int,
     pause_seconds: float,
     root: Path,
 ) -> None:
     """Calls `attempt` until it ends without one of the errors above.
 
-    Landmarks are what a stage leaves behind as it gets further, such as its states. An attempt that
-    left a new one is not counted; the others are, and longer and longer pauses lie between them. A
-    failure that comes back at the same place is final.
+    Progress markers are what a stage leaves behind as it gets further, such as its states. An
+    attempt that left a new one is not counted; the others are, and longer and longer pauses lie
+    between them. A failure that comes back at the same place is final.
 
     Raises:
         ValueError: as many restarts in a row as `retries` got no further, or the same failure came
@@ -41,12 +41,12 @@ def run_until_done(
     """
     fruitless, last = 0, None
     while True:
-        before = landmarks()
+        before = progress_markers()
         try:
             attempt()
             return
         except (DiedError, FailedError, LeftError) as error:
-            has_progress = bool(landmarks() - before)
+            has_progress = bool(progress_markers() - before)
             failure = str(error) if isinstance(error, FailedError) else None
             if failure and failure == last and not has_progress:
                 raise ValueError(

@@ -14,9 +14,9 @@ from typing import Any
 
 import pipeline.stage
 from pipeline.cluster import Workers
-from pipeline.preemption import PreemptedError, ask_too
-from pipeline.storage.remote_run import Depot
-from pipeline.tracking.tracker import RelayTracker, SilentTracker, Tracker, TrackerAddress
+from pipeline.preemption import PreemptedError, add_preemption_check
+from pipeline.storage.remote_run import RemoteRun
+from pipeline.tracking.tracker import RelayTracker, SilentTracker, Tracker
 from pipeline.workers.failures import StageError, restartable
 from pipeline.workers.placement import place
 from pipeline.workers.restarts import DiedError, LeftError, find_states, run_until_done
@@ -26,29 +26,31 @@ STARTS = 5  # attempts of a minute each to start workers on machines that had ro
 CLOSE_SECONDS = 60.0  # for reports that a tracking server away at the end of a stage has not got
 HURRY_SECONDS = 2.0  # the same when the machine is about to go
 
-FindAddress = Callable[[], TrackerAddress | None]
-"""Where to report; may have to wait for it. None: progress only."""
+OpenTracker = Callable[[], Tracker]
+"""Opens a tracker in whatever process it has travelled to."""
+FindTracker = Callable[[], OpenTracker | None]
+"""Waits until it is known where to report. None: progress only."""
 
 
 def run_stage(
     stage: str,
     root: Path,
-    find_address: FindAddress,
+    find_tracker: FindTracker,
     workers: Workers,
     is_local: bool,
-    depot: Depot | None = None,
+    remote: RemoteRun | None = None,
 ) -> None:
     """Runs a stage to its end, on Ray Train workers or, with 0 of them, in this process.
 
-    It reads and writes below `root`, which all machines see, or else in the depot.
+    It reads and writes below `root`, which all machines see, or else in the remote.
 
     Raises:
         ValueError: what the stage has to say to its user.
     """
     if workers.num_workers == 0:
-        tracker = _tracker(find_address())
+        tracker = _tracker(find_tracker())
         try:
-            _work(stage, root, tracker, True, depot, f"{stage}-{uuid.uuid4().hex[:8]}")
+            _work(stage, root, tracker, True, remote, f"{stage}-{uuid.uuid4().hex[:8]}")
         finally:
             tracker.close(CLOSE_SECONDS)
         return
@@ -56,13 +58,13 @@ def run_stage(
     def attempt() -> None:
         name = f"{stage}-{uuid.uuid4().hex[:8]}"
         try:
-            _fit(name, stage, root, find_address, workers, is_local, depot)
+            _fit(name, stage, root, find_tracker, workers, is_local, remote)
         finally:
-            _clear(root, depot, name)
+            _clear(root, remote, name)
 
     states = functools.partial(find_states, root, stage)
-    if depot:
-        states = functools.partial(depot.find_states, stage)
+    if remote:
+        states = functools.partial(remote.find_states, stage)
     run_until_done(attempt, stage, states, workers.retries, workers.pause_seconds, root)
 
 
@@ -70,10 +72,10 @@ def _fit(
     name: str,
     stage: str,
     root: Path,
-    find_address: FindAddress,
+    find_tracker: FindTracker,
     workers: Workers,
     is_local: bool,
-    depot: Depot | None,
+    remote: RemoteRun | None,
 ) -> None:
     import ray
     from ray.train import ControllerError, FailureConfig, LoggingConfig, RunConfig, WorkerGroupError
@@ -81,7 +83,7 @@ def _fit(
     from ray.train.v2._internal.exceptions import WorkerGroupStartupTimeoutError
     from ray.train.v2.api.exceptions import PreemptionError
 
-    from pipeline.heeding import HeedingConfig
+    from pipeline.workers.process_group import PreemptibleTorchConfig
 
     if not ray.is_initialized():
         ray.init(address="auto", logging_level=logging.WARNING)
@@ -89,17 +91,17 @@ def _fit(
             signal.SIGTERM, lambda number, _: os._exit(128 + number)
         )  # not Ray's slow way
     scaling = place(workers, ray.cluster_resources(), is_local)
-    filesystem, path = depot.scratch_of_ray() if depot else (None, str(_storage(root)))
+    filesystem, path = remote.scratch_of_ray() if remote else (None, str(_storage(root)))
     trainer = TorchTrainer(
         _train,
         train_loop_config={
             "stage": stage,
             "root": str(root),
-            "address": find_address(),
-            "depot": depot,
+            "open_tracker": find_tracker(),
+            "remote": remote,
             "attempt": name,
         },
-        torch_config=HeedingConfig(
+        torch_config=PreemptibleTorchConfig(
             timeout_s=COLLECTIVE_SECONDS, grace_seconds=workers.grace_seconds
         ),
         scaling_config=scaling,
@@ -133,12 +135,12 @@ def _train(config: dict[str, Any]) -> None:
     """What every worker does; only the first reports."""
     import ray.train
 
-    ask_too(lambda: ray.train.get_preemption_info() is not None)
+    add_preemption_check(lambda: ray.train.get_preemption_info() is not None)
     root = Path(config["root"])
     is_first = ray.train.get_context().get_world_rank() == 0
-    tracker = _tracker(config["address"]) if is_first else SilentTracker()
+    tracker = _tracker(config["open_tracker"]) if is_first else SilentTracker()
     try:
-        _work(config["stage"], root, tracker, is_first, config["depot"], config["attempt"])
+        _work(config["stage"], root, tracker, is_first, config["remote"], config["attempt"])
         tracker.close(CLOSE_SECONDS)
     except ValueError as error:
         logging.getLogger("ray.train").setLevel(logging.CRITICAL)  # it would show a traceback
@@ -151,18 +153,18 @@ def _train(config: dict[str, Any]) -> None:
 
 
 def _work(
-    stage: str, root: Path, tracker: Tracker, is_first: bool, depot: Depot | None, attempt: str
+    stage: str, root: Path, tracker: Tracker, is_first: bool, remote: RemoteRun | None, attempt: str
 ) -> None:
-    """Runs a stage in this process, in the folder that all machines see or in one of the depot."""
-    if depot is None:
+    """Runs a stage in this process, in the folder that all machines see or in one of its own."""
+    if remote is None:
         os.chdir(root)
         call_stage(stage, root, tracker)
         return
-    with depot.open(attempt) as (root, mirror):
-        tracker.mirror = mirror
+    with remote.open(attempt) as (root, sync):
+        tracker.sync = sync
         call_stage(stage, root, tracker)
         if is_first:
-            depot.publish(root, mirror)
+            remote.publish(root, sync)
 
 
 def call_stage(stage: str, root: Path, tracker: Tracker) -> None:
@@ -186,17 +188,17 @@ def _is_ours(error: ValueError) -> bool:
     return "site-packages" not in file and not file.startswith(sysconfig.get_path("stdlib"))
 
 
-def _tracker(address: TrackerAddress | None) -> Tracker:
-    return address.open_tracker() if address else RelayTracker()
+def _tracker(open_tracker: OpenTracker | None) -> Tracker:
+    return open_tracker() if open_tracker else RelayTracker()
 
 
 def _storage(root: Path) -> Path:
     return root / ".pipeline" / "train"
 
 
-def _clear(root: Path, depot: Depot | None, name: str) -> None:
+def _clear(root: Path, remote: RemoteRun | None, name: str) -> None:
     """Removes what Ray Train wrote of one attempt."""
-    if depot is None:
+    if remote is None:
         shutil.rmtree(_storage(root) / name, ignore_errors=True)
     else:
-        depot.clear_scratch_of_ray(name)
+        remote.clear_scratch_of_ray(name)

@@ -13,7 +13,8 @@ import pytest
 from PIL import Image
 
 from pipeline.tracking import background
-from pipeline.tracking.mlflow_tracker import RunAddress, connect, open_run
+from pipeline.tracking.background import BackgroundTracker
+from pipeline.tracking.mlflow_runs import RunAddress, connect, open_run
 
 pytestmark = [pytest.mark.slow, pytest.mark.cluster]
 AWAY_SECONDS = float(os.environ.get("MLFLOW_AWAY_SECONDS", "12"))
@@ -79,7 +80,7 @@ def test_metrics_of_the_time_without_a_server_arrive_with_their_steps(
     server, address, monkeypatch, capsys, record_property
 ):
     monkeypatch.setattr(background, "RETRY_SECONDS", 1.0)
-    tracker = address.open_tracker()
+    tracker = BackgroundTracker(address)
     tracker.log_params({"toy": {"a": 1}})
     waits, times = [], []
     returned = threading.Timer(AWAY_SECONDS, server.start)
@@ -109,7 +110,7 @@ def test_metrics_of_the_time_without_a_server_arrive_with_their_steps(
 
 
 def test_a_refused_report_does_not_hold_up_the_others(server, address, capsys):
-    tracker = address.open_tracker()
+    tracker = BackgroundTracker(address)
     tracker.log_params({"toy": {"a": 1}})
     tracker.log_params({"toy": {"a": 2}})  # MLflow's params never change
     tracker.log_metrics({"loss/G": 1.0}, 8)
@@ -119,10 +120,10 @@ def test_a_refused_report_does_not_hold_up_the_others(server, address, capsys):
 
 
 def test_a_killed_process_of_the_time_without_a_server_loses_nothing(server, address):
-    first = address.open_tracker()
+    first = BackgroundTracker(address)
     first.log_metrics({"loss/G": 0.0}, 0)
     first.close(60)
-    second = address.open_tracker()  # the process between them never reached the server
+    second = BackgroundTracker(address)  # the process between them never reached the server
     second.repeat_metrics([(step, {"loss/G": float(step)}) for step in (0, 8, 16)])
     second.log_metrics({"loss/G": 3.0}, 24)
     second.close(60)
@@ -131,7 +132,7 @@ def test_a_killed_process_of_the_time_without_a_server_loses_nothing(server, add
 
 def test_the_end_of_a_stage_waits_but_not_for_ever(capsys):
     nobody = RunAddress("http://127.0.0.1:9", "run", "parent", "toy")
-    tracker = nobody.open_tracker()
+    tracker = BackgroundTracker(nobody)
     tracker.log_metrics({"loss/G": 1.0}, 8)
     tracker.log_image("samples", Image.new("RGB", (4, 4)), 8)
     tracker.close(1.0)

@@ -49,12 +49,12 @@ def run(cfg, root, tracker):
         os.kill(os.getpid(), signal.SIGKILL)
     if cfg.act == "move":
         folder = root / "state" / "toy" / "key"
-        tracker.pull(folder)
+        tracker.sync.pull(folder)
         if not (folder / "begun").exists():
             if dist.get_rank() == 0:
                 folder.mkdir(parents=True)
                 (folder / "begun").touch()
-                tracker.push(folder)
+                tracker.sync.push(folder)
             time.sleep(300)
     if cfg.act == "sleep":
         (root / f"pid-{os.getpid()}").touch()

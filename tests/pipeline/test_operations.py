@@ -14,7 +14,7 @@ from ruamel.yaml import YAML
 from pipeline.cluster import LOCAL, Address
 from pipeline.jobs.head import local_head
 from pipeline.jobs.jobs_api import find_token, list_jobs
-from pipeline.tracking.mlflow_tracker import connect
+from pipeline.tracking.mlflow_runs import connect
 
 PLANTED = "planted-secret-value"
 

@@ -6,9 +6,9 @@ import pytest
 
 PREPARE = """
 import sys, threading, time
-from pipeline.preemption import ask_too, heed_sigterm, listening
+from pipeline.preemption import add_preemption_check, install_sigterm_handler, listening
 
-heed_sigterm(float(sys.argv[1]))
+install_sigterm_handler(float(sys.argv[1]))
 """
 IDLE = "print('ready', flush=True); time.sleep(60)"
 WORK = """
@@ -26,7 +26,7 @@ with listening():
 """
 ASKED = """
 told = []
-ask_too(lambda: bool(told))
+add_preemption_check(lambda: bool(told))
 with listening() as is_halted:
     print('ready', flush=True)
     assert not is_halted()

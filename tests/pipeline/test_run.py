@@ -5,7 +5,7 @@ import time
 import pytest
 
 from pipeline.jobs.head import local_head
-from pipeline.tracking.mlflow_tracker import connect
+from pipeline.tracking.mlflow_runs import connect
 
 
 def wait_for(condition, seconds: float = 120.0) -> bool:

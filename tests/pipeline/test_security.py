@@ -15,7 +15,7 @@ import pytest
 from pipeline.cluster import Address, Settings, tracking_uri
 from pipeline.jobs.head import local_head
 from pipeline.jobs.jobs_api import find_token, list_jobs
-from pipeline.tracking.mlflow_tracker import attempt, close_run, connect, open_run
+from pipeline.tracking.mlflow_runs import attempt, close_run, connect, open_run
 
 LOOPBACK = ("127.0.0.1", "::1", "::ffff:127.0.0.1")
 

@@ -5,10 +5,10 @@ import sys
 
 import pytest
 
-from pipeline.census import Report, StageRow, take_census
 from pipeline.cluster import Settings
 from pipeline.status import render
-from pipeline.tracking.mlflow_tracker import close_run, connect, open_run
+from pipeline.status_rows import Report, StageRow, collect_status
+from pipeline.tracking.mlflow_runs import close_run, connect, open_run
 
 
 def test_the_table_has_a_row_per_run():
@@ -28,7 +28,7 @@ def test_without_a_store_only_dvc_knows(tmp_path, monkeypatch):
     for name in ("MLFLOW_TRACKING_URI", "RAY_API_SERVER_ADDRESS"):
         monkeypatch.delenv(name, raising=False)
     (tmp_path / "dvc.lock").write_text("schema: '2.0'\nstages:\n  toy:\n    cmd: true\n")
-    report = take_census(Settings(), tmp_path, 20)
+    report = collect_status(Settings(), tmp_path, 20)
     assert report == Report([StageRow("toy", "locked")], [])
     assert not (tmp_path / "mlflow.db").exists()
 
@@ -36,7 +36,7 @@ def test_without_a_store_only_dvc_knows(tmp_path, monkeypatch):
 def test_a_cluster_that_does_not_answer_is_told(tmp_path, monkeypatch):
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.setenv("RAY_API_SERVER_ADDRESS", "http://127.0.0.1:9")
-    notes = take_census(Settings(), tmp_path, 20).notes
+    notes = collect_status(Settings(), tmp_path, 20).notes
     assert notes == ["no Ray answers at http://127.0.0.1:9 (RAY_API_SERVER_ADDRESS)"]
 
 

@@ -3,7 +3,7 @@ import uuid
 
 import pytest
 
-from pipeline.storage.content_store import Vault, dump_index, index_files, parse_index
+from pipeline.storage.content_store import ContentStore, dump_index, index_files, parse_index
 
 
 @pytest.fixture(params=["file", pytest.param("s3", marks=pytest.mark.slow)])
@@ -36,55 +36,57 @@ def contents(root):
 def test_what_is_stored_comes_back(url, folder, tmp_path):
     index = index_files(folder, ["data", "single"])
     assert parse_index(dump_index(index)) == index
-    Vault(url).store(folder, index)
-    Vault(url).fetch({tmp_path / "back" / path: content for path, content in index.items()})
+    ContentStore(url).upload(folder, index)
+    ContentStore(url).download(
+        {tmp_path / "back" / path: content for path, content in index.items()}
+    )
     assert contents(tmp_path / "back") == contents(folder)
 
 
 def test_equal_contents_travel_once(url, folder):
-    vault, index = Vault(url), index_files(folder, ["data", "single"])
-    assert vault.store(folder, index) == 1001
-    assert vault.store(folder, index) == 0
+    store, index = ContentStore(url), index_files(folder, ["data", "single"])
+    assert store.upload(folder, index) == 1001
+    assert store.upload(folder, index) == 0
     (folder / "single").write_text("changed")
-    assert vault.store(folder, index_files(folder, ["data", "single"])) == 7
+    assert store.upload(folder, index_files(folder, ["data", "single"])) == 7
 
 
 def test_an_upload_that_was_cut_off_is_repeated(folder, tmp_path):
-    vault, index = Vault(f"file://{tmp_path}/storage"), index_files(folder, ["single"])
-    vault.store(folder, index)
+    store, index = ContentStore(f"file://{tmp_path}/storage"), index_files(folder, ["single"])
+    store.upload(folder, index)
     (stored,) = (tmp_path / "storage" / "contents").iterdir()
     stored.write_bytes(b"")
-    assert vault.store(folder, index) == 1
+    assert store.upload(folder, index) == 1
 
 
 def test_damage_is_found_and_leaves_no_file(folder, tmp_path):
-    vault, index = Vault(f"file://{tmp_path}/storage"), index_files(folder, ["single"])
-    vault.store(folder, index)
+    store, index = ContentStore(f"file://{tmp_path}/storage"), index_files(folder, ["single"])
+    store.upload(folder, index)
     (stored,) = (tmp_path / "storage" / "contents").iterdir()
     stored.write_text("3")
     with pytest.raises(ValueError, match="must be as it was stored"):
-        vault.fetch({tmp_path / "back" / "single": index["single"]})
+        store.download({tmp_path / "back" / "single": index["single"]})
     assert not contents(tmp_path / "back")
 
 
 def test_contents_nobody_names_can_go(url, folder, tmp_path):
-    vault, index = Vault(url), index_files(folder, ["data", "single"])
-    vault.store(folder, index)
-    vault.keep_only({"single": index["single"]})
-    vault.fetch({tmp_path / "back": index["single"]})
+    store, index = ContentStore(url), index_files(folder, ["data", "single"])
+    store.upload(folder, index)
+    store.keep_only({"single": index["single"]})
+    store.download({tmp_path / "back": index["single"]})
     with pytest.raises(FileNotFoundError):
-        vault.fetch({tmp_path / "gone": index["data/one"]})
+        store.download({tmp_path / "gone": index["data/one"]})
 
 
 def test_records_are_replaced_and_removed(url):
-    vault = Vault(url)
-    assert vault.read("plan.json") is None
-    vault.write("plan.json", {"a": 1})
-    vault.write("plan.json", {"a": [2]})
-    assert Vault(url).read("plan.json") == {"a": [2]}
-    vault.remove()
-    assert Vault(url).read("plan.json") is None
-    vault.remove()
+    store = ContentStore(url)
+    assert store.read("plan.json") is None
+    store.write("plan.json", {"a": 1})
+    store.write("plan.json", {"a": [2]})
+    assert ContentStore(url).read("plan.json") == {"a": [2]}
+    store.remove()
+    assert ContentStore(url).read("plan.json") is None
+    store.remove()
 
 
 def test_links_to_other_folders_are_followed(folder, tmp_path):
@@ -102,4 +104,4 @@ def test_paths_stay_in_their_folder(path):
 
 def test_a_storage_nobody_can_open_is_named():
     with pytest.raises(ValueError, match=r"storage must be a URL .* nonsense://x"):
-        Vault("nonsense://x")
+        ContentStore("nonsense://x")

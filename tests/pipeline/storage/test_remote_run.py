@@ -9,8 +9,9 @@ import pytest
 
 from pipeline.cluster import Settings
 from pipeline.storage import remote_run as module
-from pipeline.storage.remote_run import PIDS, Depot, Mirror, depot_of
+from pipeline.storage.remote_run import PIDS, RemoteRun, remote_run_of
 from pipeline.storage.staging import collect, pack_code, plan_run, read_contract, send_inputs
+from pipeline.storage.storage_sync import StorageSync
 
 ROOT = Path(__file__).parents[3]
 DVC = """
@@ -40,14 +41,14 @@ def checkout(tmp_path):
 
 
 @pytest.fixture
-def depot(checkout, tmp_path, monkeypatch):
+def remote(checkout, tmp_path, monkeypatch):
     """A run that was submitted."""
     monkeypatch.setattr(module, "CODE", checkout)
     key, plan = plan_run(checkout, "toy", "print")
-    depot = Depot(f"file://{tmp_path}/storage", f"toy-{key}", str(tmp_path / "machine"))
+    remote = RemoteRun(f"file://{tmp_path}/storage", f"toy-{key}", str(tmp_path / "machine"))
     (tmp_path / "machine").mkdir()
-    send_inputs(depot, plan, checkout)
-    return depot
+    send_inputs(remote, plan, checkout)
+    return remote
 
 
 def test_the_contract_is_what_dvc_reads_and_writes_without_code(checkout):
@@ -99,85 +100,85 @@ def test_our_own_code_is_complete_and_small(tmp_path):
     assert all((tmp_path / path).is_file() for path in tracked)
 
 
-def test_a_machine_has_inputs_and_parameters_and_clears_up(depot, tmp_path):
-    with depot.open("one") as (root, _):
+def test_a_machine_has_inputs_and_parameters_and_clears_up(remote, tmp_path):
+    with remote.open("one") as (root, _):
         assert Path.cwd() == root
         assert (root / "data" / "heads" / "shard").read_bytes() == b"0" * 1000
         assert (root / "data" / "init").is_dir()
         assert (root / "params.yaml").exists()
         (root / "cache" / "index").touch()
     assert not root.exists()
-    with depot.open("two") as (other, _):
+    with remote.open("two") as (other, _):
         assert (other / "cache" / "index").exists()
 
 
-def test_the_last_process_of_a_machine_clears_up(depot):
-    with depot.open("one") as (root, _):
+def test_the_last_process_of_a_machine_clears_up(remote):
+    with remote.open("one") as (root, _):
         (root / PIDS / str(os.getppid())).touch()
     assert root.exists()
     (root / PIDS / str(os.getppid())).unlink()
-    with depot.open("one") as (same, _):
+    with remote.open("one") as (same, _):
         assert same == root
     assert not root.exists()
 
 
-def test_inputs_are_downloaded_once_per_machine(depot, tmp_path):
-    with depot.open("one"):
+def test_inputs_are_downloaded_once_per_machine(remote, tmp_path):
+    with remote.open("one"):
         pass
     shutil.rmtree(tmp_path / "storage" / "inputs")
-    with depot.open("two") as (root, _):
+    with remote.open("two") as (root, _):
         assert (root / "data" / "heads" / "shard").stat().st_size == 1000
 
 
-def test_what_killed_processes_left_goes_with_the_next_attempt(depot):
-    with depot.open("alive") as (alive, _):
+def test_what_killed_processes_left_goes_with_the_next_attempt(remote):
+    with remote.open("alive") as (alive, _):
         left = alive.with_name("killed")
         dead = subprocess.Popen(["true"])
         dead.wait()
         (left / PIDS).mkdir(parents=True)
         (left / PIDS / str(dead.pid)).touch()
-        with depot.open("next"):
+        with remote.open("next"):
             assert not left.exists()
             assert alive.exists()
 
 
-def test_outputs_come_back_whole_and_once(depot, checkout):
+def test_outputs_come_back_whole_and_once(remote, checkout):
     (checkout / "runs" / "toy").mkdir(parents=True)
     (checkout / "runs" / "toy" / "old").touch()
-    assert collect(depot, checkout) is None
-    with depot.open("one") as (root, mirror):
+    assert collect(remote, checkout) is None
+    with remote.open("one") as (root, sync):
         (root / "runs" / "toy").mkdir(parents=True)
         (root / "runs" / "toy" / "new").write_text("new")
         (root / "reports").mkdir()
         (root / "reports" / "toy.json").write_text("{}")
         (root / "reports" / "other.json").write_text("{}")
-        depot.publish(root, mirror)
-    assert collect(depot, checkout) == ["runs/toy", "reports/toy.json"]
+        remote.publish(root, sync)
+    assert collect(remote, checkout) == ["runs/toy", "reports/toy.json"]
     assert [path.name for path in (checkout / "runs" / "toy").iterdir()] == ["new"]
     assert not (checkout / "reports" / "other.json").exists()
     assert not list((checkout / ".pipeline" / "incoming").iterdir())
-    assert collect(depot, checkout) is None
+    assert collect(remote, checkout) is None
 
 
-def test_damaged_outputs_change_nothing(depot, checkout, tmp_path):
+def test_damaged_outputs_change_nothing(remote, checkout, tmp_path):
     (checkout / "runs" / "toy").mkdir(parents=True)
-    with depot.open("one") as (root, mirror):
+    with remote.open("one") as (root, sync):
         (root / "runs" / "toy").mkdir(parents=True)
         (root / "runs" / "toy" / "new").write_text("new")
-        depot.publish(root, mirror)
+        remote.publish(root, sync)
     for stored in tmp_path.glob("storage/runs/*/outs/contents/*"):
         stored.write_text("dam")
     with pytest.raises(ValueError, match="must be as it was stored"):
-        collect(depot, checkout)
+        collect(remote, checkout)
     assert not list((checkout / "runs" / "toy").iterdir())
 
 
 @pytest.fixture
 def two_machines(tmp_path):
     """Mirrors of a state on machines that share nothing but the storage, and its folders."""
-    depot = Depot(f"file://{tmp_path}/storage", "toy-1")
+    remote = RemoteRun(f"file://{tmp_path}/storage", "toy-1")
     roots = [tmp_path / "one", tmp_path / "two"]
-    return [(Mirror(depot, root), root / "state" / "toy" / "key") for root in roots]
+    return [(StorageSync(remote.state, root), root / "state" / "toy" / "key") for root in roots]
 
 
 def names(folder):
@@ -250,14 +251,14 @@ def test_what_changed_after_the_last_push_is_pushed_at_the_end(two_machines):
     assert names(other) == ["finished.json"]
 
 
-def test_a_folder_of_somebody_else_is_refused(tmp_path, depot):
+def test_a_folder_of_somebody_else_is_refused(tmp_path, remote):
     (tmp_path / "mine").mkdir()
     taken = tmp_path / "taken"
     taken.mkdir()
     (taken / f"mimic3d-{os.getuid()}").symlink_to(tmp_path / "mine")
     with (
         pytest.raises(ValueError, match="must belong to user"),
-        Depot(depot.storage, depot.run, str(taken)).open("one"),
+        RemoteRun(remote.storage, remote.run, str(taken)).open("one"),
     ):
         pass
 
@@ -265,5 +266,5 @@ def test_a_folder_of_somebody_else_is_refused(tmp_path, depot):
 def test_a_password_in_the_storage_is_refused():
     settings = Settings(storage="s3://name:secret@bucket/prefix")
     with pytest.raises(ValueError, match=r"storage .* must hold no password") as error:
-        depot_of(settings, "toy", "key")
+        remote_run_of(settings, "toy", "key")
     assert "secret" not in str(error.value)

@@ -12,7 +12,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from pipeline.jobs.head import local_head
-from pipeline.tracking.mlflow_tracker import connect
+from pipeline.tracking.mlflow_runs import connect
 
 STAGE = """
 import os

@@ -6,14 +6,8 @@ import sys
 import pytest
 from PIL import Image
 
-from pipeline.tracking.mlflow_tracker import (
-    MlflowTracker,
-    RunAddress,
-    close_run,
-    connect,
-    flatten,
-    open_run,
-)
+from pipeline.tracking.mlflow_runs import RunAddress, close_run, connect, flatten, open_run
+from pipeline.tracking.mlflow_tracker import MlflowTracker
 from pipeline.tracking.tracker import PROGRESS, ProgressBar, RelayTracker, SilentTracker, Tracker
 
 

@@ -14,7 +14,7 @@ from ruamel.yaml import YAML
 from pipeline.cluster import Address, Settings, find_address, tracking_uri
 from pipeline.jobs.heads import find_heads
 from pipeline.jobs.jobs_api import find_token, list_jobs
-from pipeline.tracking.mlflow_tracker import EXPERIMENT, connect
+from pipeline.tracking.mlflow_runs import EXPERIMENT, connect
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -57,7 +57,7 @@ class Report:
     notes: list[str]
 
 
-def take_census(settings: Settings, root: Path, last: int) -> Report:
+def collect_status(settings: Settings, root: Path, last: int) -> Report:
     """Asks the heads and the cluster of this folder, its MLflow store and its dvc.lock."""
     notes: list[str] = []
     is_complete = True

@@ -14,19 +14,19 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.jobs.attempts import AttemptReport
-from pipeline.tracking.mlflow_tracker import RunAddress, attempt, close_run, open_run
+from pipeline.tracking.mlflow_runs import RunAddress, attempt, close_run, open_run
 
 FOLLOW_SECONDS = 1.0
 
 
-class RunKeeper:
+class MlflowRunProcess:
     """Opens the run of a stage at once, in the background; to be told how the stage ended."""
 
     def __init__(self, root: Path, **arguments: Any) -> None:
         self._address: RunAddress | None = None
         self._has_address = False
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "pipeline.jobs.run_process", json.dumps(arguments)],
+            [sys.executable, "-m", "pipeline.jobs.mlflow_run_process", json.dumps(arguments)],
             cwd=root,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

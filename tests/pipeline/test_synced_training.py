@@ -8,7 +8,8 @@ import pytest
 from ruamel.yaml import YAML
 
 from pipeline.stage import run_stage
-from pipeline.storage.remote_run import Depot, Mirror
+from pipeline.storage.remote_run import RemoteRun
+from pipeline.storage.storage_sync import StorageSync
 from pipeline.tracking.tracker import SilentTracker
 
 pytestmark = [pytest.mark.slow, pytest.mark.cluster]
@@ -21,9 +22,10 @@ def train(root: Path, storage: Path, total_kimg: float) -> dict[str, bytes]:
     params["pretrain"]["loop"]["total_kimg"] = total_kimg
     yaml.dump(params, root / "params.yaml")
     tracker = SilentTracker()
-    tracker.mirror = Mirror(Depot(f"file://{storage}", "pretrain-1"), root)
+    remote = RemoteRun(f"file://{storage}", "pretrain-1")
+    tracker.sync = StorageSync(remote.state, root)
     run_stage("pretrain", root, tracker)
-    tracker.mirror.finish()
+    tracker.sync.finish()
     snapshot = root / "runs" / "pretrain" / "snapshot"
     return {path.name: path.read_bytes() for path in snapshot.iterdir()}
 
