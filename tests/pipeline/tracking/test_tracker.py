@@ -6,6 +6,7 @@ import sys
 import pytest
 from PIL import Image
 
+from pipeline.tracking import mlflow_tracker
 from pipeline.tracking.mlflow_runs import RunAddress, close_run, connect, flatten, open_run
 from pipeline.tracking.mlflow_tracker import MlflowTracker
 from pipeline.tracking.tracker import PROGRESS, ProgressBar, RelayTracker, SilentTracker, Tracker
@@ -122,7 +123,7 @@ def test_a_resumed_run_has_every_point_once(store):
 def test_metrics_wait_while_the_store_is_away(store, monkeypatch, capsys):
     address = open_toy(store, "away")
     tracker = MlflowTracker(address)
-    monkeypatch.setattr(mlflow_tracking, "PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(mlflow_tracker, "PAUSE_SECONDS", 0.0)
     monkeypatch.setattr(tracker, "_client", connect("sqlite:////nowhere/mlflow.db"))
     tracker.log_metrics({"loss": 1.0}, 1)
     assert "MLflow cannot be reached" in capsys.readouterr().err
