@@ -15,7 +15,7 @@ from torch import Tensor
 from mimic3d.cameras import Cameras, Scene, orbit_cameras
 from mimic3d.data.schema import Subjects
 from mimic3d.evaluation.sampling import SamplingConfig, draw_latents
-from mimic3d.evaluation.truth import held_out_subject, photograph
+from mimic3d.evaluation.truth import held_out_subject, render_true_views
 from mimic3d.metrics.features import resize
 from mimic3d.metrics.views import PosedView
 from mimic3d.networks.generator import Generator
@@ -72,7 +72,7 @@ def true_sitter(
     @functools.cache
     def look(yaw_rad: float, pitch_rad: float) -> PosedView:
         cameras = camera_at(yaw_rad, pitch_rad, scene, device)
-        seen = photograph([subject], cameras, resolution, subjects)
+        seen = render_true_views([subject], cameras, resolution, subjects)
         return PosedView(seen.images, seen.depth, seen.alpha, cameras)
 
     return look

@@ -18,7 +18,7 @@ from mimic3d.cameras import orbit_cameras
 from mimic3d.config import Config
 from mimic3d.data.schema import Manifest, Subjects
 from mimic3d.evaluation.share import Share
-from mimic3d.evaluation.truth import other_subject, photograph
+from mimic3d.evaluation.truth import other_subject, render_true_views
 from mimic3d.evaluation.views.angles import draw_wide_angles
 from mimic3d.evaluation.views.objects import Sitter
 from mimic3d.metrics.probe import (
@@ -82,7 +82,7 @@ def photograph_others(
         for subject in [other_subject(subjects, number)] * shape[1]
     ]
     cameras = orbit_cameras(angles[:, 0], angles[:, 1], manifest.scene)
-    images = photograph(shown, cameras, resolution, subjects).images
+    images = render_true_views(shown, cameras, resolution, subjects).images
     pixels = (images * 127.5 + 127.5).round().to(torch.uint8)
     return ProbeViews(pixels.unflatten(0, shape), angles.unflatten(0, shape))
 
