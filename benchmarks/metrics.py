@@ -33,8 +33,8 @@ def main() -> None:
     cfg = pretrain.generator.model_copy(update={"detail": True})
     G, side = Generator(cfg, Scene()).to(device).eval(), cfg.image_resolution
 
-    def tell(what: str, took: float, per: int) -> None:
-        print(f"{what:48}{took * 1000 / per:9.2f} s per 1000 images")
+    def tell(measured: str, took: float, per: int) -> None:
+        print(f"{measured:48}{took * 1000 / per:9.2f} s per 1000 images")
 
     for batch in (1, 8):
         took = seconds(lambda size=batch: _sample(G, "conditioned", size, device), repeats=3)
@@ -44,8 +44,8 @@ def main() -> None:
     tell("features of random_conv", seconds(lambda: network(images), repeats=1), num)
     took = seconds(lambda: sample_patches(images, 0, patches), repeats=1)
     tell("patches for the sliced Wasserstein distance", took, num)
-    found = sample_patches(images, 0, patches)
-    took = seconds(lambda: sliced_wasserstein(found, found, patches), repeats=1)
+    sampled = sample_patches(images, 0, patches)
+    took = seconds(lambda: sliced_wasserstein(sampled, sampled, patches), repeats=1)
     tell("sliced Wasserstein distance", took, num)
     for dim in (RandomConvFeatures.dim, INCEPTION_DIM):
         real, fake = torch.randn(2, num, dim, device=device)

@@ -10,6 +10,7 @@ from mimic3d.atomic import atomic_file, atomic_folder
 from mimic3d.config import Config
 from mimic3d.data.reference import Reals, split_reals
 from mimic3d.data.schema import Manifest, load_manifest
+from mimic3d.evaluation.context import EvaluationContext, ProcessGroup
 from mimic3d.evaluation.distribution.distances import (
     Distances,
     DistributionConfig,
@@ -17,33 +18,32 @@ from mimic3d.evaluation.distribution.distances import (
     count_distances,
     measure_distances,
 )
-from mimic3d.evaluation.report.content import Picture
+from mimic3d.evaluation.report.content import ReportPicture
 from mimic3d.evaluation.report.page import build_report
-from mimic3d.evaluation.report.pictures import Stage, draw_exhibits
+from mimic3d.evaluation.report.pictures import PictureContext, draw_report_pictures
 from mimic3d.evaluation.report.plots import save_plots
 from mimic3d.evaluation.report.results import (
-    Findings,
-    describe_all,
+    EvaluationResult,
     draw_plots,
-    record_protocol,
+    record_evaluation,
+    report_content,
     summary_table,
 )
 from mimic3d.evaluation.sampling import SamplingConfig
-from mimic3d.evaluation.share import Share
 from mimic3d.evaluation.views.config import ConsistencyConfig
 from mimic3d.evaluation.views.networks import check_views
-from mimic3d.evaluation.views.probe import obtain_probe
+from mimic3d.evaluation.views.probe import ProbeMetric, obtain_probe
 from mimic3d.evaluation.views.score_views import count_objects, score_views
 from mimic3d.evaluation.views.summary import summarize
+from mimic3d.evaluation.views.table import settings_of
 from mimic3d.gallery.config import GalleryConfig
 from mimic3d.gallery.mesh import load_marching_cubes
 from mimic3d.gallery.video import load_video_writer
-from mimic3d.networks.generator import Generator
 from mimic3d.networks.snapshot import load_meta, read_snapshot
 from pipeline.stage import main
 from pipeline.tracking.tracker import Tracker
 from stages.dataset import dataset_folder
-from stages.processes import build_accelerator, build_share
+from stages.processes import build_accelerator, build_process_group
 
 REFERENCE_SEED = 0  # of the drawn real images; what training looks at is disjoint from these only
 
@@ -103,103 +103,97 @@ def check(cfg: EvaluateConfig, root: Path) -> None:
 def run(cfg: EvaluateConfig, root: Path, tracker: Tracker) -> None:
     """Measure both branches of the snapshot beside floors and ceilings, and draw them."""
     accelerator = build_accelerator()
-    share, device = build_share(accelerator), accelerator.device
+    group, device = build_process_group(accelerator), accelerator.device
     snapshot = read_snapshot(root / cfg.snapshot)
-    G = snapshot.build_generator().to(device)
-    folder, cache = dataset_folder(root), root / "cache"
-    data = Reals(folder, cache, cfg.distribution.num_images, REFERENCE_SEED)
+    G, cache = snapshot.build_generator().to(device), root / "cache"
+    data = Reals(dataset_folder(root), cache, cfg.distribution.num_images, REFERENCE_SEED)
     manifest, resolution = data.manifest, cfg.sampling.resolution or G.config.image_resolution
-    progress = Progress(cfg, manifest, tracker, share)
-
+    progress = EvaluationProgress(cfg, manifest, tracker, group)
     label = torch.tensor([snapshot.meta.average_label], device=device)
-    distances = _measure_distances(G, data, label, resolution, cfg, share, cache, progress)
-    views = score_views(
-        G, label, manifest, resolution, cfg.consistency, cfg.sampling, share, cache,
-        progress.advance,
-    )  # fmt: skip
+    ctx = EvaluationContext(
+        G, label, manifest, resolution, cfg.sampling, group, cache, progress.advance
+    )
+    distances = _measure_distances(ctx, data, cfg)
+    views = score_views(ctx, cfg.consistency)
     if accelerator.is_main_process:
         summary = summarize(views.samples, cfg.consistency.bootstrap)
-        protocol = record_protocol(snapshot.meta, distances, views.protocol)
-        findings = Findings(
+        protocol = record_evaluation(snapshot.meta, distances, views.protocol)
+        result = EvaluationResult(
             distances, views.samples, summary, protocol, snapshot.meta, manifest.name, cfg.snapshot
         )
-        stage = Stage(G, data.train.labels.to(device), label, manifest.poses["pitch_mean_rad"])
+        pictures = PictureContext(ctx, data.train.labels.to(device), cfg.gallery)
         _publish(
             root,
-            findings,
+            result,
             tracker,
-            lambda draft: draw_exhibits(
-                stage, findings, cfg.gallery, cfg.sampling, cfg.video, draft
-            ),
+            lambda folder: draw_report_pictures(pictures, result, cfg.video, folder),
         )
         progress.finish()
-        print(summary_table(findings))
+        print(summary_table(result))
     accelerator.wait_for_everyone()
 
 
 def _publish(
-    root: Path, findings: Findings, tracker: Tracker, draw: Callable[[Path], list[Picture]]
+    root: Path,
+    result: EvaluationResult,
+    tracker: Tracker,
+    draw: Callable[[Path], list[ReportPicture]],
 ) -> None:
     """Write runs/evaluate/ as a whole, then the reports, then tell the tracker.
 
     `draw` puts pictures into a folder, and returns those that the report shows.
     """
-    with atomic_folder(root / "runs" / "evaluate") as draft:
-        pictures = draw(draft)
-        findings.samples.to_parquet(draft / "samples.parquet", index=False)
+    with atomic_folder(root / "runs" / "evaluate") as tmp:
+        pictures = draw(tmp)
+        result.samples.to_parquet(tmp / "samples.parquet", index=False)
     reports = root / "reports" / "evaluate"
-    numbers = findings.metrics | {"protocol": findings.hashes}
-    for name, content in (("metrics", numbers), ("protocol", findings.protocol)):
-        with atomic_file(reports / f"{name}.json") as draft:
-            draft.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
-    with atomic_file(reports / "table.csv") as draft:
-        findings.table().to_csv(draft, index=False)
-    plots = draw_plots(root, findings)
+    numbers = result.metrics | {"protocol": result.hashes}
+    for name, content in (("metrics", numbers), ("protocol", result.protocol)):
+        with atomic_file(reports / f"{name}.json") as tmp:
+            tmp.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
+    with atomic_file(reports / "table.csv") as tmp:
+        result.table().to_csv(tmp, index=False)
+    plots = draw_plots(root, result)
     save_plots(plots, reports)
-    with atomic_file(reports / "report.html") as draft:
-        draft.write_text(build_report(describe_all(findings, plots, pictures)))
-    _track(root, findings, tracker, pictures)
+    with atomic_file(reports / "report.html") as tmp:
+        tmp.write_text(build_report(report_content(result, plots, pictures)))
+    _track(root, result, tracker, pictures)
 
 
-def _track(root: Path, findings: Findings, tracker: Tracker, pictures: list[Picture]) -> None:
+def _track(
+    root: Path, result: EvaluationResult, tracker: Tracker, pictures: list[ReportPicture]
+) -> None:
     """Metrics and pictures at the snapshot's nimg, and all files."""
-    nimg = findings.meta.nimg
-    tags = {f"protocol.{part}": digest for part, digest in findings.hashes.items()}
-    fingerprint = findings.meta.dataset_fingerprint
+    nimg = result.meta.nimg
+    tags = {f"protocol.{part}": digest for part, digest in result.hashes.items()}
+    fingerprint = result.meta.dataset_fingerprint
     tracker.set_tags({**tags, "dataset_fingerprint": fingerprint})
-    tracker.log_metrics(findings.metrics, nimg)
+    tracker.log_metrics(result.metrics, nimg)
     for picture in pictures:
         tracker.log_image(picture.title.lower().replace(" ", "_"), picture.image, nimg)
     for folder in ("reports", "runs"):
         tracker.log_artifact(root / folder / "evaluate", "evaluate")
 
 
-def _measure_distances(
-    G: Generator, data: Reals, label: torch.Tensor, resolution: int, cfg: EvaluateConfig,
-    share: Share, cache: Path, progress: "Progress",
-) -> Distances:  # fmt: skip
-    """Distances by all networks that are wanted; the probe, if it is one, is trained first."""
+def _measure_distances(ctx: EvaluationContext, data: Reals, cfg: EvaluateConfig) -> Distances:
+    """Distances by all networks that are asked for; the probe, if it is one, is trained first."""
     probe, subjects = None, data.manifest.subjects
     if "probe" in cfg.distribution.networks and subjects is not None:
-        wanted = cfg.consistency.probe
-        progress.advance(0, "training the probe")
-        probe = obtain_probe(data.manifest, subjects, resolution, wanted, cache, share)
-        probe = probe.to(label.device)
-    return measure_distances(
-        G, data, label, resolution, cfg.distribution, cfg.sampling, share, cache,
-        progress.advance, probe,
-    )  # fmt: skip
+        ctx.advance(0, "training the probe")
+        probe = obtain_probe(ctx, subjects, settings_of(cfg.consistency, ProbeMetric))
+        probe = probe.to(ctx.device)
+    return measure_distances(ctx, data, cfg.distribution, probe)
 
 
-class Progress:
-    """How many of the measurements are done."""
+class EvaluationProgress:
+    """Number of the measurements that are done."""
 
     def __init__(
-        self, cfg: EvaluateConfig, manifest: Manifest, tracker: Tracker, share: Share
+        self, cfg: EvaluateConfig, manifest: Manifest, tracker: Tracker, group: ProcessGroup
     ) -> None:
         num_measured = count_distances(cfg.distribution) + count_objects(manifest, cfg.consistency)
         self._total = num_measured + 1  # the pictures
-        self._done, self._tracker, self._num = 0, tracker, share.num
+        self._done, self._tracker, self._num = 0, tracker, group.num
 
     def advance(self, amount: int, text: str) -> None:
         """Some more are done here, and as many by every other process."""

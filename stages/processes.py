@@ -4,7 +4,7 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import gather_object
 
-from mimic3d.evaluation.share import Share
+from mimic3d.evaluation.context import ProcessGroup
 
 
 def build_accelerator() -> Accelerator:
@@ -12,6 +12,6 @@ def build_accelerator() -> Accelerator:
     return Accelerator(cpu=not torch.cuda.is_available())
 
 
-def build_share(accelerator: Accelerator) -> Share:
-    """This process's part of what all of them do together."""
-    return Share(accelerator.process_index, accelerator.num_processes, gather_object)
+def build_process_group(accelerator: Accelerator) -> ProcessGroup:
+    """The processes of a stage, for measurements that they share."""
+    return ProcessGroup(accelerator.process_index, accelerator.num_processes, gather_object)

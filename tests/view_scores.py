@@ -8,8 +8,8 @@ from painted_balls import PaintedBalls
 
 from mimic3d.cameras import orbit_cameras
 from mimic3d.data.schema import Manifest, Subjects
+from mimic3d.evaluation.context import ALONE, EvaluationContext, ProcessGroup
 from mimic3d.evaluation.sampling import SamplingConfig
-from mimic3d.evaluation.share import ALONE, Share
 from mimic3d.evaluation.views.config import ConsistencyConfig
 from mimic3d.evaluation.views.score_views import ViewScores, score_views
 from mimic3d.synthetic.scene import SYNTHETIC_SCENE as SCENE
@@ -50,12 +50,20 @@ def manifest_of(**changes) -> Manifest:
 
 
 def score(
-    cache: Path, cfg: ConsistencyConfig = CONSISTENCY, share: Share = ALONE,
+    cache: Path, cfg: ConsistencyConfig = CONSISTENCY, group: ProcessGroup = ALONE,
     sampling: SamplingConfig = SAMPLING, advance=lambda amount, text: None, **changes,
 ) -> ViewScores:  # fmt: skip
     """All scores of the painted balls and of true heads."""
-    return score_views(
-        PaintedBalls(SCENE), label(0.0, 0.0), manifest_of(**changes), SIDE, cfg, sampling, share,
+    return score_views(context(cache, group, sampling, advance, **changes), cfg)
+
+
+def context(
+    cache: Path, group: ProcessGroup = ALONE, sampling: SamplingConfig = SAMPLING,
+    advance=lambda amount, text: None, resolution=SIDE, **changes,
+) -> EvaluationContext:  # fmt: skip
+    """The painted balls under evaluation; `changes` are of the manifest."""
+    return EvaluationContext(
+        PaintedBalls(SCENE), label(0.0, 0.0), manifest_of(**changes), resolution, sampling, group,
         cache, advance,
     )  # fmt: skip
 
@@ -67,11 +75,11 @@ def score_together(rank: int, num: int, folder: str) -> None:
         "gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=num
     )
 
-    def gather(found: list) -> list:
+    def gather(objects: list) -> list:
         lists = [None] * num
-        dist.all_gather_object(lists, found)
-        return [item for some in lists for item in some or []]
+        dist.all_gather_object(lists, objects)
+        return [item for items in lists for item in items or []]
 
-    table = score(Path(folder) / "cache", share=Share(rank, num, gather)).samples
+    table = score(Path(folder) / "cache", group=ProcessGroup(rank, num, gather)).samples
     table.to_parquet(Path(folder) / f"samples-{rank}.parquet")
     dist.destroy_process_group()

@@ -26,11 +26,13 @@ from mimic3d.gallery.paths import (
 from mimic3d.gallery.stills import image_grid, save_png
 from mimic3d.gallery.video import load_video_writer, save_video
 from mimic3d.networks.generator import Generator
+from mimic3d.networks.objects import trained_branches, with_samples_per_ray
 from mimic3d.networks.snapshot import load_snapshot
 
 BRANCHES: dict[str, tuple[Panel, ...]] = {"2d": ("2d",), "3d": ("3d",), "both": ("2d", "3d")}
 BATCH_FLOATS = 2**27  # plane features of a batch: 512 MiB
 LARGEST_BATCH = 16
+MIN_SAMPLES = 8  # along a ray, of both passes
 MESH_FORMATS = {"ply": (".ply",), "glb": (".glb",), "both": (".ply", ".glb")}
 
 Args = argparse.Namespace
@@ -77,19 +79,19 @@ def render_grid(G: Generator, args: Args) -> None:
     ws = draw_styles(G, args)
     angles = torch.full((len(ws),), args.yaw), torch.full((len(ws),), args.pitch)
     cameras = orbit_cameras(*angles, G.scene).to(ws.device)
-    shown = compare_branches(G, ws, cameras, fit_batch(G), panels_of(args), args.resolution)
-    save_png(image_grid(shown.side_by_side(), args.columns), args.out)
+    drawn = compare_branches(G, ws, cameras, fit_batch(G), panels_of(args), args.resolution)
+    save_png(image_grid(drawn.side_by_side(), args.columns), args.out)
 
 
 def render_views(G: Generator, args: Args) -> None:
     """A row per object: its views from one side to the other, of one panel after the other."""
     ws = draw_styles(G, args)
     cameras = sweep_path(args.yaw if args.views > 1 else 0.0, args.views, args.pitch, G.scene)
-    rows, shown = [], panels_of(args)
+    rows, panels = [], panels_of(args)
     for w in ws.split(1):
-        seen = compare_orbit(G, w, cameras.to(ws.device), fit_batch(G), shown, args.resolution)
-        rows += seen.panels.values()
-    save_png(image_grid(torch.cat(rows), columns=len(shown) * args.views), args.out)
+        drawn = compare_orbit(G, w, cameras.to(ws.device), fit_batch(G), panels, args.resolution)
+        rows += drawn.panels.values()
+    save_png(image_grid(torch.cat(rows), columns=len(panels) * args.views), args.out)
 
 
 def render_orbit(G: Generator, args: Args) -> None:
@@ -121,9 +123,9 @@ def render_interpolation(G: Generator, args: Args) -> None:
 def render_epi(G: Generator, args: Args) -> None:
     """One row of pixels over a sweep of the camera, branches above each other."""
     cfg = GalleryConfig(yaw_rad=args.yaw, epi_views=args.views)
-    ws, shown = draw_styles(G, args), BRANCHES[args.branch]
+    ws, branches = draw_styles(G, args), BRANCHES[args.branch]
     cameras = epi_path(cfg, args.pitch, G.scene).to(ws.device)
-    options = args.height, fit_batch(G), shown, args.resolution
+    options = args.height, fit_batch(G), branches, args.resolution
     slices = [part for w in ws.split(1) for part in epipolar_images(G, w, cameras, *options)]
     save_png(stack_epipolar(slices), args.out)
 
@@ -146,20 +148,16 @@ def panels_of(args: Args) -> tuple[Panel, ...]:
 def fit_batch(G: Generator) -> int:
     """Objects per forward pass whose planes fit into a share of any memory."""
     cfg = G.config
-    levels = 1 if G.detail is None else 5  # detail planes have twice the side
+    levels = 5 if "3d" in trained_branches(G) else 1  # detail planes have twice the side
     floats = 3 * cfg.plane_channels * cfg.plane_resolution**2 * levels
     return max(1, min(LARGEST_BATCH, BATCH_FLOATS // floats))
 
 
-def resample(G: Generator, samples_per_ray: int) -> None:
-    """Sets the samples of both passes together, in the proportion that the generator has."""
-    own = G.config.rendering
-    first = own.depth_resolution / (own.depth_resolution + own.depth_resolution_importance)
-    coarse = max(4, round(samples_per_ray * first))
-    if samples_per_ray - coarse < 1:
-        raise ValueError(f"--samples-per-ray must be at least 8, is {samples_per_ray}")
-    passes = {"depth_resolution": coarse, "depth_resolution_importance": samples_per_ray - coarse}
-    G.config = G.config.model_copy(update={"rendering": own.model_copy(update=passes)})
+def resample(G: Generator, samples_per_ray: int) -> Generator:
+    """The generator with so many samples of both passes together, in the proportion of its own."""
+    if samples_per_ray < MIN_SAMPLES:
+        raise ValueError(f"--samples-per-ray must be at least {MIN_SAMPLES}, is {samples_per_ray}")
+    return with_samples_per_ray(G, samples_per_ray)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -236,7 +234,7 @@ def main(arguments: list[str]) -> int:
             args.require()
         G = load_snapshot(args.snapshot).to("cuda" if torch.cuda.is_available() else "cpu")
         if args.samples_per_ray is not None:
-            resample(G, args.samples_per_ray)
+            G = resample(G, args.samples_per_ray)
         args.run(G, args)
     except ValueError as error:
         print(error, file=sys.stderr)

@@ -16,8 +16,8 @@ from torch import Tensor
 from mimic3d.cameras import cameras_from_labels, orbit_cameras
 from mimic3d.config import Config
 from mimic3d.data.reference import Validation
+from mimic3d.evaluation.context import ProcessGroup
 from mimic3d.evaluation.sampling import draw_latents
-from mimic3d.evaluation.share import Share
 from mimic3d.metrics.consistency import WarpConfig, pair_scores
 from mimic3d.metrics.features import FeatureStats, RandomConvFeatures, resize, to_uint8
 from mimic3d.metrics.flatness import flatness
@@ -35,7 +35,7 @@ from mimic3d.networks.generator import Generator
 from mimic3d.networks.objects import Objects, synthesize_objects, trained_branches
 
 # Seeds of samples count up from here, those of `evaluate` from a small number. Generators on the
-# CPU look at the lower 32 bits of a seed only.
+# CPU use the lower 32 bits of a seed only.
 SEED = 2**31
 BASELINE_RAD = 0.2  # of the pair of views that is compared
 PATCHES, WARP, FLOW = PatchConfig(), WarpConfig(), FlowConfig()
@@ -86,13 +86,13 @@ class Monitor:
 
     def __init__(
         self, cfg: MonitorConfig, real: Validation, labels: Float[Tensor, "m 25"],
-        average_label: Float[Tensor, "1 25"], pitch_rad: float, share: Share,
+        average_label: Float[Tensor, "1 25"], pitch_rad: float, group: ProcessGroup,
     ):  # fmt: skip
         """Cameras of images are drawn from `labels`; views of one object are `pitch_rad` high.
 
-        All processes of `share` must call `measure`; all get the same numbers.
+        All processes of `group` must call `measure`; all get the same numbers.
         """
-        self.cfg, self.real, self.share = cfg, real, share
+        self.cfg, self.real, self.group = cfg, real, group
         self._labels, self._average_label, self._pitch_rad = labels, average_label, pitch_rad
         self._network = RandomConvFeatures().to(labels.device)
         self._real_features: list[BatchFeatures] | None = None
@@ -106,8 +106,8 @@ class Monitor:
         branches = trained_branches(G)
         if self._real_features is None:
             self._real_features = list(self._extract_real(G.config.image_resolution))
-        fakes = self.share.gather(list(self._extract_generated(G, branches)))
-        scores = self.share.gather(list(self._score_views(G, branches)))
+        fakes = self.group.gather(list(self._extract_generated(G, branches)))
+        scores = self.group.gather(list(self._score_views(G, branches)))
         metrics = {}
         for branch in branches:
             values = distances(self._real_features, [features[branch] for features in fakes])
@@ -124,7 +124,7 @@ class Monitor:
     def _extract_generated(
         self, G: Generator, branches: tuple[Branch, ...]
     ) -> Iterator[tuple[int, dict[Branch, BatchFeatures]]]:
-        for batch in self.share.batches(self.real.num, self.cfg.batch):
+        for batch in self.group.batches(self.real.num, self.cfg.batch):
             first = batch.start
             z, rows = draw_latents(first, len(batch), G.config.z_dim, len(self._labels), SEED)
             c = self._labels[rows.to(self._labels.device)]
@@ -146,7 +146,7 @@ class Monitor:
     def _score_views(
         self, G: Generator, branches: tuple[Branch, ...]
     ) -> Iterator[tuple[int, dict[Branch, dict[str, Tensor]]]]:
-        for batch in self.share.batches(self.cfg.num_identities, self.cfg.batch):
+        for batch in self.group.batches(self.cfg.num_identities, self.cfg.batch):
             z, _ = draw_latents(batch.start, len(batch), G.config.z_dim, 1, SEED)
             c = self._average_label.expand(len(batch), -1)
             objects = synthesize_objects(G, G.mapping(z.to(c.device), c))

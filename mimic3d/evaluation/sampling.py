@@ -1,7 +1,6 @@
 """Draws objects from a generator: latents with seeds of their own, images of both branches."""
 
 from collections.abc import Iterator, Sequence
-from copy import copy
 from dataclasses import dataclass
 from typing import Literal
 
@@ -18,7 +17,6 @@ from mimic3d.networks.generator import Generator
 from mimic3d.networks.objects import synthesize_objects
 
 BRANCHES: tuple[Branch, ...] = ("2d", "3d")
-FIRST_PASS = 4  # samples that the renderer needs at least
 CONDITIONING = 1  # stream of random numbers apart from that of latents
 
 CameraMode = Literal["conditioned", "independent", "fixed"]
@@ -97,14 +95,14 @@ def sample_branches(
         size = min(cfg.batch, samples.stop - first)
         labels, device = draw.labels, draw.labels.device
         z, rows = draw_latents(first, size, G.config.z_dim, len(labels), cfg.seed)
-        seen = labels[rows.to(device)]
+        rendering = labels[rows.to(device)]
         if draw.mode == "conditioned":
-            c = seen
+            c = rendering
         elif draw.mode == "independent":
             c = labels[draw_conditioning(first, size, len(labels), cfg.seed).to(device)]
         else:
             c = draw.average_label.expand(size, -1)
-        cameras = cameras_from_labels(seen)
+        cameras = cameras_from_labels(rendering)
         ws = G.mapping(z.to(device), c, cfg.truncation_psi)
         objects = synthesize_objects(G, ws, detail=True)
         flat = objects.render(cameras, "2d", resolution).image
@@ -114,22 +112,3 @@ def sample_branches(
             for num in samples_per_ray
         }
         yield BranchImages(first, {"2d": flat, "3d": direct}, resampled)
-
-
-def count_samples_per_ray(G: Generator) -> int:
-    """Samples of both passes along a ray."""
-    return G.config.rendering.depth_resolution + G.config.rendering.depth_resolution_importance
-
-
-def with_samples_per_ray(G: Generator, num: int) -> Generator:
-    """The same generator, sharing its weights, that renders with `num` samples along a ray.
-
-    They are split between the passes as the generator's own.
-    """
-    own = G.config.rendering
-    first = round(num * own.depth_resolution / count_samples_per_ray(G))
-    first = min(max(first, FIRST_PASS), num - 1)
-    other = {"depth_resolution": first, "depth_resolution_importance": num - first}
-    twin = copy(G)
-    twin.config = G.config.model_copy(update={"rendering": own.model_copy(update=other)})
-    return twin

@@ -28,7 +28,7 @@ def orbit_frames(
 ) -> Frames:  # fmt: skip
     """One object from one camera after the other, panels side by side."""
     limits = preview_depth(G, ws, cameras, panels)
-    return _frames(G, one_object(G, ws, cameras, batch), limits, panels, resolution)
+    return _frames(one_object(G, ws, cameras, batch), limits, panels, resolution)
 
 
 def morph_frames(
@@ -37,12 +37,12 @@ def morph_frames(
 ) -> Frames:  # fmt: skip
     """One object after the other, each from its own camera, panels side by side."""
     limits = preview_depth(G, ws, cameras, panels)
-    return _frames(G, many_objects(G, ws, cameras, batch), limits, panels, resolution)
+    return _frames(many_objects(G, ws, cameras, batch), limits, panels, resolution)
 
 
 def _frames(
-    G: Generator, batches: Batches, limits: tuple[float, float], panels: tuple[Panel, ...],
+    batches: Batches, limits: tuple[float, float], panels: tuple[Panel, ...],
     resolution: int | None,
 ) -> Frames:  # fmt: skip
-    for drawn in draw(G, batches, limits, panels, resolution):
+    for drawn in draw(batches, limits, panels, resolution):
         yield from torch.cat(list(drawn.values()), dim=3)

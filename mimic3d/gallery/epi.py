@@ -30,7 +30,7 @@ def epipolar_images(
     row = int(height * side)
     limits = (G.scene.near, G.scene.far)
     slices: dict[Panel, list[Tensor]] = {branch: [] for branch in branches}
-    for drawn in draw(G, one_object(G, ws, cameras, batch), limits, branches, resolution):
+    for drawn in draw(one_object(G, ws, cameras, batch), limits, branches, resolution):
         for branch, images in drawn.items():
             slices[branch].append(epipolar_slice(images, row))
     return [torch.cat(parts, dim=1) for parts in slices.values()]

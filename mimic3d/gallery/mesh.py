@@ -11,17 +11,14 @@ from jaxtyping import Float, Float32, Int64, UInt8
 from pydantic import Field as ConfigField
 from pydantic import PositiveFloat
 from torch import Tensor
-from torch.nn import functional as F
 
 from mimic3d.config import Config
 from mimic3d.networks.generator import Generator
-from mimic3d.rendering.composite import DENSITY_BIAS
-from mimic3d.rendering.renderer import query
+from mimic3d.networks.objects import synthesize_objects
 
 Field = Callable[[Float[Tensor, "m 3"]], tuple[Float[Tensor, " m"], Float[Tensor, "m 3"]]]
 """Points in world units to densities (1 / world unit, not negative) and colours in 0..1."""
 
-CHUNK_FLOATS = 2**24  # plane features held at once: 64 MiB, little on any machine
 SMALLEST_DENSITY = 1e-6  # 1 / world unit: as good as empty
 
 
@@ -64,19 +61,13 @@ def load_marching_cubes() -> ModuleType:
 
 def generator_field(G: Generator, ws: Float[Tensor, "1 l w_dim"]) -> Field:
     """Density and colour of the object of a style, by all planes there are, in bounded memory."""
-    planes = G.synthesize_planes(ws, G.detail is not None, "const")
-    cfg = G.config.rendering
-    chunk = max(1, CHUNK_FLOATS // (len(planes) * 3 * G.config.plane_channels))
+    single = synthesize_objects(G, ws)
 
-    def look(points: Float[Tensor, "m 3"]) -> tuple[Float[Tensor, " m"], Float[Tensor, "m 3"]]:
-        densities, colors = [], []
-        for some in points.to(ws.device).split(chunk):
-            raw, color = query(planes, G.decoder, some[None], G.scene, cfg, channels=3)
-            densities.append(F.softplus(raw[0, :, 0] + DENSITY_BIAS) * cfg.density_gain)
-            colors.append(color[0])
-        return torch.cat(densities), torch.cat(colors)
+    def field(points: Float[Tensor, "m 3"]) -> tuple[Float[Tensor, " m"], Float[Tensor, "m 3"]]:
+        densities, colors = single.query(points.to(single.device)[None])
+        return densities[0, :, 0], colors[0]
 
-    return look
+    return field
 
 
 def extract_mesh(field: Field, box_warp: float, cfg: MeshConfig) -> Mesh:

@@ -11,9 +11,8 @@ from torch import Tensor
 from mimic3d.cameras import Cameras
 from mimic3d.gallery.colors import color_depth, color_normals, depth_limits
 from mimic3d.gallery.normals import depth_normals
-from mimic3d.metrics.features import resize
 from mimic3d.networks.generator import Generator
-from mimic3d.rendering.triplane import Planes
+from mimic3d.networks.objects import Objects, synthesize_objects
 
 Panel = Literal["2d", "3d", "depth", "normals"]
 """A way to show an object; depth and normals are those of the 3D branch."""
@@ -22,12 +21,12 @@ PANELS: tuple[Panel, ...] = ("2d", "3d", "depth", "normals")
 PREVIEW = 8  # objects and cameras at most that decide the range of depth colours
 PREVIEW_SIDE = 32  # pixels
 
-Batches = Iterator[tuple[Planes, Float[Tensor, "n l w_dim"], Cameras]]
-"""Objects and one camera for each."""
+Batches = Iterator[tuple[Objects, Cameras]]
+"""Objects and the cameras that see them: one for each, or several for a single one."""
 
 
 @dataclass(frozen=True)
-class Comparison:
+class BranchPanels:
     """The same objects from the same cameras, drawn in several ways, in [-1, 1]."""
 
     panels: dict[Panel, Float[Tensor, "n 3 h w"]]
@@ -44,22 +43,22 @@ class Comparison:
 def compare_branches(
     G: Generator, ws: Float[Tensor, "n l w_dim"], cameras: Cameras, batch: int,
     panels: tuple[Panel, ...] = PANELS, resolution: int | None = None,
-) -> Comparison:  # fmt: skip
+) -> BranchPanels:  # fmt: skip
     """One object per camera, on the CPU; `resolution` None is the generator's own.
 
     The 2D branch has one resolution only: its image is resized to another.
     """
     limits = preview_depth(G, ws, cameras, panels)
-    return _collect(draw(G, many_objects(G, ws, cameras, batch), limits, panels, resolution))
+    return _collect(draw(many_objects(G, ws, cameras, batch), limits, panels, resolution))
 
 
 def compare_orbit(
     G: Generator, ws: Float[Tensor, "1 l w_dim"], cameras: Cameras, batch: int,
     panels: tuple[Panel, ...] = PANELS, resolution: int | None = None,
-) -> Comparison:  # fmt: skip
+) -> BranchPanels:  # fmt: skip
     """One object from many cameras, on the CPU; else as `compare_branches`."""
     limits = preview_depth(G, ws, cameras, panels)
-    return _collect(draw(G, one_object(G, ws, cameras, batch), limits, panels, resolution))
+    return _collect(draw(one_object(G, ws, cameras, batch), limits, panels, resolution))
 
 
 def many_objects(
@@ -67,20 +66,17 @@ def many_objects(
 ) -> Batches:
     """Batches of objects, one per camera."""
     for start in range(0, len(cameras), batch):
-        some = slice(start, start + batch)
-        planes = G.synthesize_planes(ws[some], G.detail is not None, "const")
-        yield planes, ws[some], cameras[some]
+        part = slice(start, start + batch)
+        yield synthesize_objects(G, ws[part]), cameras[part]
 
 
 def one_object(
     G: Generator, ws: Float[Tensor, "1 l w_dim"], cameras: Cameras, batch: int
 ) -> Batches:
     """Batches of cameras around one object."""
-    planes = G.synthesize_planes(ws, G.detail is not None, "const")
+    single = synthesize_objects(G, ws)
     for start in range(0, len(cameras), batch):
-        some = cameras[start : start + batch]
-        repeated = tuple(level.expand(len(some), -1, -1, -1, -1) for level in planes)
-        yield repeated, ws.expand(len(some), -1, -1), some
+        yield single, cameras[start : start + batch]
 
 
 def preview_depth(
@@ -91,11 +87,11 @@ def preview_depth(
         return G.scene.near, G.scene.far
     chosen = torch.linspace(0, len(cameras) - 1, min(PREVIEW, len(cameras))).round().long()
     styles = ws if len(ws) == 1 else ws[chosen.to(ws.device)]
-    some = cameras[chosen.to(cameras.cam2world.device)]
+    few = cameras[chosen.to(cameras.cam2world.device)]
     start = one_object if len(styles) == 1 else many_objects
     views = [
-        G.render_3d(planes, seen, PREVIEW_SIDE)
-        for planes, _, seen in start(G, styles, some, batch=PREVIEW)
+        objects.render(part, "3d", PREVIEW_SIDE)
+        for objects, part in start(G, styles, few, batch=PREVIEW)
     ]
     return depth_limits(
         torch.cat([view.depth for view in views]), torch.cat([view.alpha for view in views])
@@ -103,23 +99,22 @@ def preview_depth(
 
 
 def draw(
-    G: Generator, batches: Batches, limits: tuple[float, float], panels: tuple[Panel, ...],
+    batches: Batches, limits: tuple[float, float], panels: tuple[Panel, ...],
     resolution: int | None,
 ) -> Iterator[dict[Panel, Float[Tensor, "_ 3 h w"]]]:  # fmt: skip
     """The panels of each batch on the CPU; what no panel shows is not rendered."""
-    side = resolution or G.config.image_resolution
-    for planes, ws, cameras in batches:
+    for objects, cameras in batches:
         drawn: dict[Panel, Tensor] = {}
         if "2d" in panels:
-            drawn["2d"] = resize(G.render_2d(planes, ws, cameras).image, side)
+            drawn["2d"] = objects.render(cameras, "2d", resolution).image
         if set(panels) - {"2d"}:
-            view = G.render_3d(planes, cameras, side)
+            view = objects.render(cameras, "3d", resolution)
             drawn["3d"] = view.image
             drawn["depth"] = color_depth(view.depth, *limits)
             drawn["normals"] = color_normals(depth_normals(view.depth, cameras), view.alpha)
         yield {panel: drawn[panel].cpu() for panel in panels}
 
 
-def _collect(parts: Iterator[dict[Panel, Float[Tensor, "_ 3 h w"]]]) -> Comparison:
+def _collect(parts: Iterator[dict[Panel, Float[Tensor, "_ 3 h w"]]]) -> BranchPanels:
     drawn = list(parts)
-    return Comparison({name: torch.cat([part[name] for part in drawn]) for name in drawn[0]})
+    return BranchPanels({name: torch.cat([part[name] for part in drawn]) for name in drawn[0]})

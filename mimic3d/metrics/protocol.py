@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Sequence
 from typing import Literal
 
-from pydantic import JsonValue, NonNegativeInt, PositiveInt
+from pydantic import Field, JsonValue, NonNegativeInt, PositiveInt
 
 from mimic3d.config import Config
 from mimic3d.metrics.kernel import KernelConfig
@@ -59,6 +59,8 @@ class Protocol(Config):
     """Of precision and recall; null for patches."""
     patches: PatchConfig | None
     """Of the sliced Wasserstein distance; null for features."""
+    settings: dict[str, JsonValue] = Field(default_factory=dict)
+    """Parameters of further metrics, by name; left out of the hash where there are none."""
 
 
 class ConsistencyProtocol(Config):
@@ -100,7 +102,8 @@ class ConsistencyProtocol(Config):
 
 def protocol_hash(protocol: Protocol | ConsistencyProtocol) -> str:
     """Twelve hexadecimal digits that are equal for equal protocols."""
-    return hashlib.sha256(protocol.model_dump_json().encode()).hexdigest()[:12]
+    unused = {"settings"} if isinstance(protocol, Protocol) and not protocol.settings else set()
+    return hashlib.sha256(protocol.model_dump_json(exclude=unused).encode()).hexdigest()[:12]
 
 
 def refuse_mixed(records: Sequence[Protocol] | Sequence[ConsistencyProtocol]) -> None:

@@ -119,19 +119,11 @@ class Objects:
     @property
     def samples_per_ray(self) -> int:
         """Samples of both passes along a ray."""
-        rendering = self.G.config.rendering
-        return rendering.depth_resolution + rendering.depth_resolution_importance
+        return count_samples_per_ray(self.G)
 
     def with_samples_per_ray(self, num: int) -> "Objects":
-        """The same objects, rendered with `num` samples along a ray.
-
-        They are split between the passes as the generator's own.
-        """
-        own = self.G.config.rendering
-        first = round(num * own.depth_resolution / self.samples_per_ray)
-        first = min(max(first, MIN_FIRST_PASS), num - 1)
-        passes = {"depth_resolution": first, "depth_resolution_importance": num - first}
-        return replace(self, G=self.G.with_rendering(own.model_copy(update=passes)))
+        """The same objects, rendered with `num` samples along a ray."""
+        return replace(self, G=with_samples_per_ray(self.G, num))
 
     def _levels(self, branch: Branch) -> Planes:
         return self.planes[:1] if branch == "2d" else self.planes
@@ -163,3 +155,20 @@ def synthesize_objects(
 def trained_branches(G: Generator) -> tuple[Branch, ...]:
     """The branches that show what a generator has learnt: the 3D branch needs detail planes."""
     return ("2d", "3d") if G.config.detail else ("2d",)
+
+
+def count_samples_per_ray(G: Generator) -> int:
+    """Samples of both passes along a ray."""
+    return G.config.rendering.depth_resolution + G.config.rendering.depth_resolution_importance
+
+
+def with_samples_per_ray(G: Generator, num: int) -> Generator:
+    """The same generator, sharing its weights, that renders with `num` samples along a ray.
+
+    They are split between the passes as the generator's own.
+    """
+    own = G.config.rendering
+    first = round(num * own.depth_resolution / count_samples_per_ray(G))
+    first = min(max(first, MIN_FIRST_PASS), num - 1)
+    passes = {"depth_resolution": first, "depth_resolution_importance": num - first}
+    return G.with_rendering(own.model_copy(update=passes))

@@ -1,27 +1,26 @@
 """Distances of both branches to real images, beside the floor and an untrained generator."""
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Annotated
 
 import torch
-from jaxtyping import Float
 from pydantic import Field, model_validator
-from torch import Tensor
 
 from mimic3d.cameras import Scene
 from mimic3d.data.reference import Reals
-from mimic3d.evaluation.distribution.comparison import Comparison, EstimatorConfig, compare
-from mimic3d.evaluation.distribution.features import Advance, Eye
-from mimic3d.evaluation.distribution.generated import Studio, Variant
-from mimic3d.evaluation.distribution.records import Recorder
-from mimic3d.evaluation.distribution.references import Album
-from mimic3d.evaluation.sampling import (
-    CameraDraw,
-    CameraMode,
-    SamplingConfig,
+from mimic3d.evaluation.context import EvaluationContext
+from mimic3d.evaluation.distribution.features import FeatureExtractor
+from mimic3d.evaluation.distribution.generated import GeneratedFeatures, Variant
+from mimic3d.evaluation.distribution.metrics import (
+    SLICED_WASSERSTEIN,
+    DistanceValues,
+    EstimatorConfig,
+    compare,
+    settings_of,
 )
-from mimic3d.evaluation.share import Share
+from mimic3d.evaluation.distribution.records import ProtocolRecorder
+from mimic3d.evaluation.distribution.references import ReferenceFeatureCache
+from mimic3d.evaluation.sampling import CameraDraw, CameraMode
 from mimic3d.metrics.bootstrap import Interval
 from mimic3d.metrics.feature_networks import build_feature_networks
 from mimic3d.metrics.features import FeatureNetworkName
@@ -83,12 +82,12 @@ class Distances:
     notices: list[str] = field(default_factory=list)
     """What the user should hear."""
 
-    def add(self, who: str, branch: Branch, found: Comparison, suffix: str = "") -> None:
-        """Enter what a comparison found, measured as the images of this branch are."""
-        for name, value in found.values.items():
+    def add(self, who: str, branch: Branch, distances: DistanceValues, suffix: str = "") -> None:
+        """Enter distances of a set of images, measured as the images of this branch are."""
+        for name, value in distances.values.items():
             self.values[f"{who}/{name}{suffix}"] = value
-            self.parts[f"{who}/{name}{suffix}"] = f"{branch}/{found.networks[name]}{suffix}"
-        for name, interval in found.intervals.items():
+            self.parts[f"{who}/{name}{suffix}"] = f"{branch}/{distances.networks[name]}{suffix}"
+        for name, interval in distances.intervals.items():
             self.intervals[f"{who}/{name}{suffix}"] = interval
 
 
@@ -109,54 +108,49 @@ def count_distances(cfg: DistributionConfig) -> int:
 
 @torch.inference_mode()
 def measure_distances(
-    G: Generator, data: Reals, average_label: Float[Tensor, "1 25"], resolution: int,
-    cfg: DistributionConfig, sampling: SamplingConfig, share: Share, cache: Path, advance: Advance,
-    probe: Probe | None = None,
-) -> Distances:  # fmt: skip
+    ctx: EvaluationContext, data: Reals, cfg: DistributionConfig, probe: Probe | None = None
+) -> Distances:
     """Distances of both branches, of an untrained generator's and of other real images.
 
-    Every process must call it with its `share`, and all get the same answer. It depends neither on
-    their number nor on `sampling.batch`. `cache` holds what was learnt of the real images.
+    Every process of the group must call it, and all get the same answer. It depends neither on
+    their number nor on `sampling.batch`.
 
     Raises:
         ValueError: a feature network cannot be had.
     """
     assert data.num == cfg.num_images
-    device = next(G.parameters()).device
-    built = build_feature_networks(cfg.networks, cfg.inception, probe, cache / "weights", device)
-    eye = Eye(built.networks, cfg.patches)
-    album = Album(data, resolution, eye, device, cache / "references")
-    studio = Studio(cfg.num_images, resolution, sampling, eye, share)
-    recorder = Recorder(G, data, resolution, sampling, cfg)
-    labels, average = data.train.labels.to(device), average_label.to(device)
-    reference = album.look("reference", share, advance)
-    floor = album.look("floor", share, advance)
+    device = ctx.device
+    built = build_feature_networks(
+        cfg.networks, cfg.inception, probe, ctx.cache / "weights", device
+    )
+    extractor = FeatureExtractor(built.networks, settings_of(cfg, SLICED_WASSERSTEIN))
+    real = ReferenceFeatureCache(ctx, data, extractor)
+    generated = GeneratedFeatures(ctx, cfg.num_images, extractor)
+    recorder = ProtocolRecorder(ctx, data, cfg)
+    labels = data.train.labels.to(device)
+    reference, floor = real.features("reference"), real.features("floor")
 
-    found = Distances(notices=list(built.notices))
-    found.add("floor", "3d", compare(reference, floor, cfg, device))
+    distances = Distances(notices=list(built.notices))
+    distances.add("floor", "3d", compare(reference, floor, cfg, device))
     for mode in cfg.cameras:
-        more = cfg.samples_per_ray if mode == "conditioned" else ()
-        cameras = CameraDraw(labels, average, mode)
-        sets = studio.look(G, cameras, more, advance, f"sampling both branches, cameras {mode}")
-        for variant, images in sets.items():
-            suffix = _suffix(variant, mode)
-            what = compare(reference, images, cfg, device)
-            found.add(variant.branch, variant.branch, what, suffix)
+        others = cfg.samples_per_ray if mode == "conditioned" else ()
+        cameras = CameraDraw(labels, ctx.average_label, mode)
+        text = f"sampling both branches, cameras {mode}"
+        for variant, images in generated.extract(ctx.G, cameras, others, text).items():
+            suffix, branch = _suffix(variant, mode), variant.branch
+            distances.add(branch, branch, compare(reference, images, cfg, device), suffix)
             for network in (*built.networks, None):
                 label = network.label if network else "swd"
                 record = recorder.record(variant, mode, network)
-                found.protocols[f"{variant.branch}/{label}{suffix}"] = record
+                distances.protocols[f"{branch}/{label}{suffix}"] = record
     if cfg.untrained:
-        fresh = build_untrained(G.config, G.scene, sampling.seed).to(device)
-        cameras = CameraDraw(labels, average)
-        sets = studio.look(fresh, cameras, (), advance, "sampling untrained branches")
+        fresh = build_untrained(ctx.G.config, ctx.G.scene, ctx.sampling.seed).to(device)
+        cameras = CameraDraw(labels, ctx.average_label)
+        sets = generated.extract(fresh, cameras, (), "sampling untrained branches")
         for variant, images in sets.items():
-            found.add(
-                f"untrained/{variant.branch}",
-                variant.branch,
-                compare(reference, images, cfg, device),
-            )
-    return found
+            who = f"untrained/{variant.branch}"
+            distances.add(who, variant.branch, compare(reference, images, cfg, device))
+    return distances
 
 
 def _suffix(variant: Variant, mode: CameraMode) -> str:

@@ -1,4 +1,4 @@
-"""Sets of images as all that distances need to know of them: features and patches."""
+"""Features and patches of sets of images: all that their distances need to know of them."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,19 +8,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from mimic3d.evaluation.share import Share
+from mimic3d.evaluation.context import EvaluationContext
+from mimic3d.evaluation.distribution.metrics import ImageSet
 from mimic3d.metrics.features import FeatureNetwork, to_uint8
-from mimic3d.metrics.sliced_wasserstein import (
-    PatchConfig,
-    Patches,
-    merge_patches,
-    sample_patches,
-)
+from mimic3d.metrics.sliced_wasserstein import PatchConfig, merge_patches, sample_patches
 
-BLOCK = 32  # images that a process draws and looks at together, whatever the number of processes
-
-Advance = Callable[[int, str], None]
-"""Told how many more measurements are done, and what is being done."""
+BLOCK = 32  # images that a process draws and extracts together, whatever the number of processes
 
 K = TypeVar("K")
 Draw = Callable[[range], Mapping[K, Float[Tensor, "n 3 h w"]]]
@@ -28,50 +21,41 @@ Draw = Callable[[range], Mapping[K, Float[Tensor, "n 3 h w"]]]
 
 
 @dataclass(frozen=True)
-class ImageSet:
-    """A set of images, on the CPU."""
-
-    features: dict[str, Float[Tensor, "n _"]]
-    """By the label of their network."""
-    patches: Patches | None
-
-
-@dataclass(frozen=True)
-class Eye:
-    """What looks at images."""
+class FeatureExtractor:
+    """Networks and patches that turn images into what distances compare."""
 
     networks: Sequence[FeatureNetwork]
     patches: PatchConfig | None
     """None takes no patches."""
 
     @torch.no_grad()
-    def look(self, images: Float[Tensor, "n 3 h w"], first: int) -> ImageSet:
+    def extract(self, images: Float[Tensor, "n 3 h w"], first: int) -> ImageSet:
         """A part of a set, quantised as if stored; `first` is the number of its first image."""
         stored = to_uint8(images)
         features = {network.label: network(stored).float().cpu() for network in self.networks}
         patches = None
         if self.patches is not None and first < self.patches.max_images:
-            some = stored[: self.patches.max_images - first]
-            patches = sample_patches(some, first, self.patches)
+            patches = sample_patches(stored[: self.patches.max_images - first], first, self.patches)
         return ImageSet(features, patches)
 
 
-def summarize(
-    draw: Draw[K], num: int, eye: Eye, share: Share, advance: Advance, text: str
+def extract_features(
+    draw: Draw[K], num: int, extractor: FeatureExtractor, ctx: EvaluationContext, text: str
 ) -> dict[K, ImageSet]:
-    """What is known of all samples 0..num-1, set by set; images are forgotten block by block.
+    """Features of all samples 0..num-1, set by set; images are forgotten block by block.
 
-    Every process looks at blocks of its own, and all of them learn everything. The blocks are the
-    same for any number of processes, and so are the bits of what is found.
+    Every process extracts blocks of its own, and all of them learn everything. The blocks are the
+    same for any number of processes, and so are the bits of the result.
     """
-    found, done = [], 0
-    for samples in share.batches(num, BLOCK):
-        sets = {key: eye.look(images, samples.start) for key, images in draw(samples).items()}
-        found.append((samples.start, sets))
+    parts, done = [], 0
+    for samples in ctx.group.batches(num, BLOCK):
+        images = draw(samples)
+        sets = {key: extractor.extract(batch, samples.start) for key, batch in images.items()}
+        parts.append((samples.start, sets))
         done += len(samples)
-        advance(len(samples), text)
-    blocks = share.gather(found)
-    advance(num - done, text)
+        ctx.advance(len(samples), text)
+    blocks = ctx.group.gather(parts)
+    ctx.advance(num - done, text)
     return {key: _merge([sets[key] for sets in blocks]) for key in blocks[0]}
 
 

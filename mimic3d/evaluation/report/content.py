@@ -1,38 +1,19 @@
-"""What the report shows; the stage fills it in."""
+"""Content of the report of an evaluation."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any
 
 import pandas as pd
 from PIL import Image
 
+from mimic3d.evaluation.metric_info import MetricInfo
 from mimic3d.evaluation.report.plots import Plot
 
 
-@runtime_checkable
-class Meaning(Protocol):
-    """What a reader needs to know of a metric."""
-
-    @property
-    def unit(self) -> str:
-        """Empty for shares and ratios."""
-        ...
-
-    @property
-    def better(self) -> Literal["high", "low", "neither"]:
-        """Which way is good."""
-        ...
-
-    @property
-    def meaning(self) -> str:
-        """One sentence."""
-        ...
-
-
 @dataclass(frozen=True)
-class Picture:
-    """A picture with the words below it, and those in its place where it is not seen."""
+class ReportPicture:
+    """A picture with the words below it, and those in its place where it cannot be seen."""
 
     title: str
     image: Image.Image
@@ -41,7 +22,7 @@ class Picture:
 
 
 @dataclass(frozen=True)
-class Report:
+class EvaluationReport:
     """An evaluation of one snapshot."""
 
     facts: Mapping[str, str]
@@ -51,13 +32,13 @@ class Report:
     value has no interval)."""
     scores: pd.DataFrame
     """Columns branch (2d, 3d, ceiling), metric (warp_psnr_at_0.2...), mean, low, high, num."""
-    meanings: Mapping[str, Meaning]
-    """Of multi-view metrics, by name without _at_..."""
+    distance_infos: Sequence[MetricInfo]
+    view_infos: Sequence[MetricInfo]
     plots: tuple[Plot, ...]
-    pictures: tuple[Picture, ...]
+    pictures: tuple[ReportPicture, ...]
     protocol: Mapping[str, Any]
     """By part: how it was measured; a part that is a mapping with the key `hash` has one."""
     commands: str
-    """What to type to get the same again."""
+    """Commands that give the same again."""
     notices: tuple[str, ...]
-    """What a reader must hear first, such as how the snapshot was chosen."""
+    """Sentences that a reader must read first, such as how the snapshot was chosen."""

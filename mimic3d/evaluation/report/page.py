@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from PIL import Image
 
-from mimic3d.evaluation.report.content import Picture, Report
+from mimic3d.evaluation.report.content import EvaluationReport, ReportPicture
 from mimic3d.evaluation.report.plots import Plot, chart_of
 from mimic3d.evaluation.report.style import STYLE
 from mimic3d.evaluation.report.tables import distance_table, score_table
@@ -17,20 +17,20 @@ TITLE = "Evaluation of both branches"
 LARGEST = 2048  # pixels across of a picture in the page; its file has all
 LOSSLESS_PIXELS = 2**19  # pictures up to this size are embedded as they are
 SMALLEST = 480  # CSS pixels across that small pictures are enlarged to
-ABOUT_DISTANCES = (
+DISTANCES_TEXT = (
     "Generated against real images. Floor: the same distance between two disjoint sets of real "
     "images of the same size; nothing can be told apart below it. Untrained: the same networks "
     "with fresh weights. Small numbers are 95 % intervals. The better branch is bold, unless "
     "their intervals overlap."
 )
-ABOUT_SCORES = (
+SCORES_TEXT = (
     "Views of one object against each other, means over objects with 95 % bootstrap intervals over "
     "identities. Ceiling: true renderings measured in the same way. No score alone is a verdict: "
     "blur raises warp_psnr, and a flat billboard has no depth error."
 )
 
 
-def build_report(report: Report) -> str:
+def build_report(report: EvaluationReport) -> str:
     """The whole page."""
     return document(
         TITLE,
@@ -40,8 +40,8 @@ def build_report(report: Report) -> str:
         _distances(report),
         section(
             "Multi-view metrics",
-            tag("p", ABOUT_SCORES),
-            score_table(report.scores, report.meanings),
+            tag("p", SCORES_TEXT),
+            score_table(report.scores, report.view_infos),
         ),
         _plots(report.plots),
         *[_picture(picture) for picture in report.pictures],
@@ -50,7 +50,7 @@ def build_report(report: Report) -> str:
     )
 
 
-def _header(report: Report) -> Html:
+def _header(report: EvaluationReport) -> Html:
     rows = list(report.facts.items())
     for part, record in report.protocol.items():
         if isinstance(record, Mapping) and "hash" in record:
@@ -58,10 +58,12 @@ def _header(report: Report) -> Html:
     return table((), rows, "facts")
 
 
-def _distances(report: Report) -> Html:
-    parts = [tag("p", ABOUT_DISTANCES), distance_table(report.distances, is_folded=False)]
+def _distances(report: EvaluationReport) -> Html:
+    infos = report.distance_infos
+    main = distance_table(report.distances, infos, is_folded=False)
+    parts = [tag("p", DISTANCES_TEXT), main]
     if report.distances["name"].str.endswith("_samples").any():
-        others = distance_table(report.distances, is_folded=True)
+        others = distance_table(report.distances, infos, is_folded=True)
         parts.append(fold("At other numbers of samples per ray", others))
     return section("Distribution metrics", *parts)
 
@@ -71,15 +73,15 @@ def _plots(plots: tuple[Plot, ...]) -> Html:
     return section("Plots", tag("div", join(figures), class_="plots"))
 
 
-def _picture(picture: Picture) -> Html:
+def _picture(picture: ReportPicture) -> Html:
     image = picture.image.convert("RGB")
     image.thumbnail((LARGEST, LARGEST * 4), Image.Resampling.LANCZOS)
     if image.width < SMALLEST:  # browsers blur on paper what they enlarge
         scale = -(-SMALLEST // image.width)
         size = image.width * scale, image.height * scale
         image = image.resize(size, Image.Resampling.NEAREST)
-    shown = embed(image, picture.alt, lossless=image.width * image.height <= LOSSLESS_PIXELS)
-    return section(picture.title, figure(shown, picture.caption, class_="picture"))
+    embedded = embed(image, picture.alt, lossless=image.width * image.height <= LOSSLESS_PIXELS)
+    return section(picture.title, figure(embedded, picture.caption, class_="picture"))
 
 
 def _protocols(protocol: Mapping[str, object]) -> Html:

@@ -9,7 +9,8 @@ from typing import Any
 import pandas as pd
 
 from mimic3d.evaluation.distribution.distances import Distances
-from mimic3d.evaluation.report.content import Picture, Report
+from mimic3d.evaluation.distribution.metrics import DISTANCES
+from mimic3d.evaluation.report.content import EvaluationReport, ReportPicture
 from mimic3d.evaluation.report.plots import (
     Plot,
     plot_consistency,
@@ -18,8 +19,8 @@ from mimic3d.evaluation.report.plots import (
 )
 from mimic3d.evaluation.sampling import BRANCHES
 from mimic3d.evaluation.views.summary import named_means
+from mimic3d.evaluation.views.table import METRICS
 from mimic3d.metrics.protocol import ConsistencyProtocol, Protocol, protocol_hash
-from mimic3d.metrics.registry import METRICS
 from mimic3d.networks.snapshot import SnapshotMeta
 
 COMMANDS = """dvc repro evaluate
@@ -31,8 +32,8 @@ VIEWS = "consistency"
 
 
 @dataclass(frozen=True)
-class Findings:
-    """All that an evaluation found."""
+class EvaluationResult:
+    """All numbers of an evaluation, and how they were measured."""
 
     distances: Distances
     samples: pd.DataFrame
@@ -45,7 +46,7 @@ class Findings:
     dataset: str
     snapshot: str
     notices: list[str] = field(default_factory=list)
-    """What came up while pictures were drawn."""
+    """Sentences for the user that came up while pictures were drawn."""
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -63,8 +64,8 @@ class Findings:
         nan = math.nan
         rows = []
         for name, value in distances.values.items():
-            found = distances.intervals.get(name)
-            low, high = (found.low, found.high) if found else (nan, nan)
+            interval = distances.intervals.get(name)
+            low, high = (interval.low, interval.high) if interval else (nan, nan)
             rows.append((name, value, low, high, nan, self.hashes[distances.parts[name]]))
         for row in self.summary.to_dict("records"):
             name = f"{row['branch']}/{row['metric']}"
@@ -74,7 +75,7 @@ class Findings:
         return pd.DataFrame(rows, columns=pd.Index(columns))
 
 
-def record_protocol(
+def record_evaluation(
     meta: SnapshotMeta, distances: Distances, views: ConsistencyProtocol
 ) -> dict[str, Any]:
     """How everything was measured, with a hash per part, and of what snapshot."""
@@ -87,30 +88,30 @@ def record_protocol(
             "stage": meta.stage, "nimg": meta.nimg, "chosen": chosen,
             "dataset_fingerprint": meta.dataset_fingerprint,
         },
-        **{part: describe(record) for part, record in distances.protocols.items()},
-        VIEWS: describe(views),
+        **{part: hashed(record) for part, record in distances.protocols.items()},
+        VIEWS: hashed(views),
     }  # fmt: skip
 
 
-def describe(record: Protocol | ConsistencyProtocol) -> dict[str, Any]:
+def hashed(record: Protocol | ConsistencyProtocol) -> dict[str, Any]:
     """A protocol and its hash."""
     return record.model_dump(mode="json") | {"hash": protocol_hash(record)}
 
 
-def draw_plots(root: Path, findings: Findings) -> tuple[Plot, ...]:
+def draw_plots(root: Path, result: EvaluationResult) -> tuple[Plot, ...]:
     """A distance over images of training and over samples per ray, agreement over yaw."""
-    values = findings.distances.values
+    values = result.distances.values
     metric = "fid" if "3d/fid" in values else "fd_random_conv"
-    own = next(iter(findings.distances.protocols.values())).samples_per_ray
+    own = next(iter(result.distances.protocols.values())).samples_per_ray
     return (
-        plot_history(_history(root, findings.snapshot), "fd_random_conv"),
+        plot_history(_history(root, result.snapshot), "fd_random_conv"),
         plot_samples(values, metric, own),
-        plot_consistency(findings.summary, "warp_psnr", "dB"),
+        plot_consistency(result.summary, "warp_psnr", "dB"),
     )
 
 
 def _history(root: Path, snapshot: str) -> pd.DataFrame:
-    """What was measured while the snapshot was trained, over real images of both stages.
+    """Distances that were measured while the snapshot was trained, over real images of both stages.
 
     Empty for a snapshot from elsewhere. Other real images and latents than the report's, so that it
     has no floor in common with it.
@@ -132,43 +133,46 @@ def _history(root: Path, snapshot: str) -> pd.DataFrame:
     return pd.concat([part for part in parts if len(part)] or parts).dropna()
 
 
-def describe_all(findings: Findings, plots: tuple[Plot, ...], pictures: list[Picture]) -> Report:
+def report_content(
+    result: EvaluationResult, plots: tuple[Plot, ...], pictures: list[ReportPicture]
+) -> EvaluationReport:
     """The content of the report."""
-    table, meta = findings.table(), findings.meta
-    return Report(
+    table, meta = result.table(), result.meta
+    return EvaluationReport(
         facts={
-            "snapshot": f"{findings.snapshot} of stage {meta.stage}",
+            "snapshot": f"{result.snapshot} of stage {meta.stage}",
             "trained on": f"{meta.nimg:,} real images in its stage",
-            "chosen": findings.protocol["snapshot"]["chosen"],
-            "dataset": f"{findings.dataset}, fingerprint {meta.dataset_fingerprint[:12]}",
+            "chosen": result.protocol["snapshot"]["chosen"],
+            "dataset": f"{result.dataset}, fingerprint {meta.dataset_fingerprint[:12]}",
             "image side": f"{meta.generator.image_resolution} pixels",
         },
-        distances=table.iloc[: len(findings.distances.values)],
-        scores=findings.summary,
-        meanings=METRICS,
+        distances=table.iloc[: len(result.distances.values)],
+        scores=result.summary,
+        distance_infos=DISTANCES,
+        view_infos=tuple(METRICS.values()),
         plots=tuple(plot for plot in plots if len(plot.table)),
         pictures=tuple(pictures),
-        protocol=findings.protocol,
+        protocol=result.protocol,
         commands=COMMANDS,
-        notices=tuple([*findings.distances.notices, *findings.notices]),
+        notices=tuple([*result.distances.notices, *result.notices]),
     )
 
 
-def summary_table(findings: Findings) -> str:
+def summary_table(result: EvaluationResult) -> str:
     """Distances beside floor and untrained (small is good), scores beside their ceiling."""
-    distances, columns = findings.distances.values, ("2d", "3d", "untrained/3d", "floor")
+    distances, columns = result.distances.values, ("2d", "3d", "untrained/3d", "floor")
     lines = [f"{'distance':28}" + "".join(f"{column:>14}" for column in columns)]
     for metric in [name.partition("/")[2] for name in distances if re.match(SHOWN, name)]:
         cells = [distances.get(f"{column}/{metric}") for column in columns]
         lines.append(f"{metric:28}" + "".join(map(_cell, cells)))
     columns = ("2d", "3d", "ceiling")
     lines += ["", f"{'agreement of views':28}" + "".join(f"{column:>14}" for column in columns)]
-    means = named_means(findings.summary)
-    for metric in dict.fromkeys(findings.summary["metric"]):
+    means = named_means(result.summary)
+    for metric in dict.fromkeys(result.summary["metric"]):
         cells = [means.get(f"{column}/{metric}") for column in columns]
         lines.append(f"{metric:28}" + "".join(map(_cell, cells)))
     lines += ["", "all numbers, intervals, meanings, pictures: reports/evaluate/report.html"]
-    return "\n".join(lines + [f"note: {each}" for each in findings.notices])
+    return "\n".join(lines + [f"note: {each}" for each in result.notices])
 
 
 def _cell(value: float | None) -> str:

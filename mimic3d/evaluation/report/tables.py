@@ -5,8 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from mimic3d.evaluation.report.content import Meaning
-from mimic3d.evaluation.report.glossary import find_distance
+from mimic3d.evaluation.metric_info import MetricInfo, distance_info, view_metric_info
 from mimic3d.html.markup import Html, join, table, tag
 
 ARROWS = {"high": "\N{UPWARDS ARROW}", "low": "\N{DOWNWARDS ARROW}", "neither": ""}
@@ -21,7 +20,7 @@ Cells = dict[tuple[str, str], tuple[float, float, float]]
 """Value, low and high by column and metric."""
 
 
-def distance_table(distances: pd.DataFrame, is_folded: bool) -> Html:
+def distance_table(distances: pd.DataFrame, infos: Sequence[MetricInfo], is_folded: bool) -> Html:
     """Distances of both branches beside the untrained ones' and the floor.
 
     Those at other samples per ray than the generator's own are folded away, and are shown by
@@ -32,32 +31,31 @@ def distance_table(distances: pd.DataFrame, is_folded: bool) -> Html:
         who, _, metric = str(row["name"]).rpartition("/")
         if metric.endswith("_samples") == is_folded:
             cells[who, metric] = row["value"], row["low"], row["high"]
-    return _table(cells, {metric: find_distance(metric) for _, metric in cells})
+    return _table(cells, {metric: distance_info(infos, metric) for _, metric in cells})
 
 
-def score_table(scores: pd.DataFrame, meanings: Mapping[str, Meaning]) -> Html:
+def score_table(scores: pd.DataFrame, infos: Sequence[MetricInfo]) -> Html:
     """Multi-view scores of both branches beside the ceiling."""
     cells: Cells = {}
     for row in scores.to_dict("records"):
         key = str(row["branch"]), str(row["metric"])
         cells[key] = row["mean"], row["low"], row["high"]
-    known = {metric: meanings.get(metric.partition("_at_")[0]) for _, metric in cells}
-    return _table(cells, known)
+    return _table(cells, {metric: view_metric_info(infos, metric) for _, metric in cells})
 
 
-def _table(cells: Cells, meanings: Mapping[str, Meaning | None]) -> Html:
+def _table(cells: Cells, infos: Mapping[str, MetricInfo | None]) -> Html:
     columns = [column for column in TITLES if any(column == who for who, _ in cells)]
     head = ["Metric", "", *(TITLES[column] for column in columns), "Meaning"]
     rows = []
-    for metric, meaning in meanings.items():
-        found = [cells.get((column, metric)) for column in columns]
-        better = meaning.better if meaning else "neither"
-        best = _best(columns, found, better)
-        numbers = [_number(cell, index == best) for index, cell in enumerate(found)]
-        unit = f" ({meaning.unit})" if meaning and meaning.unit else ""
+    for metric, info in infos.items():
+        row = [cells.get((column, metric)) for column in columns]
+        better = info.better if info else "neither"
+        best = _best(columns, row, better)
+        numbers = [_number(cell, index == best) for index, cell in enumerate(row)]
+        unit = f" ({info.unit})" if info and info.unit else ""
         arrow = tag("span", ARROWS[better], title=WORDS[better], aria_label=WORDS[better])
         name = join([tag("code", metric), unit])
-        rows.append((name, arrow, *numbers, meaning.meaning if meaning else ""))
+        rows.append((name, arrow, *numbers, info.meaning if info else ""))
     return tag("div", table(head, rows, "scores"), class_="wide")
 
 
@@ -65,16 +63,16 @@ def _best(
     columns: Sequence[str], cells: Sequence[tuple[float, float, float] | None], better: str
 ) -> int | None:
     """The better branch of the two, if both were measured and their intervals do not overlap."""
-    found = {
+    measured = {
         index: cell
         for index, (column, cell) in enumerate(zip(columns, cells, strict=True))
         if column in MEASURED and cell is not None and math.isfinite(cell[0])
     }
-    if len(found) < 2 or better == "neither":
+    if len(measured) < 2 or better == "neither":
         return None
-    lesser, greater = sorted(found, key=lambda index: found[index][0])
-    is_apart = found[lesser][0] < found[greater][0]
-    if is_apart and not (found[lesser][2] >= found[greater][1]):  # NaN: no interval
+    lesser, greater = sorted(measured, key=lambda index: measured[index][0])
+    is_apart = measured[lesser][0] < measured[greater][0]
+    if is_apart and not (measured[lesser][2] >= measured[greater][1]):  # NaN: no interval
         return greater if better == "high" else lesser
     return None
 

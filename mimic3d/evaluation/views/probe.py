@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,16 +17,18 @@ import mimic3d.synthetic
 from mimic3d.cameras import orbit_cameras
 from mimic3d.config import Config
 from mimic3d.data.schema import Manifest, Subjects
-from mimic3d.evaluation.share import Share
-from mimic3d.evaluation.truth import other_subject, render_true_views
-from mimic3d.evaluation.views.angles import draw_wide_angles
-from mimic3d.evaluation.views.objects import Sitter
+from mimic3d.evaluation.context import EvaluationContext
+from mimic3d.evaluation.metric_info import MetricInfo
+from mimic3d.evaluation.truth import other_subject, photograph
+from mimic3d.evaluation.views.metric import JointViewMetric, Row
+from mimic3d.evaluation.views.objects import ObjectViews, ViewSource, draw_wide_angles
 from mimic3d.metrics.probe import (
     Probe,
     ProbeConfig,
     ProbeReadings,
     ProbeViews,
     load_probe,
+    probe_scores,
     read_views,
     save_probe,
     train_probe,
@@ -34,7 +36,7 @@ from mimic3d.metrics.probe import (
 
 
 class ProbingConfig(Config):
-    """What a probe learns from, and what it is shown."""
+    """Views that a probe learns from, and those that it reads."""
 
     num_views: int = Field(default=4, ge=2)
     """Views of each object that it reads."""
@@ -46,28 +48,72 @@ class ProbingConfig(Config):
     """The network and its training."""
 
 
-def obtain_probe(
-    manifest: Manifest, subjects: Subjects, resolution: int, cfg: ProbingConfig, cache: Path,
-    share: Share,
-) -> Probe:  # fmt: skip
-    """The probe of a dataset for images of this resolution, on the CPU; the first call trains it.
+class ProbeMetric(JointViewMetric[ProbingConfig]):
+    """Pose and identity as the probe reads them, on synthetic datasets only.
+
+    The likeness of two different true objects is the floor of that of two views of one.
+    """
+
+    name = "probe"
+    config = ProbingConfig
+    description = "pose and identity (synthetic datasets only)"
+    infos = (
+        MetricInfo("probe_yaw_deg", "degrees", "low", "Yaw asked for against yaw read by a probe."),
+        MetricInfo("probe_pitch_deg", "degrees", "low", "The same of the pitch."),
+        MetricInfo("probe_id_cos", "", "high", "Likeness of two views of an object to the probe."),
+        MetricInfo("probe_id_floor", "", "low", "Likeness of two objects; high if all look alike."),
+    )
+
+    def observe(self, views: ObjectViews) -> ProbeReadings | None:
+        """What the probe reads in the first drawn views."""
+        if self.networks.probe is None:
+            return None
+        angles = views.angles[: self.cfg.num_views]
+        return probe_readings(self.networks.probe, views.source, angles)
+
+    def score(
+        self, branch: str, observed: Sequence[ProbeReadings], angles: Sequence[Float[Tensor, "v 2"]]
+    ) -> list[Row]:
+        """Scores of all objects of a branch."""
+        together = ProbeReadings(
+            torch.cat([one.angles for one in observed]),
+            torch.cat([one.embeddings for one in observed]),
+        )
+        asked = torch.stack([drawn[: self.cfg.num_views] for drawn in angles])
+        rows: list[Row] = []
+        for name, values in vars(probe_scores(together, asked)).items():
+            where, metric = branch, name
+            if name == "probe_id_floor":
+                if len(observed) < 2:
+                    continue  # there is no other object
+                if branch == "ceiling":
+                    where, metric = "floor", "probe_id_cos"
+            rows += [
+                (where, metric, identity, value.item()) for identity, value in enumerate(values)
+            ]
+        return rows
+
+
+def obtain_probe(ctx: EvaluationContext, subjects: Subjects, cfg: ProbingConfig) -> Probe:
+    """The probe of a dataset for images of the measured size, on the CPU; trained if need be.
 
     One process trains or reads it and hands it to the others. It is trained on one thread of the
     CPU, which takes a minute and always gives the same bits.
     """
     mine = []
-    if share.rank == 0:
-        side = min(resolution, cfg.network.resolution)
-        record = {"fingerprint": manifest.fingerprint, "side": side, "code": code_stamp()}
-        path = cache / f"probe-{_digest(record | cfg.model_dump(mode='json'))}.safetensors"
-        cache.mkdir(parents=True, exist_ok=True)
+    if ctx.group.rank == 0:
+        side = min(ctx.resolution, cfg.network.resolution)
+        record = {"fingerprint": ctx.manifest.fingerprint, "side": side, "code": code_hash()}
+        name = _content_hash(record | cfg.model_dump(mode="json"))
+        path = ctx.cache / f"probe-{name}.safetensors"
+        ctx.cache.mkdir(parents=True, exist_ok=True)
         with FileLock(path.with_suffix(".lock")):
             if not path.is_file():
-                views = photograph_others(manifest, subjects, side, cfg)
+                views = photograph_others(ctx.manifest, subjects, side, cfg)
                 with _one_thread():
                     save_probe(train_probe(views, cfg.network, torch.device("cpu")), path)
         mine = [load_probe(path, torch.device("cpu"))]
-    return share.gather_objects(mine)[0]
+    return ctx.group.gather_objects(mine)[0]
 
 
 def photograph_others(
@@ -82,28 +128,28 @@ def photograph_others(
         for subject in [other_subject(subjects, number)] * shape[1]
     ]
     cameras = orbit_cameras(angles[:, 0], angles[:, 1], manifest.scene)
-    images = render_true_views(shown, cameras, resolution, subjects).images
+    images = photograph(shown, cameras, resolution, subjects).images
     pixels = (images * 127.5 + 127.5).round().to(torch.uint8)
     return ProbeViews(pixels.unflatten(0, shape), angles.unflatten(0, shape))
 
 
-def read_sitter(probe: Probe, sitter: Sitter, angles: Float[Tensor, "v 2"]) -> ProbeReadings:
-    """What the probe sees in views of one object, on the CPU."""
-    images = [sitter(yaw, pitch).image for yaw, pitch in angles.tolist()]
-    found = read_views(probe, torch.stack(images, dim=1))
-    return ProbeReadings(found.angles.cpu(), found.embeddings.cpu())
+def probe_readings(probe: Probe, source: ViewSource, angles: Float[Tensor, "v 2"]) -> ProbeReadings:
+    """Pose and embedding that the probe reads in views of one object, on the CPU."""
+    images = [source(yaw, pitch).image for yaw, pitch in angles.tolist()]
+    readings = read_views(probe, torch.stack(images, dim=1))
+    return ProbeReadings(readings.angles.cpu(), readings.embeddings.cpu())
 
 
-def code_stamp() -> str:
-    """Changes with the code of the metrics and of the true renderings: what is cached is theirs."""
-    digest = hashlib.sha256()
+def code_hash() -> str:
+    """Hash of the code of metrics and of true renderings, which what is cached depends on."""
+    content = hashlib.sha256()
     for package in (mimic3d.metrics, mimic3d.synthetic):
         for path in sorted(Path(str(package.__file__)).parent.rglob("*.py")):
-            digest.update(path.read_bytes())
-    return digest.hexdigest()
+            content.update(path.read_bytes())
+    return content.hexdigest()
 
 
-def _digest(record: dict[str, object]) -> str:
+def _content_hash(record: dict[str, object]) -> str:
     return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()[:16]
 
 

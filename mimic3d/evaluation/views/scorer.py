@@ -1,119 +1,89 @@
-"""All scores of one object, whether a generator made it or it is true."""
+"""All scores of objects, whether a generator made them or they are true."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import pandas as pd
 import torch
 
-from mimic3d.data.schema import Manifest
-from mimic3d.evaluation.share import Share
-from mimic3d.evaluation.views.angles import draw_angles
+from mimic3d.evaluation.context import EvaluationContext
 from mimic3d.evaluation.views.config import ConsistencyConfig
-from mimic3d.evaluation.views.motion import score_motion
-from mimic3d.evaluation.views.networks import Instruments
-from mimic3d.evaluation.views.objects import Sitter
-from mimic3d.evaluation.views.probe import read_sitter
-from mimic3d.evaluation.views.recognition import NUM_VIEWS, score_faces
-from mimic3d.evaluation.views.refitting import score_refit
-from mimic3d.evaluation.views.scores import score_gap, score_pairs
-from mimic3d.evaluation.views.shape import score_shape
-from mimic3d.metrics.probe import ProbeReadings, probe_scores
+from mimic3d.evaluation.views.metric import (
+    JointViewMetric,
+    Row,
+    ScoringNetworks,
+    SharedSettings,
+    ViewMetric,
+)
+from mimic3d.evaluation.views.objects import ObjectViews, ViewSource, draw_angles
+from mimic3d.evaluation.views.probe import ProbeMetric
+from mimic3d.evaluation.views.scores import NUM_FACE_VIEWS, WarpMetric
+from mimic3d.evaluation.views.table import VIEW_METRICS, settings_of
 
 COLUMNS = ["branch", "metric", "identity", "value"]
-Row = tuple[str, str, int, float]
-"""Branch, metric, identity, value."""
 
 
 @dataclass
-class Examined:
-    """What was found about one object."""
+class ObjectScores:
+    """Scores of one object, and what joint metrics gather of it."""
 
     rows: list[Row] = field(default_factory=list)
-    readings: dict[str, ProbeReadings] = field(default_factory=dict)
-    """Of the probe, by branch; they become scores beside those of other objects."""
+    observed: dict[tuple[str, str], Any] = field(default_factory=dict)
+    """By metric and branch; they become scores beside those of other objects."""
 
 
-@dataclass(frozen=True)
-class Examiner:
+class ViewScorer:
     """Takes the scores that a config asks for."""
 
-    manifest: Manifest
-    cfg: ConsistencyConfig
-    instruments: Instruments
-    seed: int
-    """Of the drawn views."""
-
-    @property
-    def pitch_rad(self) -> float:
-        """Pitch of all views that are not drawn: the mean of the dataset."""
-        return self.manifest.poses["pitch_mean_rad"]
+    def __init__(self, ctx: EvaluationContext, cfg: ConsistencyConfig, networks: ScoringNetworks):
+        self.ctx, self.cfg = ctx, cfg
+        self._metrics = build_metrics(cfg, networks)
 
     def angles(self, identity: int) -> torch.Tensor:
         """The drawn views of an object, for the probe and the networks for faces."""
-        num = max(self.cfg.probe.num_views, NUM_VIEWS)
-        return draw_angles(self.manifest, identity, num, self.seed)
+        num = max(settings_of(self.cfg, ProbeMetric).num_views, NUM_FACE_VIEWS)
+        return draw_angles(self.ctx.manifest, identity, num, self.ctx.sampling.seed)
 
-    def examine(self, sitters: Mapping[str, Sitter], identity: int) -> Examined:
+    def score(self, sources: Mapping[str, ViewSource], identity: int) -> ObjectScores:
         """All scores of one object, by branch."""
-        found = Examined()
-        for branch, sitter in sitters.items():
-            scores = self._scores(sitter, identity)
-            if branch == "3d" and "gap" in self.cfg.scores:
-                scores |= score_gap(sitter, sitters["2d"], self.pitch_rad)
-            found.rows += [(branch, name, identity, value) for name, value in scores.items()]
-            if self.instruments.probe is not None:
-                angles = self.angles(identity)[: self.cfg.probe.num_views]
-                found.readings[branch] = read_sitter(self.instruments.probe, sitter, angles)
-        return found
+        scores, angles = ObjectScores(), self.angles(identity)
+        for branch in sources:
+            views = ObjectViews(identity, branch, sources, angles, self.ctx.pitch_rad)
+            for metric in self._metrics:
+                values = metric.measure(views)
+                scores.rows += [(branch, name, identity, value) for name, value in values.items()]
+                if isinstance(metric, JointViewMetric):
+                    observed = metric.observe(views)
+                    if observed is not None:
+                        scores.observed[metric.name, branch] = observed
+        return scores
 
-    def _scores(self, sitter: Sitter, identity: int) -> dict[str, float]:
-        cfg, scene, pitch, tools = self.cfg, self.manifest.scene, self.pitch_rad, self.instruments
-        found = {}
-        if "warp" in cfg.scores:
-            found |= score_pairs(sitter, pitch, cfg.baselines_rad, cfg.warp, tools.lpips)
-        if "flow" in cfg.scores:
-            found |= score_motion(sitter, pitch, scene, cfg.warp, cfg.flow)
-        if "flatness" in cfg.scores:
-            found |= score_shape(sitter, pitch, scene)
-        if "refit" in cfg.scores and identity < cfg.refit.num_identities:
-            found |= score_refit(sitter, pitch, scene.box_warp, cfg.refit.fit)
-        angles = self.angles(identity)
-        return found | score_faces(sitter, angles, cfg.faces, tools.arcface, tools.deep3d)
-
-    def walk(
-        self, sit: Callable[[int], Mapping[str, Sitter]], share: Share,
-        advance: Callable[[int, str], None], text: str,
-    ) -> pd.DataFrame:  # fmt: skip
+    def score_all(
+        self, sources_of: Callable[[int], Mapping[str, ViewSource]], text: str
+    ) -> pd.DataFrame:
         """Scores of all objects as a tidy table, dealt to the processes object by object."""
-        mine = []
-        for (identity,) in share.batches(self.cfg.num_identities, 1):
-            mine.append((identity, self.examine(sit(identity), identity)))
-            advance(1, text)
-        objects = share.gather(mine)
-        rows = [row for found in objects for row in found.rows]
-        if self.instruments.probe is not None:
-            for branch in objects[0].readings:
-                rows += self._probe_rows(branch, [found.readings[branch] for found in objects])
+        num, group, mine = self.cfg.num_identities, self.ctx.group, []
+        for (identity,) in group.batches(num, 1):
+            mine.append((identity, self.score(sources_of(identity), identity)))
+            self.ctx.advance(1, text)
+        objects = group.gather(mine)
+        rows = [row for scores in objects for row in scores.rows]
+        angles = [self.angles(identity) for identity in range(num)]
+        for metric in self._metrics:
+            if isinstance(metric, JointViewMetric):
+                for name, branch in objects[0].observed:
+                    if name == metric.name:
+                        observed = [scores.observed[name, branch] for scores in objects]
+                        rows += metric.score(branch, observed, angles)
         return pd.DataFrame(rows, columns=pd.Index(COLUMNS))
 
-    def _probe_rows(self, branch: str, readings: list[ProbeReadings]) -> list[Row]:
-        """Scores of all objects; those of two different true objects are the floor of likeness."""
-        num, seen = len(readings), self.cfg.probe.num_views
-        angles = torch.stack([self.angles(identity)[:seen] for identity in range(num)])
-        together = ProbeReadings(
-            torch.cat([one.angles for one in readings]),
-            torch.cat([one.embeddings for one in readings]),
-        )
-        rows: list[Row] = []
-        for name, values in vars(probe_scores(together, angles)).items():
-            where, metric = branch, name
-            if name == "probe_id_floor":
-                if num < 2:
-                    continue  # there is no other object
-                if branch == "ceiling":
-                    where, metric = "floor", "probe_id_cos"
-            rows += [
-                (where, metric, identity, value.item()) for identity, value in enumerate(values)
-            ]
-        return rows
+
+def build_metrics(cfg: ConsistencyConfig, networks: ScoringNetworks) -> list[ViewMetric[Any]]:
+    """The metrics that are taken, in the order of the table."""
+    shared = SharedSettings(cfg.baselines_rad, settings_of(cfg, WarpMetric))
+    return [
+        metric(settings_of(cfg, metric), shared, networks)
+        for metric in VIEW_METRICS
+        if metric.name in cfg.scores or not metric.is_listed
+    ]

@@ -1,4 +1,4 @@
-"""What a table of scores says: means with intervals, and the objects that do worst."""
+"""Means of scores with intervals, and the objects that do worst."""
 
 import math
 from typing import cast
@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float64, Int64
 
+from mimic3d.evaluation.views.table import metric_info
 from mimic3d.metrics.bootstrap import BootstrapConfig, bootstrap_interval
-from mimic3d.metrics.registry import find_metric
 
 COLUMNS = ["branch", "metric", "mean", "low", "high", "num"]
 
@@ -21,9 +21,9 @@ def summarize(samples: pd.DataFrame, cfg: BootstrapConfig) -> pd.DataFrame:
     """
     rows = []
     for (branch, metric), (values, identities) in _by_metric(samples).items():
-        found = bootstrap_interval(values, identities, cfg)
+        interval = bootstrap_interval(values, identities, cfg)
         num = len(np.unique(identities[np.isfinite(values)]))
-        rows.append((branch, metric, found.mean, found.low, found.high, num))
+        rows.append((branch, metric, interval.mean, interval.low, interval.high, num))
     return pd.DataFrame(rows, columns=pd.Index(COLUMNS))
 
 
@@ -42,7 +42,7 @@ def worst_identities(samples: pd.DataFrame, branch: str, metric: str, num: int) 
     Raises:
         ValueError: nobody knows the metric, it has no better direction, or it was not taken.
     """
-    better = find_metric(metric).better
+    better = metric_info(metric).better
     if better == "neither":
         raise ValueError(
             f"a gallery of worst cases needs a metric that is better high or low, {metric} is "
@@ -67,8 +67,8 @@ def _by_metric(
     """Values and identities of every branch and metric, in the order of their appearance."""
     return {
         cast(tuple[str, str], key): (
-            some["value"].to_numpy(np.float64),
-            some["identity"].to_numpy(np.int64),
+            group["value"].to_numpy(np.float64),
+            group["identity"].to_numpy(np.int64),
         )
-        for key, some in samples.groupby(["branch", "metric"], sort=False)
+        for key, group in samples.groupby(["branch", "metric"], sort=False)
     }

@@ -3,6 +3,8 @@ import torch
 
 from mimic3d.data.reference import Reals
 from mimic3d.data.schema import load_manifest
+from mimic3d.evaluation.context import ALONE, EvaluationContext
+from mimic3d.evaluation.sampling import SamplingConfig
 from mimic3d.networks.generator import Generator, GeneratorConfig
 
 
@@ -14,6 +16,15 @@ def tiny_generator(tiny_config):
     torch.manual_seed(5)
     cfg = GeneratorConfig(**tiny_config.model_dump() | {"detail": True})
     return Generator(cfg, Scene()).eval().requires_grad_(False)
+
+
+@pytest.fixture
+def context(tiny_generator, average_label, reals, tmp_path):
+    """The tiny generator under evaluation at its own size, by one process."""
+    return EvaluationContext(
+        tiny_generator, average_label, reals.manifest, 16, SamplingConfig(), ALONE,
+        tmp_path / "cache", lambda amount, text: None,
+    )  # fmt: skip
 
 
 @pytest.fixture

@@ -5,13 +5,12 @@ from mimic3d.cameras import Scene, cameras_from_labels, orbit_cameras
 from mimic3d.evaluation.sampling import (
     CameraDraw,
     SamplingConfig,
-    count_samples_per_ray,
     draw_conditioning,
     draw_latents,
     sample_branches,
-    with_samples_per_ray,
 )
 from mimic3d.metrics.features import resize
+from mimic3d.networks.objects import count_samples_per_ray, with_samples_per_ray
 
 LABELS = orbit_cameras(torch.linspace(-0.5, 0.5, 7), torch.zeros(7), Scene()).labels()
 AVERAGE = LABELS.mean(dim=0, keepdim=True)

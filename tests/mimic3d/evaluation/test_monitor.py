@@ -8,9 +8,9 @@ from pydantic import ValidationError
 from mimic3d.cameras import Scene, orbit_cameras
 from mimic3d.data.dataset import ImageDataset
 from mimic3d.data.reference import Validation
+from mimic3d.evaluation.context import ALONE
 from mimic3d.evaluation.monitor import SEED, Monitor, MonitorConfig, means
 from mimic3d.evaluation.sampling import draw_latents
-from mimic3d.evaluation.share import ALONE
 from mimic3d.networks.generator import Generator
 
 CFG = MonitorConfig(num_images=8, num_identities=3, batch=2)
@@ -48,11 +48,11 @@ def opaque(cfg) -> Generator:
     return generator
 
 
-def monitor(cfg=CFG, images=None, share=ALONE):
+def monitor(cfg=CFG, images=None, group=ALONE):
     if images is None:
         images = torch.rand(8, 3, 16, 16) * 2 - 1
     labels = orbit_cameras(torch.linspace(-0.3, 0.3, 5), torch.zeros(5), Scene()).labels()
-    return Monitor(cfg, GivenReals(images), labels, labels[2:3], 0.1, share)
+    return Monitor(cfg, GivenReals(images), labels, labels[2:3], 0.1, group)
 
 
 def test_a_generator_without_detail_has_its_2d_branch_measured(tiny_config):
@@ -120,7 +120,7 @@ from mimic3d.data.dataset import ImageDataset
 from mimic3d.evaluation.monitor import MonitorConfig
 from mimic3d.cameras import Scene
 from mimic3d.networks.generator import Generator, GeneratorConfig
-from stages.monitoring import build_selector
+from stages.monitoring import build_watch
 
 rank, world, folder, root, config = int(sys.argv[1]), int(sys.argv[2]), *sys.argv[3:]
 torch.set_num_threads(1)
@@ -134,8 +134,8 @@ G = Generator(cfg, Scene()).eval()
 root = Path(root)
 dataset = ImageDataset(root / "data" / "tiny", "train", root / "cache")
 monitor = MonitorConfig(num_images=7, num_identities=3, batch=2)
-selector = build_selector(monitor, root, dataset, Accelerator(cpu=True), "imitate")
-row = selector.measure(16, G)
+watch = build_watch(monitor, root, dataset, Accelerator(cpu=True), "imitate")
+row = watch.measure(16, G)
 Path(folder, f"{world}-{rank}.json").write_text(json.dumps(row))
 """
 

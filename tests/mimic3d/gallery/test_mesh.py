@@ -109,7 +109,7 @@ def test_the_field_of_a_generator_is_what_it_renders(generator, monkeypatch):
     planes = generator.synthesize_planes(ws, True, "const")
     alpha = generator.render_3d(planes, label, 4).alpha.flatten()
     torch.testing.assert_close(1 - torch.exp(-optical), alpha, atol=0.05, rtol=0)
-    monkeypatch.setattr("mimic3d.gallery.mesh.CHUNK_FLOATS", 5000)
+    monkeypatch.setattr("mimic3d.networks.objects.CHUNK_FLOATS", 5000)
     again = generator_field(generator, ws)(points.reshape(-1, 3))
     torch.testing.assert_close(again, (density, color))
 

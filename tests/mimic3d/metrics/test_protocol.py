@@ -22,6 +22,7 @@ CHANGES = {
     "rendering_camera": "a Gaussian", "truncation_psi": 0.7, "resolution": 32,
     "resize": "bilinear antialiased", "samples_per_ray": 48, "seeds": (1, 64), "kernel": None,
     "neighbours": NeighboursConfig(k=5), "patches": PatchConfig(seed=1),
+    "settings": {"another": {"k": 1}},
 }  # fmt: skip
 
 

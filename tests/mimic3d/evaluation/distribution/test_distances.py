@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 from pydantic import ValidationError
@@ -9,7 +11,6 @@ from mimic3d.evaluation.distribution.distances import (
     measure_distances,
 )
 from mimic3d.evaluation.sampling import SamplingConfig
-from mimic3d.evaluation.share import ALONE
 from mimic3d.metrics.probe import Probe, ProbeConfig
 from mimic3d.metrics.protocol import protocol_hash, refuse_mixed
 
@@ -29,37 +30,37 @@ class Counter:
 
 
 @pytest.fixture
-def measure(tiny_generator, reals, average_label, tmp_path):
+def measure(context, reals):
     def run(cfg=CFG, sampling=SamplingConfig(), probe=None, resolution=16):  # noqa: B008
-        heard = Counter()
-        found = measure_distances(
-            tiny_generator, reals, average_label, resolution, cfg, sampling, ALONE,
-            tmp_path / "cache", heard, probe,
-        )  # fmt: skip
-        assert heard.total == count_distances(cfg)
-        return found
+        counter = Counter()
+        ctx = replace(context, resolution=resolution, sampling=sampling, advance=counter)
+        distances = measure_distances(ctx, reals, cfg, probe)
+        assert counter.total == count_distances(cfg)
+        return distances
 
     return run
 
 
 def test_everything_is_measured_under_its_name(measure):
     cfg = CFG.model_copy(update={"networks": ("random_conv", "probe"), "samples_per_ray": (8, 24)})
-    found = measure(cfg, probe=Probe(ProbeConfig(resolution=16, channels=8, feature_dim=6)).eval())
+    distances = measure(
+        cfg, probe=Probe(ProbeConfig(resolution=16, channels=8, feature_dim=6)).eval()
+    )
     names = {pattern.format(label) for pattern in ESTIMATES for label in ("random_conv", "probe")}
     names |= {"swd", "swd_16"}
     suffixes = ("", "_independent", "_3d")
     expected = {f"{b}/{name}{s}" for b in ("2d", "3d") for name in names for s in suffixes}
     expected |= {f"3d/{name}_at_{num}_samples" for name in names for num in (8, 24)}
     expected |= {f"{who}/{n}" for who in ("floor", "untrained/2d", "untrained/3d") for n in names}
-    assert found.values.keys() == expected
-    assert found.intervals.keys() == {name for name in expected if "/kd_" in name}
-    for name, interval in found.intervals.items():
-        assert interval.low < found.values[name] == interval.mean < interval.high
+    assert distances.values.keys() == expected
+    assert distances.intervals.keys() == {name for name in expected if "/kd_" in name}
+    for name, interval in distances.intervals.items():
+        assert interval.low < distances.values[name] == interval.mean < interval.high
     labels = ("random_conv", "probe", "swd")
     keys = {f"{b}/{label}{s}" for b in ("2d", "3d") for label in labels for s in suffixes}
     keys |= {f"3d/{label}_at_{num}_samples" for label in labels for num in (8, 24)}
-    assert found.protocols.keys() == keys
-    assert found.values["3d/fd_random_conv"] > found.values["floor/fd_random_conv"] > 0
+    assert distances.protocols.keys() == keys
+    assert distances.values["3d/fd_random_conv"] > distances.values["floor/fd_random_conv"] > 0
 
 
 def test_inception_makes_fid_and_kid(measure, tmp_path):
@@ -71,12 +72,12 @@ def test_inception_makes_fid_and_kid(measure, tmp_path):
             "inception": CFG.inception.model_copy(update={"weights": str(path)}),
         }
     )  # fmt: skip
-    found = measure(cfg)
+    distances = measure(cfg)
     fids = {"3d/fid", "3d/fid_3d", "2d/kid", "3d/precision", "3d/recall_3d", "floor/fid"}
-    assert fids <= found.values.keys()
-    assert not any(key.startswith("untrained") for key in found.values)
-    assert "sha256 is not set" in found.notices[0]
-    assert found.protocols["3d/inception_3d"].feature_network.startswith("inception-")
+    assert fids <= distances.values.keys()
+    assert not any(key.startswith("untrained") for key in distances.values)
+    assert "sha256 is not set" in distances.notices[0]
+    assert distances.protocols["3d/inception_3d"].feature_network.startswith("inception-")
 
 
 class Script(torch.nn.Module):
@@ -98,8 +99,8 @@ def test_the_batch_and_the_cache_do_not_move_a_bit(measure):
 
 
 def test_protocols_tell_branches_cameras_and_networks_apart(measure):
-    found = measure(CFG.model_copy(update={"samples_per_ray": (24,), "untrained": False}))
-    records = found.protocols
+    distances = measure(CFG.model_copy(update={"samples_per_ray": (24,), "untrained": False}))
+    records = distances.protocols
     assert len({protocol_hash(record) for record in records.values()}) == len(records)
     fixed = records["3d/random_conv_3d"]
     assert fixed.conditioning_camera == "average of the training set"

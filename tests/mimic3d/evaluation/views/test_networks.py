@@ -63,8 +63,8 @@ def with_all(files):
 def test_networks_that_are_brought_score_all_branches(files, tmp_path):
     cfg = with_all(files)
     check_views(cfg, tmp_path)
-    found = view_scores.score(tmp_path, cfg)
-    value = found.samples.set_index(["branch", "metric", "identity"])["value"]
+    scored = view_scores.score(tmp_path, cfg)
+    value = scored.samples.set_index(["branch", "metric", "identity"])["value"]
     names = ("warp_lpips_at_0.05", "arcface_id", "deep3d_pose", "deep3d_depth")
     for branch in ("2d", "3d", "ceiling"):
         for name in names:
@@ -73,10 +73,10 @@ def test_networks_that_are_brought_score_all_branches(files, tmp_path):
         assert value[branch, "arcface_id", 0] < 1  # two different views
     assert value["3d", "warp_lpips_at_0.05", 0] < value["2d", "warp_lpips_at_0.05", 0]
     digest = hashlib.sha256((files / "arcface.pt").read_bytes()).hexdigest()
-    assert found.protocol.networks["arcface"] == digest
-    assert set(found.protocol.networks) == {"arcface", "deep3d", "vgg16", "lpips"}
-    assert str(files) not in found.protocol.model_dump_json()
-    assert found.protocol.settings["arcface"] == {"left": 0.0, "top": 0.0, "side": 1.0}
+    assert scored.protocol.networks["arcface"] == digest
+    assert set(scored.protocol.networks) == {"arcface", "deep3d", "vgg16", "lpips"}
+    assert str(files) not in scored.protocol.model_dump_json()
+    assert scored.protocol.settings["arcface"] == {"left": 0.0, "top": 0.0, "side": 1.0}
 
 
 @pytest.mark.parametrize("group", ["faces", "lpips"])

@@ -2,18 +2,18 @@ import torch
 import truth
 import view_scores
 
-from mimic3d.evaluation.share import ALONE, Share
+from mimic3d.evaluation.context import ALONE, ProcessGroup
 from mimic3d.evaluation.truth import held_out_subject, other_subject
-from mimic3d.evaluation.views.angles import MARGIN_RAD, draw_angles
+from mimic3d.evaluation.views.objects import MARGIN_RAD, draw_angles
 from mimic3d.evaluation.views.probe import obtain_probe, photograph_others
 
 PROBING = view_scores.CONSISTENCY.probe
 MANIFEST = view_scores.manifest_of()
 
 
-def obtain(cache, share=ALONE, resolution=16, cfg=PROBING, **changes):
-    manifest = view_scores.manifest_of(**changes)
-    return obtain_probe(manifest, manifest.subjects, resolution, cfg, cache, share)
+def obtain(cache, group=ALONE, resolution=16, cfg=PROBING, **changes):
+    ctx = view_scores.context(cache, group, resolution=resolution, **changes)
+    return obtain_probe(ctx, ctx.manifest.subjects, cfg)
 
 
 def equal(one, two):
@@ -43,7 +43,7 @@ def test_the_number_of_threads_does_not_move_a_bit(tmp_path):
 
 def test_the_other_processes_are_handed_it(tmp_path):
     first = obtain(tmp_path)
-    handed = obtain(tmp_path / "nothing", Share(1, 2, lambda found: [first, *found]))
+    handed = obtain(tmp_path / "nothing", ProcessGroup(1, 2, lambda objects: [first, *objects]))
     assert handed is first
     assert not (tmp_path / "nothing").exists()
 
@@ -67,7 +67,7 @@ def test_a_photo_shows_the_subject_from_its_angles():
     views = photograph_others(MANIFEST, subjects, 16, PROBING)
     yaw, pitch = views.angles[2, 1]
     cameras = truth.orbit_cameras(yaw[None], pitch[None], truth.SCENE)
-    alone = truth.render_true_views([other_subject(subjects, 2)], cameras, 16, subjects)
+    alone = truth.photograph([other_subject(subjects, 2)], cameras, 16, subjects)
     difference = views.images[2, 1].float() - (alone.images[0] * 127.5 + 127.5)
     assert difference.abs().max() < 2
 

@@ -8,11 +8,12 @@ from pydantic import ValidationError
 from torch import multiprocessing
 
 from mimic3d.evaluation.sampling import SamplingConfig
-from mimic3d.evaluation.views.config import ALL_GROUPS, ConsistencyConfig
-from mimic3d.evaluation.views.record import record_protocol
+from mimic3d.evaluation.views.config import ConsistencyConfig
+from mimic3d.evaluation.views.metric import NoSettings
+from mimic3d.evaluation.views.record import record_views
 from mimic3d.evaluation.views.score_views import count_objects
+from mimic3d.evaluation.views.table import LISTED, METRICS, VIEW_METRICS, metric_info
 from mimic3d.metrics.protocol import protocol_hash
-from mimic3d.metrics.registry import METRICS, find_metric
 
 BASELINES = ("0.05", "0.3")
 PAIRS = ("warp_psnr", "warp_ssim", "warp_hf", "warp_cov", "depth_xview", "depth_contra")
@@ -51,8 +52,8 @@ def test_every_score_is_taken_once_of_every_object(scored):
             assert identities == ([0] if metric.startswith("refit") else [0, 1, 2]), metric
 
 
-def test_every_score_is_in_the_registry(scored):
-    names = {find_metric(name).name for name in scored.samples["metric"]}
+def test_every_score_is_in_the_table(scored):
+    names = {metric_info(name).name for name in scored.samples["metric"]}
     optional = {"warp_lpips", "arcface_id", "deep3d_pose", "deep3d_depth"}
     assert names == set(METRICS) - optional
 
@@ -161,7 +162,7 @@ def test_the_protocol_hash_follows_every_parameter_that_moves_a_value(tmp_path):
     G, manifest = view_scores.PaintedBalls(view_scores.SCENE), view_scores.manifest_of()
 
     def hash_of(cfg, sampling=view_scores.SAMPLING):
-        record = record_protocol(G.config, manifest, 32, cfg, sampling, {})
+        record = record_views(G.config, manifest, 32, cfg, sampling, {})
         return protocol_hash(record)
 
     base = view_scores.CONSISTENCY.model_dump()
@@ -173,12 +174,22 @@ def test_the_protocol_hash_follows_every_parameter_that_moves_a_value(tmp_path):
     assert hash_of(cfg, SamplingConfig(seed=7, batch=1)) == hash_of(cfg)
 
 
+def test_parameters_protocol_and_meanings_follow_from_the_table():
+    fields = ConsistencyConfig.model_fields
+    for metric in VIEW_METRICS:
+        assert metric.name in LISTED or not metric.is_listed
+        assert (metric.name in fields) == (metric.config is not NoSettings)
+        assert all(METRICS[info.name] is info for info in metric.infos)
+    described = str(fields["scores"].description)
+    assert all(f"{name}: " in described for name in LISTED)
+
+
 def test_a_score_that_nobody_knows_is_refused():
     with pytest.raises(ValidationError, match="scores"):
         ConsistencyConfig.model_validate({"scores": ["beauty"]})
     with pytest.raises(ValidationError, match="must name each value once"):
         ConsistencyConfig.model_validate({"baselines_rad": [0.1, 0.1]})
-    assert ConsistencyConfig().scores == ALL_GROUPS
+    assert ConsistencyConfig().scores == LISTED
 
 
 def test_nothing_opaque_is_nothing_to_compare(tmp_path, monkeypatch):

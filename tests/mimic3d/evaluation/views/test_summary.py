@@ -29,14 +29,14 @@ FEW = BootstrapConfig(num_resamples=200)
 def test_means_and_intervals_of_every_metric():
     summary = summarize(SAMPLES, FEW)
     assert list(summary.columns) == ["branch", "metric", "mean", "low", "high", "num"]
-    found = summary.set_index(["branch", "metric"])
-    assert list(found.index) == list(VALUES)
-    assert found.loc[("3d", "warp_psnr_at_0.2"), "mean"] == pytest.approx(25)
-    assert list(found["num"]) == [3, 3, 4, 0, 4]
+    rows = summary.set_index(["branch", "metric"])
+    assert list(rows.index) == list(VALUES)
+    assert rows.loc[("3d", "warp_psnr_at_0.2"), "mean"] == pytest.approx(25)
+    assert list(rows["num"]) == [3, 3, 4, 0, 4]
     expected = bootstrap_interval(np.array([0.3, 0.1, NAN, 0.3]), np.arange(4), FEW)
-    row = found.loc[("3d", "warp_hf_at_0.2")]
+    row = rows.loc[("3d", "warp_hf_at_0.2")]
     assert (row["mean"], row["low"], row["high"]) == (expected.mean, expected.low, expected.high)
-    assert found.loc[("2d", "warp_psnr_at_0.2")].drop("num").isna().all()
+    assert rows.loc[("2d", "warp_psnr_at_0.2")].drop("num").isna().all()
 
 
 def test_names_of_what_could_be_scored():

@@ -2,6 +2,7 @@ from dataclasses import fields
 
 import pytest
 
+from mimic3d.evaluation.views.table import METRICS, metric_info
 from mimic3d.metrics.branches import GapScores
 from mimic3d.metrics.consistency import PairScores
 from mimic3d.metrics.faces import Deep3DScores
@@ -9,7 +10,6 @@ from mimic3d.metrics.flatness import FlatnessScores
 from mimic3d.metrics.flow import FlowScores
 from mimic3d.metrics.probe import ProbeScores
 from mimic3d.metrics.refit import RefitScores
-from mimic3d.metrics.registry import METRICS, find_metric
 
 CLASSES = (
     GapScores, PairScores, Deep3DScores, FlatnessScores, FlowScores, ProbeScores, RefitScores
@@ -26,7 +26,7 @@ def test_every_score_has_an_entry():
 
 
 def test_a_baseline_is_no_part_of_the_metric():
-    assert find_metric("warp_psnr_at_0.2") is METRICS["warp_psnr"]
-    assert find_metric("nfs_3dgp") is METRICS["nfs_3dgp"]
+    assert metric_info("warp_psnr_at_0.2") is METRICS["warp_psnr"]
+    assert metric_info("nfs_3dgp") is METRICS["nfs_3dgp"]
     with pytest.raises(ValueError, match=r"is warp_beauty_at_0\.2"):
-        find_metric("warp_beauty_at_0.2")
+        metric_info("warp_beauty_at_0.2")

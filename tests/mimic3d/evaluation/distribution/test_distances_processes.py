@@ -8,10 +8,10 @@ import torch
 import torch.distributed as dist
 
 from mimic3d.data.reference import Reals
-from mimic3d.evaluation.distribution import features as summaries
+from mimic3d.evaluation.context import EvaluationContext, ProcessGroup
+from mimic3d.evaluation.distribution import features
 from mimic3d.evaluation.distribution.distances import DistributionConfig, measure_distances
 from mimic3d.evaluation.sampling import SamplingConfig
-from mimic3d.evaluation.share import Share
 from mimic3d.networks.generator import Generator
 
 CFG = DistributionConfig(
@@ -19,27 +19,29 @@ CFG = DistributionConfig(
 )
 
 
-def gather(found: list) -> list:
+def gather(objects: list) -> list:
     parts = [[] for _ in range(dist.get_world_size())]
-    dist.all_gather_object(parts, found)
+    dist.all_gather_object(parts, objects)
     return [item for part in parts for item in part]
 
 
 def work(rank: int, num: int, generator: Generator, label: torch.Tensor, dataset: Path, out: Path):
     torch.set_num_threads(1)
-    summaries.BLOCK = 3  # three blocks, dealt unevenly
+    features.BLOCK = 3  # three blocks, dealt unevenly
     dist.init_process_group("gloo", f"file://{out}/store-{num}", rank=rank, world_size=num)
-    found = []
+    results = []
     for batch in (2, 3):  # the second time with what the first one kept
         told = []
-        distances = measure_distances(
-            generator, Reals(dataset, out / "pixels", 8, seed=0), label, 16, CFG,
-            SamplingConfig(batch=batch), Share(rank, num, gather), out / f"cache-{num}",
+        data = Reals(dataset, out / "pixels", 8, seed=0)
+        ctx = EvaluationContext(
+            generator, label, data.manifest, 16, SamplingConfig(batch=batch),
+            ProcessGroup(rank, num, gather), out / f"cache-{num}",
             lambda amount, text, told=told: told.append(amount),
         )  # fmt: skip
+        distances = measure_distances(ctx, data, CFG)
         intervals = {name: vars(interval) for name, interval in distances.intervals.items()}
-        found.append([distances.values, intervals, sum(told)])
-    (out / f"{num}-{rank}.json").write_text(json.dumps(found))
+        results.append([distances.values, intervals, sum(told)])
+    (out / f"{num}-{rank}.json").write_text(json.dumps(results))
     dist.destroy_process_group()
 
 

@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from mimic3d.evaluation.report.content import Picture, Report
-from mimic3d.evaluation.report.glossary import Distance, find_distance
+from mimic3d.evaluation.distribution import metrics
+from mimic3d.evaluation.metric_info import MetricInfo, distance_info
+from mimic3d.evaluation.report.content import EvaluationReport, ReportPicture
 from mimic3d.evaluation.report.page import build_report
 from mimic3d.evaluation.report.plots import plot_consistency
 
@@ -34,16 +35,17 @@ DISTANCES = pd.DataFrame(
     ],
     columns=["name", "value", "low", "high"],
 )  # fmt: skip
-REPORT = Report(
+REPORT = EvaluationReport(
     facts={"snapshot": HOSTILE, "commit": "89ceed9"},
     distances=DISTANCES,
     scores=SCORES,
-    meanings={
-        "warp_psnr": Distance("dB", "high", "One view warped into the other."),
-        "depth_xview": Distance("world units", "low", "Difference of depth."),
-    },
+    distance_infos=metrics.DISTANCES,
+    view_infos=(
+        MetricInfo("warp_psnr", "dB", "high", "One view warped into the other."),
+        MetricInfo("depth_xview", "world units", "low", "Difference of depth."),
+    ),
     plots=(plot_consistency(SCORES, "warp_psnr", "dB"),),
-    pictures=(Picture("Samples", Image.new("RGB", (64, 32)), "All of them.", "samples"),),
+    pictures=(ReportPicture("Samples", Image.new("RGB", (64, 32)), "All of them.", "samples"),),
     protocol={"3d": {"hash": "0123456789ab", "truncation_psi": 1.0}, "consistency": {"n": 3}},
     commands="git checkout 89ceed9\ndvc repro evaluate",
     notices=("The snapshot is the last one.",),
@@ -139,7 +141,7 @@ def test_protocols_are_there_in_full_and_their_hashes_on_top(page):
 
 def test_small_pictures_are_enlarged_and_large_ones_reduced():
     def size(width, height):
-        picture = Picture("a", Image.new("RGB", (width, height)), "b", "c")
+        picture = ReportPicture("a", Image.new("RGB", (width, height)), "b", "c")
         reader = Reader(build_report(replace(REPORT, pictures=(picture,))))
         ((_, image),) = [item for item in reader.elements if item[0] == "img"]
         return int(image["width"]), int(image["height"]), image["src"][:14]
@@ -165,11 +167,11 @@ def test_small_pictures_are_enlarged_and_large_ones_reduced():
     ],
 )
 def test_distances_are_explained(metric, better, words):
-    found = find_distance(metric)
+    found = distance_info(metrics.DISTANCES, metric)
     assert found is not None
     assert found.better == better
     assert words in found.meaning
 
 
 def test_an_unknown_distance_has_no_meaning():
-    assert find_distance("unheard_of") is None
+    assert distance_info(metrics.DISTANCES, "unheard_of") is None
