@@ -38,7 +38,6 @@ def make_project(root: Path) -> None:
     """A project with the stage above."""
     (root / "stages").mkdir()
     (root / "stages" / "__init__.py").touch()
-    shutil.copy(ROOT / "stages" / "params.py", root / "stages")
     (root / "stages" / "dummy.py").write_text(STAGE)
     (root / "params.yaml").write_text("dummy: {}\n")
     content: dict[str, Any] = YAML(typ="safe").load(ROOT / "cluster.yaml")

@@ -27,7 +27,7 @@ FORMS = {
 
 
 @dataclass(frozen=True)
-class Choice:
+class ChoiceDomain:
     """One of a few values of any type."""
 
     values: tuple[Any, ...]
@@ -42,7 +42,7 @@ class Choice:
 
 
 @dataclass(frozen=True)
-class Range:
+class RangeDomain:
     """A number between two ends, both included; in steps from the lower end if there are steps."""
 
     low: float
@@ -81,7 +81,7 @@ class Range:
         return (self.snap(self.low), self.snap(self.high))
 
 
-Domain = Choice | Range
+Domain = ChoiceDomain | RangeDomain
 
 
 def parse_domain(key: str, written: Any) -> Domain:
@@ -91,7 +91,7 @@ def parse_domain(key: str, written: Any) -> Domain:
         ValueError: it is neither, or its numbers make no range.
     """
     if not isinstance(written, dict):
-        return Choice((written,))
+        return ChoiceDomain((written,))
     (form, numbers), *more = written.items() or [("", None)]
     is_list = isinstance(numbers, list) and not any(isinstance(each, dict) for each in numbers)
     if form not in FORMS or more or not is_list or not numbers:
@@ -101,11 +101,11 @@ def parse_domain(key: str, written: Any) -> Domain:
             f"are written one by one, by their full keys"
         )
     if form in ("choice", "grid"):
-        return Choice(tuple(numbers))
+        return ChoiceDomain(tuple(numbers))
     return _parse_range(f"space.{key}.{form}", form, numbers)
 
 
-def _parse_range(name: str, form: str, numbers: list[Any]) -> Range:
+def _parse_range(name: str, form: str, numbers: list[Any]) -> RangeDomain:
     is_log, is_whole = "log" in form, "randint" in form
     count = 3 if form.startswith("q") else 2
     kinds = (int,) if is_whole else (int, float)
@@ -119,7 +119,7 @@ def _parse_range(name: str, form: str, numbers: list[Any]) -> Range:
     step = steps[0] if steps else (1 if is_whole else None)
     if step is not None and not 0 < step <= high - low:
         raise ValueError(f"{name} must have a step between 0 and high - low, is {numbers}")
-    return Range(low, high, step, is_log, is_whole)
+    return RangeDomain(low, high, step, is_log, is_whole)
 
 
 def draw_point(space: Mapping[str, Domain], seed: int, number: int) -> dict[str, Any]:
@@ -142,6 +142,6 @@ def _draw_share(seed: int, number: int, key: str) -> float:
 
 def grid_points(space: Mapping[str, Domain]) -> list[dict[str, Any]]:
     """All combinations of the values; the last parameter varies fastest."""
-    assert all(isinstance(domain, Choice) for domain in space.values())
+    assert all(isinstance(domain, ChoiceDomain) for domain in space.values())
     rows = itertools.product(*(domain.edges() for domain in space.values()))
     return [dict(zip(space, row, strict=True)) for row in rows]
