@@ -5,7 +5,6 @@ and with 100 trials. The difference per trial is the overhead of scheduling, fol
 """
 
 import os
-import shutil
 import subprocess
 import sys
 import tempfile

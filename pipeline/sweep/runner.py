@@ -1,10 +1,8 @@
 """The trials of a sweep as Ray tasks: which one runs next, which one is stopped, which is over."""
 
-import difflib
 import logging
 import math
 import os
-import re
 import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -16,7 +14,8 @@ from ray.exceptions import RayError
 
 from pipeline.cluster import Workers
 from pipeline.sweep.asha import should_continue
-from pipeline.sweep.history import HistoryReader, TrialHistory
+from pipeline.sweep.history import HistoryReader
+from pipeline.sweep.mistakes import explain_missing, find_mixed, is_of_one_trial
 from pipeline.sweep.resources import bundle_of_trial, trials_at_once, trials_with_room
 from pipeline.sweep.search import TrialSearcher
 from pipeline.sweep.sweep_store import SweepStore, SweepTrial
@@ -99,7 +98,7 @@ class TrialRunner:
 
     def _start_trials(self) -> None:
         """Trials that were cut off, then new ones, while there is room."""
-        while len(self._running) < self._num_at_once():
+        while self.reason is None and len(self._running) < self._num_at_once():
             if self._left:
                 self._go_on(self._left.pop(0))
             elif (number := len(self._store.frozen_trials())) < self._plan.total:
@@ -126,7 +125,7 @@ class TrialRunner:
         if trial.rung == self._plan.num_rungs - 1:
             self._finish(trial)
         elif all((stage, rung) in history.done for stage in self._plan.stages):
-            self._fail(number, TrialFailure(_explain_missing(history, rung), is_mistake=True))
+            self._fail(number, TrialFailure(explain_missing(history, rung), is_mistake=True))
         else:
             self._start(trial, rung)
 
@@ -163,7 +162,7 @@ class TrialRunner:
             known = self._store.trial(number).rung
             if rung < known or (number, rung) in self._judged:
                 continue
-            if rung > known and (mistake := self._store.find_mixed(number)):
+            if rung > known and (mistake := find_mixed(self._store.trials(), number)):
                 self._cancel(number)
                 self._fail(number, TrialFailure(mistake, is_mistake=True))
                 return False
@@ -171,7 +170,7 @@ class TrialRunner:
             self._judged.add((number, rung))
             if not self._may_continue(number, rung):
                 self._cancel(number)
-                self._store.stop(number)
+                self._store.end(number, "stopped")
                 self._on_end(self._store.trial(number))
                 return False
         return True
@@ -186,7 +185,7 @@ class TrialRunner:
 
     def _finish(self, trial: SweepTrial) -> None:
         if math.isfinite(trial.score):
-            self._store.finish(trial.number)
+            self._store.end(trial.number, "finished")
             self._on_end(self._store.trial(trial.number))
         else:
             message = f"{self._plan.metric} must be a number, is {trial.score}"
@@ -194,7 +193,7 @@ class TrialRunner:
 
     def _fail(self, number: int, failure: TrialFailure) -> None:
         """Keeps why a trial failed, and ends the sweep if no other can work."""
-        self._store.fail(number, failure.message)
+        self._store.end(number, "failed", failure.message)
         trials = self._store.trials()
         self._on_end(trials[number])
         if any(each.scores for each in trials):
@@ -212,29 +211,3 @@ class TrialRunner:
         for task in [each for each, running in self._running.items() if running == number]:
             ray.cancel(task, force=True)
             del self._running[task]
-
-
-def is_of_one_trial(message: str, searched: Sequence[str]) -> bool:
-    """Whether a mistake names something that is searched, so that other trials may be free of it.
-
-    That is a parameter by its full key or its last part, a part of it, or a group around it.
-    """
-    words = {word.strip(".") for word in re.findall(r"[\w.]+", message)}
-    for key in searched:
-        if key.rpartition(".")[2] in words:
-            return True
-        if any("." in word and (f"{word}.").startswith(f"{key}.") for word in words):
-            return True
-        if any("." in word and (f"{key}.").startswith(f"{word}.") for word in words):
-            return True
-    return False
-
-
-def _explain_missing(history: TrialHistory, rung: int) -> str:
-    plan = history.plan
-    names = history.metrics.get((plan.metric_stage, rung), {})
-    near = difflib.get_close_matches(plan.metric_name, names, n=3)
-    return (
-        f"metric must be one that {plan.metric_stage} reports, {plan.metric} is not; it reports "
-        f"{', '.join(near or sorted(names)) or 'none'}"
-    )

@@ -21,7 +21,7 @@ from pipeline.sweep.check import check_plan
 from pipeline.sweep.dry_run import describe_sweep
 from pipeline.sweep.plan import FILE, SweepPlan, load_plan
 from pipeline.sweep.resources import cores_at_once, rows_of_trial, threads_of_trial
-from pipeline.sweep.sweep_store import check_longer, read_trials, write_plan
+from pipeline.sweep.sweep_store import check_longer, former_sweeps, read_trials, write_plan
 
 NAME = "sweep"
 
@@ -40,6 +40,10 @@ def main(argv: list[str] | None = None) -> int:
         key = fingerprint(plan, root, settings)
         folder = root / "state" / "sweep" / key
         check_longer(folder, plan)
+        for former in former_sweeps(folder.parent):
+            print(
+                f"{former} is a sweep of a former version, which stays as it is until you delete it"
+            )
         trials = read_trials(folder, plan)
         over = sum(trial.is_over for trial in trials)
         print(f"sweep {key}: {plan.total} trials" + (f", {over} are over" if over else ""))

@@ -24,19 +24,19 @@ optuna.logging.set_verbosity(optuna.logging.WARNING)  # it announces every study
 PLAN = "plan.json"
 STUDY = "study.log"
 NAME = "sweep"
-FORMER = "trial-*/journal.jsonl"
+FORMER = "*/trial-*/journal.jsonl"
 """Files of sweeps before there was a study."""
 
 TrialOutcome = Literal["finished", "stopped", "failed", "unfinished"]
 """Stopped: not good enough to go on. Unfinished: it runs, or it was cut off."""
 
-OUTCOMES: dict[TrialState, TrialOutcome] = {
-    TrialState.COMPLETE: "finished",
-    TrialState.PRUNED: "stopped",
-    TrialState.FAIL: "failed",
-    TrialState.RUNNING: "unfinished",
-    TrialState.WAITING: "unfinished",
+STATES: dict[TrialOutcome, TrialState] = {
+    "finished": TrialState.COMPLETE,
+    "stopped": TrialState.PRUNED,
+    "failed": TrialState.FAIL,
+    "unfinished": TrialState.RUNNING,
 }
+OUTCOMES: dict[TrialState, TrialOutcome] = {state: outcome for outcome, state in STATES.items()}
 
 
 @dataclass(frozen=True)
@@ -104,21 +104,13 @@ class SweepStore:
         """Keeps the metric of a trial at a rung."""
         self._storage.set_trial_intermediate_value(self._id(number), rung, score)
 
-    def finish(self, number: int) -> None:
-        """Keeps that a trial ran to its end."""
+    def end(self, number: int, outcome: TrialOutcome, failure: str | None = None) -> None:
+        """Keeps how a trial ended, and why it failed."""
+        if failure is not None:
+            self._storage.set_trial_user_attr(self._id(number), "failure", failure)
         score = self.trial(number).score
-        self._storage.set_trial_state_values(self._id(number), TrialState.COMPLETE, [score])
-
-    def stop(self, number: int) -> None:
-        """Keeps that a trial may not go on after its last rung."""
-        score = self.trial(number).score
-        values = [score] if math.isfinite(score) else None
-        self._storage.set_trial_state_values(self._id(number), TrialState.PRUNED, values)
-
-    def fail(self, number: int, message: str) -> None:
-        """Keeps why a trial failed."""
-        self._storage.set_trial_user_attr(self._id(number), "failure", message)
-        self._storage.set_trial_state_values(self._id(number), TrialState.FAIL)
+        values = [score] if math.isfinite(score) and outcome != "failed" else None
+        self._storage.set_trial_state_values(self._id(number), STATES[outcome], values)
 
     def frozen_trials(self) -> list[FrozenTrial]:
         """All trials that were begun, as Optuna sees them."""
@@ -132,22 +124,6 @@ class SweepStore:
     def trial(self, number: int) -> SweepTrial:
         """One trial as it is now."""
         return self._read(self.frozen_trials()[number])
-
-    def find_mixed(self, number: int) -> str | None:
-        """Why a trial cannot be ranked with the others: its stage measured otherwise; else None."""
-        stage = self.plan.metric_stage
-        mine = self.trial(number).history.protocols.get(stage, {})
-        for other in self.trials():
-            if other.number == number or not other.scores:
-                continue
-            for tag, value in other.history.protocols.get(stage, {}).items():
-                if mine.get(tag, value) != value:
-                    return (
-                        f"trials must be measured alike, {tag} of {stage} is {mine[tag]} in trial "
-                        f"{number} and {value} in trial {other.number}; leave what {stage} "
-                        f"measures with, such as its own parameters, out of the search"
-                    )
-        return None
 
     def _read(self, frozen: FrozenTrial) -> SweepTrial:
         outcome = OUTCOMES[frozen.state]
@@ -167,6 +143,11 @@ class SweepStore:
         return self._storage.get_trial_id_from_study_id_trial_number(self._study, number)
 
 
+def former_sweeps(folder: Path) -> list[Path]:
+    """Folders below this one with sweeps of a former version."""
+    return sorted({path.parents[1] for path in folder.glob(FORMER)})
+
+
 def check_longer(folder: Path, plan: SweepPlan) -> None:
     """Refuses a plan under which the sweep in a folder, if there is one, cannot go on.
 
@@ -174,13 +155,26 @@ def check_longer(folder: Path, plan: SweepPlan) -> None:
         ValueError: budgets or listed trials changed otherwise than by more at the end, or the
             sweep is one of a former version.
     """
-    if next(folder.glob(FORMER), None):
+    if folder in former_sweeps(folder.parent):
         raise ValueError(
             f"{folder} holds a sweep of a former version, which this one cannot continue; move it "
             f"elsewhere, or change seed, to begin anew"
         )
-    if (folder / PLAN).exists():
-        _require_longer(read_plan(folder), plan)
+    if not (folder / PLAN).exists():
+        return
+    old, new = read_plan(folder).budget_values, plan.budget_values
+    if new[: len(old)] != old:
+        raise ValueError(
+            f"asha.budgets must begin with {old}, as the trials of this sweep did, is "
+            f"{new}; add larger ones only, or change seed to begin another sweep"
+        )
+    for trial, now in zip(read_trials(folder, plan), plan.trials or [], strict=False):
+        before = {key: trial.values[key] for key in plan.listed_keys}
+        if before != now:
+            raise ValueError(
+                f"trial {trial.number} of trials must stay {before}, as this sweep ran it, is "
+                f"{now}; add trials at the end only, or change seed to begin another sweep"
+            )
 
 
 def write_plan(folder: Path, plan: SweepPlan) -> None:
@@ -241,20 +235,3 @@ def _continued(trial: FrozenTrial, plan: SweepPlan) -> FrozenTrial:
 
 def _open_storage(path: Path) -> JournalStorage:
     return JournalStorage(JournalFileBackend(str(path)))
-
-
-def _require_longer(before: SweepPlan, now: SweepPlan) -> None:
-    old, new = before.budget_values, now.budget_values
-    if new[: len(old)] != old:
-        raise ValueError(
-            f"asha.budgets must begin with {old}, as the trials of this sweep did, is "
-            f"{new}; add larger ones only, or change seed to begin another sweep"
-        )
-    for number, (past, present) in enumerate(
-        zip(before.trials or [], now.trials or [], strict=False)
-    ):
-        if past != present:
-            raise ValueError(
-                f"trial {number} of trials must stay {past}, as this sweep ran it, is "
-                f"{present}; add trials at the end only, or change seed to begin another sweep"
-            )

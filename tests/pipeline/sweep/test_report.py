@@ -14,10 +14,10 @@ from pipeline.sweep.console import SweepConsole, ranking, short_names
 from pipeline.sweep.dry_run import describe_sweep
 from pipeline.sweep.event_log import EventLog, EventLogAddress
 from pipeline.sweep.importance import NOISE, estimate_importance
+from pipeline.sweep.mistakes import is_of_one_trial
 from pipeline.sweep.mlflow_writer import to_markdown
 from pipeline.sweep.plan import SweepPlan
 from pipeline.sweep.report import tabulate, write_report
-from pipeline.sweep.runner import is_of_one_trial
 from pipeline.sweep.sweep_store import SweepTrial
 from pipeline.sweep.winner import build_winner
 

@@ -4,11 +4,13 @@ import optuna
 import pytest
 
 from pipeline.sweep.event_log import EventLogAddress
+from pipeline.sweep.mistakes import find_mixed
 from pipeline.sweep.plan import SweepPlan
 from pipeline.sweep.sweep_store import (
     STUDY,
     SweepStore,
     check_longer,
+    former_sweeps,
     read_plan,
     read_trials,
     resume_store,
@@ -55,10 +57,10 @@ def test_outcomes(store, root):
     for _ in range(3):
         store.add_trial({"a.x": 0.25}, root)
     score(store, 0, 3.0, 2.0)
-    store.finish(0)
+    store.end(0, "finished")
     score(store, 1, 4.0)
-    store.stop(1)
-    store.fail(2, "its process died")
+    store.end(1, "stopped")
+    store.end(2, "failed", "its process died")
     trials = read_trials(store.folder, store.plan)
     assert [each.outcome for each in trials] == ["finished", "stopped", "failed", "unfinished"]
     assert [each.is_over for each in trials] == [True, True, False, False]
@@ -70,7 +72,7 @@ def test_outcomes(store, root):
 
 def test_it_is_a_study_that_optuna_opens(store):
     score(store, 0, 3.0, 2.0)
-    store.finish(0)
+    store.end(0, "finished")
     backend = optuna.storages.journal.JournalFileBackend(str(store.folder / STUDY))
     study = optuna.load_study(study_name=None, storage=optuna.storages.JournalStorage(backend))
     assert study.best_trial.params == {"a.x": 0.5}
@@ -91,7 +93,7 @@ def test_what_a_killed_process_left_does_not_matter(store, root):
 
 def test_a_failed_trial_gets_another_chance(store):
     score(store, 0, 3.0)
-    store.fail(0, "its process died")
+    store.end(0, "failed", "its process died")
     trial = resume_store(store.folder).trial(0)
     assert (trial.outcome, trial.failure, trial.scores) == ("unfinished", None, {0: 3.0})
 
@@ -99,16 +101,16 @@ def test_a_failed_trial_gets_another_chance(store):
 def test_finished_trials_go_on_under_a_longer_plan_and_stopped_ones_do_not(store, root):
     store.add_trial({"a.x": 0.25}, root)
     score(store, 0, 3.0, 2.0)
-    store.finish(0)
+    store.end(0, "finished")
     score(store, 1, 4.0)
-    store.stop(1)
+    store.end(1, "stopped")
     check_longer(store.folder, LONGER)
     write_plan(store.folder, LONGER)
     assert read_plan(store.folder).num_rungs == 3
     longer = resume_store(store.folder)
     assert [each.outcome for each in longer.trials()] == ["unfinished", "stopped"]
     longer.report(0, 2, 1.5)
-    longer.finish(0)
+    longer.end(0, "finished")
     assert longer.trial(0).outcome == "finished"
 
 
@@ -133,17 +135,20 @@ def test_a_list_grows_at_its_end_only(tmp_path, root):
     begin(1, [2])
     begin(1, [2], 3)
     begin(1, [2])
+    with pytest.raises(ValueError, match=r"trial 2 of trials must stay"):
+        begin(1, [2], 4)
     begin(1)
     with pytest.raises(ValueError, match=r"trial 0 of trials must stay \{'a.x': 1\}, .* is .*2"):
         begin(2, 1)
 
 
 def test_a_sweep_of_a_former_version_stays_and_is_named(tmp_path):
-    former = tmp_path / "trial-000" / "journal.jsonl"
-    former.parent.mkdir()
+    former = tmp_path / "key" / "trial-000" / "journal.jsonl"
+    former.parent.mkdir(parents=True)
     former.write_text("{}")
+    assert former_sweeps(tmp_path) == [tmp_path / "key"]
     with pytest.raises(ValueError, match=r"holds a sweep of a former version.*move it elsewhere"):
-        check_longer(tmp_path, make_plan())
+        check_longer(tmp_path / "key", make_plan())
     assert former.exists()
 
 
@@ -154,8 +159,8 @@ def test_trials_that_were_measured_differently_are_not_ranked_together(store, ro
         address = EventLogAddress(str(store.trial_folder(number)), "b", 0)
         address.open_tracker().set_tags({"protocol.3d/swd": digest, "host": str(number)})
         if number < 2:
-            assert store.find_mixed(number) is None
+            assert find_mixed(store.trials(), number) is None
             store.report(number, 0, 1.0)
-    mistake = store.find_mixed(2)
+    mistake = find_mixed(store.trials(), 2)
     assert mistake
     assert "protocol.3d/swd of b is bb in trial 2 and aa in trial 0" in mistake
