@@ -101,7 +101,7 @@ def _download(url: str, sha256: Digest | None, path: Path, key: str) -> str:
     for remains in path.parent.glob(f".part-*-{path.name}"):  # of a killed process
         remains.unlink()
     digest = hashlib.sha256()
-    with atomic_file(path) as draft, draft.open("wb") as file:
+    with atomic_file(path) as tmp, tmp.open("wb") as file:
         try:
             for piece in _pieces(url):
                 digest.update(piece)
@@ -160,5 +160,5 @@ def _recorded(path: Path) -> str | None:
 
 def _record(path: Path, found: str) -> None:
     if _recorded(path) != found:
-        with atomic_file(_sidecar(path)) as draft:
-            draft.write_text(f"{found}  {path.name}\n")
+        with atomic_file(_sidecar(path)) as tmp:
+            tmp.write_text(f"{found}  {path.name}\n")

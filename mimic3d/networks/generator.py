@@ -61,7 +61,7 @@ class GeneratorConfig(Config):
     """Reproduce the reference to the last digit, for converted checkpoints: its gains
     (`AwareToRGB`, `SidePyramid`), its random detail planes (`DetailBranch`), its clamps (`layers`),
     its sampling (`depths`) and, in training, its density points (`density_loss`), blur and R1
-    (`DualGame`). Each place says what differs and why."""
+    (`PretrainLosses`). Each place says what differs and why."""
 
     @model_validator(mode="after")
     def _powers_of_two(self) -> "GeneratorConfig":

@@ -83,14 +83,14 @@ def save_snapshot(folder: Path, meta: SnapshotMeta, networks: dict[str, nn.Modul
     Raises:
         ValueError: the disk is full.
     """
-    with atomic_folder(folder) as draft:
+    with atomic_folder(folder) as tmp:
         sha256 = {}
         for name, network in networks.items():
-            path = draft / f"{name}.safetensors"
+            path = tmp / f"{name}.safetensors"
             save_weights(path, network.state_dict(), _header(name, meta))
             sha256[path.name] = checksum(path)
         text = meta.model_copy(update={"sha256": sha256}).model_dump_json(indent=2)
-        (draft / META).write_text(text + "\n")
+        (tmp / META).write_text(text + "\n")
 
 
 def load_snapshot(path: Path | str) -> Generator:
