@@ -53,7 +53,7 @@ class LoopConfig(Config):
 
 @dataclass(frozen=True)
 class Tick:
-    """What happened since the tick before: means of all that the losses report."""
+    """Means since the tick before of all that the losses report."""
 
     nimg: int
     stats: dict[str, float]

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from mimic3d.atomic import atomic_file, atomic_folder
-from mimic3d.networks.snapshot import checksum, load_weights, save_weights
+from mimic3d.content_hash import content_hash
+from mimic3d.networks.snapshot import load_weights, save_weights
 from mimic3d.training.meter import Sums
 from mimic3d.training.nonfinite import find_nonfinite
 
@@ -53,7 +54,7 @@ def save_state(
                 )
             path = tmp / f"{name}.safetensors"
             save_weights(path, weights)
-            sha256[path.name] = checksum(path)
+            sha256[path.name] = content_hash(path)
         (tmp / META).write_text(json.dumps({**vars(progress), "sha256": sha256}))
     for old in _states(folder)[:-KEEP]:
         shutil.rmtree(old)
@@ -112,7 +113,7 @@ def mark_finished(folder: Path, nimg: int) -> None:
 
 
 def oldest_state(folder: Path) -> int:
-    """Images seen by the oldest state below `folder`, 0 without one."""
+    """Images consumed by the oldest state below `folder`, 0 without one."""
     states = _states(folder)
     return _nimg(states[0]) if states else 0
 
