@@ -1,4 +1,4 @@
-"""`python -m benchmarks.sweep`: what a sweep costs per trial, and once.
+"""`python -m benchmarks.sweep`: seconds of a sweep per trial, and once.
 
 Runs sweeps over a stage that reports one metric and does nothing else, on a running head: with 1
 and with 100 trials. The difference per trial is the overhead of scheduling, folders, MLflow.

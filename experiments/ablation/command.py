@@ -53,8 +53,8 @@ def main(argv: list[str] | None = None) -> int:
 
 def _sweep(folder: Path, trials: list[Trial], concurrent: int | None) -> int:
     plan = build_plan(trials, concurrent)
-    with atomic_file(folder / PLAN) as draft:
-        YAML().dump(plan.model_dump(mode="json", exclude_defaults=True), draft)
+    with atomic_file(folder / PLAN) as tmp:
+        YAML().dump(plan.model_dump(mode="json", exclude_defaults=True), tmp)
     with contextlib.chdir(folder):
         return submit.main([PLAN])
 

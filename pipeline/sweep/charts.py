@@ -66,7 +66,7 @@ def draw_importance(table: pd.DataFrame, path: Path) -> None:
     rows = table[::-1]
     bars = axes.barh(rows["parameter"], rows["importance"])
     axes.bar_label(bars, [_direction(value) for value in rows["rank_correlation"]], padding=4)
-    axes.set_xlim(0, 1.45)
+    axes.set_xlim(0, 1.6)
     axes.set_xticks(np.linspace(0, 1, NUM_TICKS))
     axes.set_title(
         "share of the variance between trials (fANOVA); random numbers show the noise", fontsize=10

@@ -1,4 +1,4 @@
-"""What a sweep would run, and what that costs, before anything starts."""
+"""Trials that a sweep would run, and their cost, before anything starts."""
 
 import itertools
 from collections.abc import Iterator, Sequence

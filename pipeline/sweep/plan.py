@@ -206,10 +206,10 @@ def _distinct(values: list[Any]) -> ChoiceDomain:
     return ChoiceDomain(tuple({repr(value): value for value in values}.values()))
 
 
-def _require_stage(what: str, stage: str, stages: list[str]) -> None:
+def _require_stage(subject: str, stage: str, stages: list[str]) -> None:
     if stage not in stages:
         raise ValueError(
-            f"{what} must belong to one of stages = {', '.join(stages)}, is of {stage}"
+            f"{subject} must belong to one of stages = {', '.join(stages)}, is of {stage}"
         )
 
 
@@ -239,5 +239,5 @@ def _explain(file: str, detail: Any) -> str:
         return f"{file}: {detail['ctx']['error']}"
     if detail["type"] == "extra_forbidden":
         return f"{file}: {key} is no key of it; known are {', '.join(SweepPlan.model_fields)}"
-    found = "" if detail["type"] == "missing" else f", is {detail['input']!r}"
-    return f"{file}: {key}: {detail['msg']}{found}"
+    value = "" if detail["type"] == "missing" else f", is {detail['input']!r}"
+    return f"{file}: {key}: {detail['msg']}{value}"

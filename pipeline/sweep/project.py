@@ -7,6 +7,8 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
+from mimic3d.atomic import atomic_file
+
 PARAMS = "params.yaml"
 OWN = (PARAMS, "reports", "runs", "state", "data")
 """What is not linked as a whole."""
@@ -44,9 +46,8 @@ def write_params(folder: Path, root: Path, overrides: Mapping[str, Any]) -> None
                 place[group] = {}
             place = place[group]
         place[name] = value
-    draft = folder / f".part-{os.getpid()}-{PARAMS}"
-    yaml.dump(sections, draft)
-    draft.replace(folder / PARAMS)
+    with atomic_file(folder / PARAMS) as tmp:
+        yaml.dump(sections, tmp)
 
 
 def _entries(folder: Path) -> list[Path]:

@@ -95,7 +95,7 @@ def parse_domain(key: str, written: Any) -> Domain:
     (form, numbers), *more = written.items() or [("", None)]
     is_list = isinstance(numbers, list) and not any(isinstance(each, dict) for each in numbers)
     if form not in FORMS or more or not is_list or not numbers:
-        forms = ", ".join(f"{{{name}: {what}}}" for name, what in FORMS.items())
+        forms = ", ".join(f"{{{name}: {shape}}}" for name, shape in FORMS.items())
         raise ValueError(
             f"space.{key} must be a value or one of {forms}, is {written}; parameters of a group "
             f"are written one by one, by their full keys"
@@ -110,8 +110,8 @@ def _parse_range(name: str, form: str, numbers: list[Any]) -> RangeDomain:
     count = 3 if form.startswith("q") else 2
     kinds = (int,) if is_whole else (int, float)
     if len(numbers) != count or any(type(number) not in kinds for number in numbers):
-        what = "whole numbers" if is_whole else "numbers"
-        raise ValueError(f"{name} must be {count} {what}, {FORMS[form]}, is {numbers}")
+        kind = "whole numbers" if is_whole else "numbers"
+        raise ValueError(f"{name} must be {count} {kind}, {FORMS[form]}, is {numbers}")
     low, high, *steps = numbers
     if not low < high or (is_log and low <= 0):
         rule = "0 < low < high" if is_log else "low < high"

@@ -117,7 +117,7 @@ def _submit(name: str, folder: Path, plan: SweepPlan, settings: Settings, addres
             "metadata.pipeline.storage in cluster.yaml must be null for a sweep, whose machines "
             f"all see this folder, is {settings.storage}; sweep in a checkout the cluster sees"
         )
-    about = {"stage": name, "root": str(root), "fingerprint": folder.name}
+    job = {"stage": name, "root": str(root), "fingerprint": folder.name}
     command = ["pipeline.sweep.job", str(folder.relative_to(root)), "--name", name]
     threads = threads_of_trial(rows_of_trial(plan, settings, address.is_local))
-    return run_job(about, command, threads, settings, address)
+    return run_job(job, command, threads, settings, address)

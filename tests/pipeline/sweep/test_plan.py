@@ -155,9 +155,9 @@ def complaints(plan: SweepPlan, root: Path) -> str:
     ],
 )
 def test_values_are_tried_before_anything_starts(prepared_project, space, words):
-    found = complaints(make_plan(space=space), prepared_project)
-    assert words in found
-    assert "\n" not in found
+    message = complaints(make_plan(space=space), prepared_project)
+    assert words in message
+    assert "\n" not in message
 
 
 def test_listed_trials_are_tried_as_a_whole(prepared_project):
@@ -165,14 +165,14 @@ def test_listed_trials_are_tried_as_a_whole(prepared_project):
     fits = [{key: 6, "pretrain.loop.batch": 12, "pretrain.discriminator.mbstd_group_size": 3}]
     list_of = {"search": "list", "num_trials": None, "space": {}}
     check_plan(make_plan(**list_of, trials=fits), prepared_project, load_settings(ROOT))
-    found = complaints(make_plan(**list_of, trials=[*fits, fits[0] | {key: 4}]), prepared_project)
-    assert "pretrain.loop.microbatch" in found
+    message = complaints(make_plan(**list_of, trials=[*fits, fits[0] | {key: 4}]), prepared_project)
+    assert "pretrain.loop.microbatch" in message
 
 
 def test_budgets_are_tried(prepared_project):
     asha = {"budgets": {"pretrain.loop.totl_kimg": [1, 2]}}
-    found = complaints(make_plan(asha=asha), prepared_project)
-    assert found.startswith("pretrain.loop.totl_kimg is no parameter (its value is 1)")
+    message = complaints(make_plan(asha=asha), prepared_project)
+    assert message.startswith("pretrain.loop.totl_kimg is no parameter (its value is 1)")
 
 
 def test_an_unknown_stage_is_named(prepared_project):

@@ -48,11 +48,11 @@ def make_trial(
 
 def trials_where_one_parameter_matters(plan: SweepPlan) -> list[SweepTrial]:
     rng = random.Random(0)
-    found = []
+    trials = []
     for number, point in enumerate(plan.points()):
         score = (math.log10(point["a.strong"]) + 3) ** 3 + 0.02 * rng.random()
-        found.append(make_trial(plan, number, score))
-    return found
+        trials.append(make_trial(plan, number, score))
+    return trials
 
 
 def test_the_parameter_that_matters_comes_first():
