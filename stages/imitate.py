@@ -24,6 +24,7 @@ from mimic3d.training.loop import LoopConfig, check_batch
 from mimic3d.training.phases import OptimizerConfig, build_optimizer
 from mimic3d.training.pretrain_losses import CameraLabels
 from mimic3d.training.recipes import imitate_phases
+from pipeline.project import ProjectPaths
 from pipeline.stage import main
 from pipeline.tracking.tracker import Tracker
 from stages.dataset import dataset_folder
@@ -103,7 +104,7 @@ def run(cfg: ImitateConfig, root: Path, tracker: Tracker) -> None:
     check(cfg, root)
     group = cfg.patch_discriminator.mbstd_group_size
     check_batch(cfg.loop, accelerator.num_processes, group, "imitate.loop")
-    dataset = ImageDataset(dataset_folder(root), "train", root / "cache")
+    dataset = ImageDataset(dataset_folder(root), "train", ProjectPaths(root).cache)
     device = accelerator.device
     parent = load_meta(_parent(root))
     generator = parent.generator.model_copy(update={"detail": True})
@@ -133,7 +134,7 @@ def run(cfg: ImitateConfig, root: Path, tracker: Tracker) -> None:
     G_ema.eval().requires_grad_(False)
     for network in (G, D, D_patch):
         set_precision(network, choose_dtype(cfg.loop.precision, device))
-    perceptual = build_perceptual(cfg.imitation.perceptual, root / "cache" / "weights").to(device)
+    perceptual = build_perceptual(cfg.imitation.perceptual, ProjectPaths(root).weights).to(device)
     g_optimizer = build_optimizer(G, cfg.g_optimizer, cfg.density.interval)
     d_optimizer = build_optimizer(D, cfg.d_optimizer, cfg.adversarial.r1_interval)
     d_patch_optimizer = build_optimizer(D_patch, cfg.d_optimizer, cfg.patch_adversarial.r1_interval)
@@ -152,7 +153,7 @@ def run(cfg: ImitateConfig, root: Path, tracker: Tracker) -> None:
 
 
 def _parent(root: Path) -> Path:
-    return root / "runs" / "pretrain" / "snapshot"
+    return ProjectPaths(root).snapshot("pretrain")
 
 
 if __name__ == "__main__":

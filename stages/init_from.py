@@ -12,8 +12,9 @@ from mimic3d.content_hash import content_hash
 from mimic3d.networks.discriminator import DiscriminatorConfig
 from mimic3d.networks.generator import GeneratorConfig
 from mimic3d.networks.snapshot import META, load_meta, read_snapshot
+from pipeline.project import DATA
 
-INIT = Path("data") / "init"  # DVC watches this folder
+INIT = Path(DATA) / "init"  # DVC watches this folder
 # Parameters that change no weight: a training may sample rays otherwise than the snapshot's did.
 FREE = (
     "generator.detail",

@@ -23,6 +23,7 @@ from mimic3d.training.selection import (
     save_if_best,
 )
 from mimic3d.training.state import oldest_state
+from pipeline.project import ProjectPaths
 from stages.dataset import dataset_folder
 from stages.processes import build_process_group
 
@@ -124,7 +125,8 @@ def build_selector(
         return SnapshotSelector(cfg, None)
     manifest, device = dataset.manifest, accelerator.device
     group = build_process_group(accelerator)
-    real = Validation(dataset_folder(root), root / "cache", cfg.num_images, f"{stage}.monitor")
+    cache = ProjectPaths(root).cache
+    real = Validation(dataset_folder(root), cache, cfg.num_images, f"{stage}.monitor")
     average_label = torch.tensor([manifest.average_label], device=device)
     pitch_rad = manifest.poses["pitch_mean_rad"]
     labels = dataset.labels.to(device)

@@ -18,6 +18,7 @@ from mimic3d.training.loop import LoopConfig, check_batch
 from mimic3d.training.phases import OptimizerConfig, build_optimizer
 from mimic3d.training.pretrain_losses import CameraLabels, PretrainLossConfig, PretrainLosses
 from mimic3d.training.recipes import pretrain_phases
+from pipeline.project import ProjectPaths
 from pipeline.stage import main
 from pipeline.tracking.tracker import Tracker
 from stages.dataset import dataset_folder
@@ -88,7 +89,7 @@ def run(cfg: PretrainConfig, root: Path, tracker: Tracker) -> None:
     check(cfg, root)
     group = cfg.discriminator.mbstd_group_size
     check_batch(cfg.loop, accelerator.num_processes, group, "pretrain.loop")
-    dataset = ImageDataset(dataset_folder(root), "train", root / "cache")
+    dataset = ImageDataset(dataset_folder(root), "train", ProjectPaths(root).cache)
     manifest, device = dataset.manifest, accelerator.device
 
     torch.manual_seed(cfg.loop.seed)

@@ -28,8 +28,9 @@ from mimic3d.preparation.sources.given import GivenConfig, plan_given
 from mimic3d.preparation.sources.photo_set import PhotoRequest, PhotoSetConfig
 from mimic3d.preparation.sources.plan import DatasetPlan, below, plan_synthetic
 from mimic3d.preparation.sources.synthetic import SyntheticConfig
+from pipeline.project import DATA
 
-RAW = Path("data") / "raw"  # DVC watches this folder
+RAW = Path(DATA) / "raw"  # DVC watches this folder
 LEARN = "learn"
 
 

@@ -34,6 +34,7 @@ from mimic3d.training.state import (
     save_state,
 )
 from pipeline.preemption import PreemptedError, listening
+from pipeline.project import ProjectPaths
 from pipeline.tracking.tracker import Tracker
 from stages.monitoring import SnapshotSelector
 
@@ -58,6 +59,11 @@ class TrainingRun:
     draw_samples: Callable[[Generator], Image.Image]
     """A picture of what G_ema makes."""
 
+    @property
+    def paths(self) -> ProjectPaths:
+        """Where it keeps its states and results."""
+        return ProjectPaths(self.root)
+
 
 def build_augment(cfg: AugmentConfig) -> dict[str, Augment]:
     """The augmentation under the name of its file; nothing if it is off."""
@@ -78,7 +84,7 @@ def run_training(run: TrainingRun, key: str) -> None:
     All that a run makes gathers in its state folder; runs/<stage> and reports/<stage> come at the
     end, whole. Only the main process writes.
     """
-    folder = run.root / "state" / run.stage / key
+    folder = run.paths.states(run.stage) / key
     is_main = run.accelerator.is_main_process
     if is_main:
         run.tracker.sync.pull(folder)
@@ -216,7 +222,7 @@ def _draw(run: TrainingRun, folder: Path, nimg: int) -> None:
 
 
 def _publish(run: TrainingRun, folder: Path, progress: Progress) -> None:
-    published = run.root / "runs" / run.stage
+    published = run.paths.results(run.stage)
     selected = run.selector.selected(folder, progress.monitor)
     with atomic_folder(published) as tmp:
         if selected is None:
@@ -226,7 +232,7 @@ def _publish(run: TrainingRun, folder: Path, progress: Progress) -> None:
             shutil.copytree(selected, tmp / "snapshot")
         shutil.copytree(folder / "samples", tmp / "samples")
     nimg = load_meta(published / "snapshot").nimg
-    with atomic_folder(run.root / "reports" / run.stage) as tmp:
+    with atomic_folder(run.paths.reports(run.stage)) as tmp:
         _write_rows(tmp / "losses.csv", progress.history)
         _write_rows(tmp / "monitor.csv", progress.monitor)
         metrics: dict[str, object] = {"snapshot": {"nimg": nimg}}

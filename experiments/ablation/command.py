@@ -18,11 +18,12 @@ from experiments.ablation.report import Run, write_report, write_table
 from experiments.ablation.trials import Trial, build_plan, list_trials
 from mimic3d.atomic import atomic_file
 from pipeline.cluster import load_settings, tracking_uri
+from pipeline.project import REPORTS, ProjectPaths
 from pipeline.sweep import submit
 from pipeline.sweep.sweep_store import SweepTrial, read_plan, read_trials
 
 PLAN = "ablation.yaml"
-REPORT = Path("reports") / "ablation"
+REPORT = Path(REPORTS) / "ablation"
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -86,7 +87,7 @@ def _report(
 
 def _sweep_trials(folder: Path) -> list[SweepTrial]:
     """Trials of the one sweep of this project: rows, size and code are in the folder's name."""
-    (plan,) = (folder / "state" / "sweep").glob("*/plan.json")
+    (plan,) = ProjectPaths(folder).states("sweep").glob("*/plan.json")
     return read_trials(plan.parent, read_plan(plan.parent))
 
 

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import (
-    BaseModel,
     ConfigDict,
     Field,
     PositiveFloat,
@@ -13,15 +12,17 @@ from pydantic import (
     model_validator,
 )
 
+from mimic3d.config import Config
+
 Mode = Literal["min", "max"]
 DIRECTIONS: dict[Mode, Literal["minimize", "maximize"]] = {"min": "minimize", "max": "maximize"}
 """Optuna's words."""
 
 
-class SweepSection(BaseModel):
+class SweepSection(Config):
     """A group of sweep.yaml, unknown keys refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(strict=True)
 
 
 Budgets = Annotated[list[PositiveInt | PositiveFloat], Field(min_length=2)]

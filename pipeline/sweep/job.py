@@ -11,6 +11,7 @@ from filelock import FileLock, Timeout
 from pipeline.cluster import load_settings, tracking_uri
 from pipeline.job import open_run
 from pipeline.jobs.mlflow_run_process import MlflowRunProcess
+from pipeline.project import REPORTS
 from pipeline.sweep.console import SweepConsole
 from pipeline.sweep.mlflow_writer import MlflowWriter
 from pipeline.sweep.plan import CHANGING
@@ -44,7 +45,7 @@ def _run(root: Path, folder: Path, name: str, is_local: bool) -> int:
     mlflow_run = open_run(uri, root, name, folder.name, reopen=True)
     status = "FAILED"
     try:
-        if _sweep(resume_store(root / folder), root, Path("reports") / name, mlflow_run, is_local):
+        if _sweep(resume_store(root / folder), root, Path(REPORTS) / name, mlflow_run, is_local):
             status = "FINISHED"
     except ValueError as error:
         print(error, file=sys.stderr)

@@ -14,11 +14,10 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
 from pipeline.sweep.asha import AshaConfig, SweepSection
 from pipeline.sweep.space import ChoiceDomain, Domain, draw_point, grid_points, parse_domain
+from pipeline.yaml_file import explain, load_yaml
 
 FILE = "sweep.yaml"
 MAX_GRID = 10_000
@@ -219,25 +218,8 @@ def load_plan(path: Path) -> SweepPlan:
     Raises:
         ValueError: one line per mistake, with the key.
     """
-    try:
-        content = YAML(typ="safe").load(path)
-    except FileNotFoundError:
-        raise ValueError(f"there is no {path.name} in {path.parent}; see the one in git") from None
-    except YAMLError as error:
-        raise ValueError(
-            f"{path.name} must be valid YAML: {' '.join(str(error).split())}"
-        ) from None
+    content = load_yaml(path, "see the one in git")
     try:
         return SweepPlan.model_validate_json(json.dumps(content, default=str))
     except ValidationError as error:
-        raise ValueError("\n".join(_explain(path.name, each) for each in error.errors())) from None
-
-
-def _explain(file: str, detail: Any) -> str:
-    key = ".".join(map(str, detail["loc"]))
-    if detail["type"] == "value_error":
-        return f"{file}: {detail['ctx']['error']}"
-    if detail["type"] == "extra_forbidden":
-        return f"{file}: {key} is no key of it; known are {', '.join(SweepPlan.model_fields)}"
-    value = "" if detail["type"] == "missing" else f", is {detail['input']!r}"
-    return f"{file}: {key}: {detail['msg']}{value}"
+        raise explain(error, SweepPlan, path.name, noun=f"key of {path.name}") from None

@@ -15,7 +15,8 @@ from ruamel.yaml import YAML
 from pipeline.cluster import Address, Settings, Workers, find_address, load_settings
 from pipeline.jobs.head import local_head
 from pipeline.jobs.locks import locked
-from pipeline.run import run_job
+from pipeline.jobs.submit import run_job
+from pipeline.project import ProjectPaths
 from pipeline.stage import load_config
 from pipeline.sweep.check import check_plan
 from pipeline.sweep.dry_run import describe_sweep
@@ -38,7 +39,7 @@ def main(argv: list[str] | None = None) -> int:
         plan, name = load_plan(root / args.plan), name_of(args.plan)
         check_plan(plan, root, settings)
         key = fingerprint(plan, root, settings)
-        folder = root / "state" / "sweep" / key
+        folder = ProjectPaths(root).states("sweep") / key
         check_longer(folder, plan)
         for former in former_sweeps(folder.parent):
             print(

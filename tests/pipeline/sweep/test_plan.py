@@ -40,7 +40,10 @@ LIST = "{stages: [pretrain], metric: pretrain/loss/G, search: list, trials: "
     ("text", "words"),
     [
         ("{", "valid YAML"),
-        (START + "space: {pretrain.a: 1}, sarch: grid}", "sarch is no key of it; known are stages"),
+        (
+            START + "space: {pretrain.a: 1}, sarch: grid}",
+            r"^sarch is no key of sweep.yaml \(its value is 'grid'\); did you mean search\?$",
+        ),
         (START + "space: {}}", "sweep.yaml: space must have at least one parameter"),
         (START + "space: {imitate.a: 1}}", "imitate.a must belong to one of stages = pretrain"),
         (START + "space: {pretrain.a: {uniform: [1, 0]}}}", r"space\.pretrain\.a\.uniform"),
