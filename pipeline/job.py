@@ -11,7 +11,6 @@ from pathlib import Path
 
 from pipeline.cluster import load_settings, tracking_uri
 from pipeline.jobs.mlflow_run_process import MlflowRunProcess
-from pipeline.project import ProjectPaths
 from pipeline.storage.remote_run import remote_run_of
 from pipeline.tracking.background import BackgroundTracker
 from pipeline.workers.workers import OpenTracker, run_stage
@@ -77,7 +76,7 @@ def open_run(
     return MlflowRunProcess(
         root,
         uri=uri,
-        artifacts=str(ProjectPaths(root).artifacts),
+        artifacts=str(root / "mlartifacts"),
         stage=stage,
         reproduction=hashlib.sha256(content).hexdigest()[:12],
         fingerprint=fingerprint,

@@ -4,7 +4,8 @@ import re
 from pathlib import Path
 
 from pipeline.params import load_section
-from pipeline.project import INPUTS, ProjectPaths
+
+INPUTS = ("raw", "init")  # folders of data/ that no stage writes
 
 
 def dataset_folder(root: Path) -> Path:
@@ -16,4 +17,4 @@ def dataset_folder(root: Path) -> Path:
             f"{name!r}; "
             f"the dataset is written to data/<prepare.name>"
         )
-    return ProjectPaths(root).dataset(name)
+    return root / "data" / name

@@ -7,7 +7,7 @@ from typing import Any
 
 from experiments.ablation.design import Design, Size, Values
 from pipeline.stage import load_config
-from pipeline.sweep.plan import SweepPlan
+from pipeline.sweep.plan import Plan
 
 STAGES = ("pretrain", "imitate", "evaluate")
 SEEDS = ("pretrain.loop.seed", "imitate.loop.seed")
@@ -48,9 +48,9 @@ def list_trials(design: Design, size: Size, num_seeds: int, root: Path) -> list[
     ]
 
 
-def build_plan(trials: Sequence[Trial], concurrent: int | None) -> SweepPlan:
+def build_plan(trials: Sequence[Trial], concurrent: int | None) -> Plan:
     """The sweep that runs them."""
-    return SweepPlan(
+    return Plan(
         stages=list(STAGES),
         metric=METRIC,
         search="list",

@@ -7,8 +7,8 @@ from pydantic import PositiveInt
 from torch import Tensor, nn
 
 from mimic3d.config import Config
-
-COLOR_MARGIN = 0.001  # lets a sigmoid reach 0 and 1 (mip-NeRF)
+from mimic3d.rendering.composite import COLOR_MARGIN
+from mimic3d.rendering.fused.layout import Layers
 
 
 class DecoderConfig(Config):
@@ -43,8 +43,20 @@ class Decoder(nn.Module):
         colors = torch.sigmoid(out[..., 1:]) * (1 + 2 * COLOR_MARGIN) - COLOR_MARGIN
         return out[..., :1], colors
 
+    def layers(self, channels: int) -> Layers:
+        """The weights that `forward` uses, gains included, as fused kernels read them."""
+        rows = slice(0, 1 + channels)
+        return Layers(
+            _scaled(self.hidden_weight), self.hidden_bias,
+            _scaled(self.out_weight[rows]), self.out_bias[rows],
+        )  # fmt: skip
+
+
+def _scaled(weight: Float[Tensor, "o i"]) -> Float[Tensor, "o i"]:
+    return weight * weight.shape[1] ** -0.5
+
 
 def _linear(
     x: Float[Tensor, "n m i"], weight: Float[Tensor, "o i"], bias: Float[Tensor, " o"]
 ) -> Float[Tensor, "n m o"]:
-    return F.linear(x, weight * weight.shape[1] ** -0.5, bias)
+    return F.linear(x, _scaled(weight), bias)

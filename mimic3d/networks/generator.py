@@ -18,8 +18,9 @@ from mimic3d.networks.pyramid import DetailBranch, SidePyramid
 from mimic3d.networks.superresolution import SuperResolution, SuperResolutionConfig
 from mimic3d.networks.synthesis import BackboneConfig, SynthesisBackbone
 from mimic3d.rays import Windows, cast_rays
+from mimic3d.rendering.backend import TORCH, RenderBackend
 from mimic3d.rendering.depths import Sampling
-from mimic3d.rendering.renderer import Render, RenderingConfig, query, render
+from mimic3d.rendering.renderer import Render, RenderingConfig
 from mimic3d.rendering.triplane import PLANE_AXES, Planes
 
 LABEL_DIM = 25  # of a camera label
@@ -61,7 +62,7 @@ class GeneratorConfig(Config):
     """Reproduce the reference to the last digit, for converted checkpoints: its gains
     (`AwareToRGB`, `SidePyramid`), its random detail planes (`DetailBranch`), its clamps (`layers`),
     its sampling (`depths`) and, in training, its density points (`density_loss`), blur and R1
-    (`PretrainLosses`). Each place says what differs and why."""
+    (`DualGame`). Each place says what differs and why."""
 
     @model_validator(mode="after")
     def _powers_of_two(self) -> "GeneratorConfig":
@@ -84,7 +85,7 @@ class GeneratorConfig(Config):
 
 @dataclass(frozen=True)
 class View:
-    """A rendering: the image, nominally in [-1, 1], with depth and alpha of its pixels.
+    """A rendering: the image, nominally in [-1, 1], and what is behind its pixels.
 
     Depth is the distance along the ray in world units, far where nothing is; alpha the share of
     light that did not pass through, 0..1.
@@ -97,7 +98,7 @@ class View:
 
 @dataclass(frozen=True)
 class Generated:
-    """Output of the 2D branch: the super-resolved image, and the rendering it started from."""
+    """What the 2D branch makes: the super-resolved image, and the rendering it started from."""
 
     image: Float[Tensor, "n 3 h w"]
     image_raw: Float[Tensor, "n 3 h2 w2"]
@@ -110,8 +111,11 @@ class Generator(nn.Module):
 
     Both branches render one object from one style. The 2D branch renders the coarse planes at a low
     resolution and super-resolves the picture; the 3D branch renders coarse and detail planes
-    directly at image resolution and is therefore strictly view-consistent.
+    directly at image resolution and is therefore strictly view-consistent. `backend` is the
+    renderer of both: the machine's choice, not a part of the model.
     """
+
+    backend: RenderBackend = TORCH
 
     def __init__(self, cfg: GeneratorConfig, scene: Scene):
         super().__init__()
@@ -164,8 +168,8 @@ class Generator(nn.Module):
                 f"{resolution}; resize its image, or render the 3D branch"
             )
         planes = self.synthesize_planes(ws, detail=False, noise=noise)
-        generated = self.render_2d(planes, ws, cameras, sampling)
-        return View(generated.image, generated.depth, generated.alpha)
+        seen = self.render_2d(planes, ws, cameras, sampling)
+        return View(seen.image, seen.depth, seen.alpha)
 
     def synthesize_planes(
         self, ws: Float[Tensor, "n l w_dim"], detail: bool, noise: Noise
@@ -193,7 +197,8 @@ class Generator(nn.Module):
 
     def density(self, planes: Planes, points: Float[Tensor, "n m 3"]) -> Float[Tensor, "n m 1"]:
         """Raw densities (before softplus) at points in world units."""
-        return query(planes, self.decoder, points, self.scene, self.config.rendering, 0)[0]
+        cfg = self.config.rendering
+        return self.backend.query(planes, self.decoder, points, self.scene, cfg, 0)[0]
 
     def render_2d(
         self, planes: Planes, ws: Float[Tensor, "n l w_dim"], cameras: Cameras,
@@ -204,15 +209,11 @@ class Generator(nn.Module):
         Deterministic unless `sampling` draws the depths.
         """
         side = neural_rendering_resolution or self.config.neural_rendering_resolution
-        pixels = self._render(
-            planes[:1], cameras, side, None, sampling, self.config.feature_channels
-        )
-        features = _to_image(pixels.features, side)
+        seen = self._render(planes[:1], cameras, side, None, sampling, self.config.feature_channels)
+        features = _to_image(seen.features, side)
         image_raw = features[:, :3]
         image = self.superresolution(features, image_raw, ws)
-        return Generated(
-            image, image_raw, _to_image(pixels.depth, side), _to_image(pixels.alpha, side)
-        )
+        return Generated(image, image_raw, _to_image(seen.depth, side), _to_image(seen.alpha, side))
 
     def render_3d(
         self, planes: Planes, cameras: Cameras, resolution: int,
@@ -220,11 +221,11 @@ class Generator(nn.Module):
     ) -> View:  # fmt: skip
         """The 3D branch: all planes, directly at `resolution`, whole or one window per sample."""
         side = resolution if windows is None else windows.size
-        pixels = self._render(planes, cameras, resolution, windows, sampling, channels=3)
+        seen = self._render(planes, cameras, resolution, windows, sampling, channels=3)
         return View(
-            _to_image(pixels.features, side),
-            _to_image(pixels.depth, side),
-            _to_image(pixels.alpha, side),
+            _to_image(seen.features, side),
+            _to_image(seen.depth, side),
+            _to_image(seen.alpha, side),
         )
 
     def _render(
@@ -233,7 +234,9 @@ class Generator(nn.Module):
     ) -> Render:  # fmt: skip
         rays = cast_rays(cameras, resolution, windows)
         cfg, legacy = self.config.rendering, self.config.legacy
-        return render(planes, self.decoder, rays, self.scene, cfg, channels, sampling, legacy)
+        return self.backend.render(
+            planes, self.decoder, rays, self.scene, cfg, channels, sampling, legacy
+        )
 
 
 def _to_image(pixels: Float[Tensor, "n r c"], side: int) -> Float[Tensor, "n c h w"]:

@@ -19,7 +19,6 @@ from mimic3d.networks.layers import Noise
 from mimic3d.rays import Windows, crop
 from mimic3d.rendering.composite import DENSITY_BIAS
 from mimic3d.rendering.depths import Sampling
-from mimic3d.rendering.renderer import query
 from mimic3d.rendering.triplane import Planes
 
 CHUNK_FLOATS = 2**24  # plane features held at once by a query: 64 MiB, little on any machine
@@ -111,7 +110,9 @@ class Objects:
         features = len(self) * len(levels) * 3 * self.G.config.plane_channels
         densities, colors = [], []
         for chunk in points.split(max(1, CHUNK_FLOATS // features), dim=1):
-            raw, color = query(levels, self.G.decoder, chunk, self.G.scene, cfg, channels=3)
+            raw, color = self.G.backend.query(
+                levels, self.G.decoder, chunk, self.G.scene, cfg, channels=3
+            )
             densities.append(F.softplus(raw + DENSITY_BIAS) * cfg.density_gain)
             colors.append(color)
         return torch.cat(densities, dim=1), torch.cat(colors, dim=1)

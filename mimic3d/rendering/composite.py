@@ -6,6 +6,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 DENSITY_BIAS = -1.0  # the scene starts thin, which trains better (EG3D's ray marcher)
+COLOR_MARGIN = 0.001  # lets a sigmoid reach 0 and 1 (mip-NeRF)
 
 
 def interval_weights(

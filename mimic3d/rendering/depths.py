@@ -1,4 +1,4 @@
-"""Depths of samples along a ray: stratified first, then where the first pass met density."""
+"""Where to look along a ray: stratified first, then where the first pass found density."""
 
 from collections.abc import Callable
 
@@ -17,7 +17,7 @@ def uniform_draws(rng: torch.Generator) -> Sampling:
     return lambda shape: torch.rand(shape, generator=rng, device=rng.device)
 
 
-def _offsets(shape: tuple[int, ...], sampling: Sampling | None, like: Tensor) -> Tensor:
+def bin_offsets(shape: tuple[int, ...], sampling: Sampling | None, like: Tensor) -> Tensor:
     """Position of a sample inside its bin: the middle, or drawn."""
     if sampling is None:
         return like.new_full(shape, 0.5)
@@ -35,7 +35,7 @@ def stratified_depths(
     """
     width = (far - near) / (num_samples - 1 if legacy else num_samples)
     bins = torch.arange(num_samples, device=like.device, dtype=like.dtype)
-    return near + (bins + _offsets((*like.shape[:2], num_samples), sampling, like)) * width
+    return near + (bins + bin_offsets((*like.shape[:2], num_samples), sampling, like)) * width
 
 
 def importance_depths(
@@ -49,7 +49,7 @@ def importance_depths(
     """
     cdf, edges = importance_bins(depths, weights, legacy)
     shape = (*depths.shape[:2], num_samples)
-    u = _offsets(shape, sampling, depths)
+    u = bin_offsets(shape, sampling, depths)
     if sampling is None or not legacy:
         u = (torch.arange(num_samples, device=u.device, dtype=u.dtype) + u) / num_samples
     return invert_cdf(cdf, edges, u)
@@ -89,8 +89,8 @@ def invert_cdf(
 ) -> Float[Tensor, "n r s"]:
     """Depths where a piecewise linear distribution, given at the edges of its bins, reaches u."""
     last = cdf.shape[-1] - 1
-    index = torch.searchsorted(cdf, u.contiguous(), right=True)
-    below, above = (index - 1).clamp(min=0), index.clamp(max=last)
+    found = torch.searchsorted(cdf, u.contiguous(), right=True)
+    below, above = (found - 1).clamp(min=0), found.clamp(max=last)
     low, high = cdf.gather(-1, below), cdf.gather(-1, above)
     step = high - low
     step = torch.where(step < 1e-5, torch.ones_like(step), step)

@@ -1,4 +1,4 @@
-"""Kinds of procedural subjects: drawn from a seed, with a signed distance, an albedo, landmarks."""
+"""What a kind of subject answers: how it is drawn from a seed, where its surface is, its colour."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -6,15 +6,16 @@ from typing import Any
 
 import numpy as np
 
-from mimic3d.synthetic.albedo import Albedo, Texture
-from mimic3d.synthetic.arrays import Scalars
-from mimic3d.synthetic.identity import Identity, PoseBias, Triple
-from mimic3d.synthetic.points import ParameterGroup, Points
+from mimic3d.synthetic.arrays import Axis
+from mimic3d.synthetic.identity import Identity, Mood, Triple
+from mimic3d.synthetic.points import Group, Points
+from mimic3d.synthetic.surface import Surface
+from mimic3d.synthetic.texture import Texture
 
 
 @dataclass(frozen=True)
-class ApproximateLandmark:
-    """A point near a landmark, head units; the landmark is the nearest point of the surface."""
+class Anchor:
+    """About where a landmark lies, head units; the surface near it is where it lies."""
 
     left: str
     """Name of the point; of the one on the subject's left where there are two."""
@@ -24,18 +25,18 @@ class ApproximateLandmark:
 
 
 @dataclass(frozen=True)
-class SubjectKind:
-    """A family of procedural subjects, made of numbered materials."""
+class Kind:
+    """A family of procedural subjects. Materials are numbered; each has a part and a painter."""
 
-    sample: Callable[[np.random.Generator, PoseBias], Identity]
+    sample: Callable[[np.random.Generator, Mood], Identity]
     """A random one."""
-    tabulate: Callable[[Sequence[Any]], dict[str, ParameterGroup]]
+    tabulate: Callable[[Sequence[Any]], dict[str, Group]]
     """The numbers that its formulas need; the bodies of the group `hull` together contain it."""
-    parts: Callable[[Points], Mapping[int, Scalars]]
+    parts: Callable[[Points], Mapping[int, Axis]]
     """Signed distance to each material, head units."""
-    albedos: Mapping[int, Callable[[Points, Texture], Albedo]]
-    """Colour of each material before light falls on it."""
-    landmarks: Callable[[Any], list[ApproximateLandmark]]
+    painters: Mapping[int, Callable[[Points, Texture], Surface]]
+    """Colour of each material."""
+    anchors: Callable[[Any], list[Anchor]]
     """Its landmarks."""
-    landmark_materials: tuple[int, ...]
+    bare: tuple[int, ...]
     """Materials that landmarks lie on."""

@@ -14,25 +14,23 @@ import numpy as np
 
 from mimic3d.synthetic.arrays import (
     Array,
+    Axes,
+    Axis,
     Index,
     Mask,
-    Scalars,
-    Vectors,
-    concatenate,
-    full_like,
-    nonzero,
-    take_columns,
+    columns_of,
+    full,
+    indices,
+    joined,
 )
 
-ParameterGroup = Mapping[
-    str, Any
-]  # name -> a number, n, 3 1 or 3 n of them, or a body of such fields
-Rows = int | slice
+Group = Mapping[str, Any]  # name -> a number, n, 3 1 or 3 n of them, or a body of such fields
+Place = int | slice
 
 FAR = 9.0  # head units; distance of what is not evaluated
 
 
-class GroupParameters:
+class Traits:
     """The numbers, vectors and bodies of one group, as attributes."""
 
     def __init__(self, values: dict[str, Any]) -> None:
@@ -42,31 +40,31 @@ class GroupParameters:
         return iter(self.__dict__.values())
 
     def __getattr__(self, name: str) -> Any:
-        raise AttributeError(f"no parameter {name} among {sorted(self.__dict__)}")
+        raise AttributeError(f"no trait {name} among {sorted(self.__dict__)}")
 
 
-class ParameterTable:
+class Table:
     """Numbers of n identities, in groups that formulas use together.
 
     Each group is one float32 array of rows, so that one look-up serves all of its numbers.
     """
 
     def __init__(
-        self, rows: dict[str, Array], layouts: dict[str, dict[str, tuple[Any, list[Rows]]]]
+        self, rows: dict[str, Array], layouts: dict[str, dict[str, tuple[Any, list[Place]]]]
     ) -> None:
         self.rows = rows
         self.layouts = layouts
-        self._only: dict[str, GroupParameters] = {}
+        self._only: dict[str, Traits] = {}
 
     @staticmethod
-    def build(groups: Mapping[str, ParameterGroup], num: int) -> "ParameterTable":
+    def build(groups: Mapping[str, Group], num: int) -> "Table":
         """Packs the groups, in NumPy; what is the same for all identities may stand there once."""
         rows, layouts = {}, {}
         for group, columns in groups.items():
             layout, leaves, first = {}, [], 0
             for name, column in columns.items():
                 kind = type(column) if is_dataclass(column) else None
-                places: list[Rows] = []
+                places: list[Place] = []
                 for leaf in _leaves(column):
                     size = 3 if np.ndim(leaf) == 2 else 1
                     places.append(slice(first, first + 3) if size == 3 else first)
@@ -77,14 +75,14 @@ class ParameterTable:
             for place, leaf in leaves:
                 rows[group][place] = leaf
             layouts[group] = layout
-        return ParameterTable(rows, layouts)
+        return Table(rows, layouts)
 
-    def on(self, device: str) -> "ParameterTable":
+    def on(self, device: str) -> "Table":
         """The same numbers as torch tensors on a device."""
         import torch
 
         rows = {group: torch.from_numpy(values).to(device) for group, values in self.rows.items()}
-        return ParameterTable(rows, self.layouts)
+        return Table(rows, self.layouts)
 
     def place(self, array: np.ndarray) -> Array:
         """An array where the table lies."""
@@ -95,7 +93,7 @@ class ParameterTable:
 
         return torch.from_numpy(array).to(like.device)
 
-    def of(self, group: str, owners: Index | None) -> GroupParameters:
+    def of(self, group: str, owners: Index | None) -> Traits:
         """A group, point by point, or of the only identity."""
         if owners is not None:
             return self._unpack(group, self.rows[group][:, owners], to_floats=False)
@@ -103,15 +101,15 @@ class ParameterTable:
             self._only[group] = self._unpack(group, self.rows[group], to_floats=True)
         return self._only[group]
 
-    def _unpack(self, group: str, rows: Array, to_floats: bool) -> GroupParameters:
-        def leaf(place: Rows) -> Any:
+    def _unpack(self, group: str, rows: Array, to_floats: bool) -> Traits:
+        def leaf(place: Place) -> Any:
             return float(rows[place][0]) if to_floats and isinstance(place, int) else rows[place]
 
         values = {}
         for name, (kind, places) in self.layouts[group].items():
             leaves = [leaf(place) for place in places]
             values[name] = kind(*leaves) if kind else leaves[0]
-        return GroupParameters(values)
+        return Traits(values)
 
 
 def _leaves(column: Any) -> list[Any]:
@@ -124,38 +122,38 @@ def _leaves(column: Any) -> list[Any]:
 class Points:
     """Positions (head units) and their owners: None if all belong to the table's only identity."""
 
-    def __init__(self, xyz: Vectors, table: ParameterTable, owners: Index | None) -> None:
+    def __init__(self, xyz: Axes, table: Table, owners: Index | None) -> None:
         self.xyz = xyz
         self.table = table
         self.owners = owners
-        self._groups: dict[str, GroupParameters] = {}
+        self._groups: dict[str, Traits] = {}
 
     def __len__(self) -> int:
         return self.xyz.shape[1]
 
     @property
-    def x(self) -> Scalars:
+    def x(self) -> Axis:
         """To the subject's left."""
         return self.xyz[0]
 
     @property
-    def y(self) -> Scalars:
+    def y(self) -> Axis:
         """Up."""
         return self.xyz[1]
 
     @property
-    def z(self) -> Scalars:
+    def z(self) -> Axis:
         """Out of the face."""
         return self.xyz[2]
 
     @cached_property
-    def folded(self) -> Vectors:
+    def folded(self) -> Axes:
         """With |x| for x, for parts that are symmetric."""
         folded = self.xyz * 1
         folded[0] = abs(folded[0])
         return folded
 
-    def of(self, group: str) -> GroupParameters:
+    def of(self, group: str) -> Traits:
         """The numbers of a group."""
         if group not in self._groups:
             self._groups[group] = self.table.of(group, self.owners)
@@ -164,22 +162,22 @@ class Points:
     def take(self, index: Index | slice) -> "Points":
         """Some of the points."""
         owners = None if self.owners is None else self.owners[index]
-        return Points(take_columns(self.xyz, index), self.table, owners)
+        return Points(columns_of(self.xyz, index), self.table, owners)
 
     def where(self, mask: Mask) -> tuple[Index, "Points"]:
         """Places of the points where a mask holds, and these points."""
-        index = nonzero(mask)
+        index = indices(mask)
         return index, self.take(index)
 
-    def near(self, mask: Mask, distance: Callable[["Points"], Scalars]) -> Scalars:
+    def near(self, mask: Mask, distance: Callable[["Points"], Axis]) -> Axis:
         """A distance where a mask holds; `FAR` elsewhere."""
-        distances = full_like(self.x, FAR)
-        index, members = self.where(mask)
-        if len(members):
-            distances[index] = distance(members)
-        return distances
+        found = full(self.x, FAR)
+        index, some = self.where(mask)
+        if len(some):
+            found[index] = distance(some)
+        return found
 
-    def several(self, positions: list[Vectors]) -> "Points":
+    def several(self, positions: list[Axes]) -> "Points":
         """Several positions of each owner, one list after another."""
-        owners = None if self.owners is None else concatenate([self.owners] * len(positions))
-        return Points(concatenate(positions), self.table, owners)
+        owners = None if self.owners is None else joined([self.owners] * len(positions))
+        return Points(joined(positions), self.table, owners)

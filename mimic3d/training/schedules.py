@@ -1,4 +1,4 @@
-"""Schedules of a training: pure functions of kimg."""
+"""What changes in the course of a training: pure functions of kimg."""
 
 from pydantic import Field, NonNegativeFloat
 

@@ -23,8 +23,8 @@ MIN_DEVIATION = 0.01  # share of the median; labels that all have one distance a
 
 
 @dataclass(frozen=True)
-class CameraAxes:
-    """Positions of cameras and two of their axes, unit length."""
+class Rays:
+    """Where cameras look from and to."""
 
     centers: Float64[np.ndarray, "n 3"]
     forward: Float64[np.ndarray, "n 3"]
@@ -43,12 +43,10 @@ def normalize_cameras(
     Raises:
         ValueError: The optical axes are parallel or all the images' ups cancel.
     """
-    axes = CameraAxes(
-        table.cam2world[:, :3, 3], table.cam2world[:, :3, 2], table.cam2world[:, :3, 1]
-    )
-    pivot = nearest_point(axes)
+    axes = Rays(table.cam2world[:, :3, 3], table.cam2world[:, :3, 2], table.cam2world[:, :3, 1])
+    pivot = meeting_point(axes)
     offsets = axes.centers - pivot
-    turn = _upright_rotation(offsets, -axes.down.mean(axis=0) if up is None else up)
+    turn = _turn(offsets, -axes.down.mean(axis=0) if up is None else up)
     distances = np.linalg.norm(offsets, axis=1)
     scale = radius / float(np.median(distances))
     moved = table.cam2world.copy()
@@ -70,7 +68,7 @@ def normalize_cameras(
     )
 
 
-def nearest_point(axes: CameraAxes) -> Float64[np.ndarray, " 3"]:
+def meeting_point(axes: Rays) -> Float64[np.ndarray, " 3"]:
     """The point nearest to all optical axes, by least squares.
 
     Raises:
@@ -96,7 +94,7 @@ def outlying_distances(
     return scores > max_deviation, scores
 
 
-def _upright_rotation(
+def _turn(
     offsets: Float64[np.ndarray, "n 3"], up: Float64[np.ndarray, " 3"]
 ) -> Float64[np.ndarray, "3 3"]:
     """The rotation that makes up y and the front z."""

@@ -1,0 +1,134 @@
+"""Which renderer computes: the plain torch definition, or fused kernels that agree with it.
+
+Both give the same pixels to about 1e-6, not to the last bit. Where a number is measured or a
+network trained, the choice is therefore a parameter of the result; where a picture is only looked
+at, it is the machine's business.
+"""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from pydantic import Field
+from torch import Tensor
+
+from mimic3d.cameras import Scene
+from mimic3d.config import Config
+from mimic3d.rays import Rays
+from mimic3d.rendering.depths import Sampling
+from mimic3d.rendering.fused.layout import LayeredDecode
+from mimic3d.rendering.fused.render import query_fused, render_fused, why_not_here, why_not_this
+from mimic3d.rendering.renderer import Decode, Render, RenderingConfig, query, render
+from mimic3d.rendering.triplane import Planes
+
+BackendName = Literal["auto", "torch", "fused"]
+
+
+class Shortcuts(Config):
+    """What a fused renderer may leave out when nothing is learnt from its pixels."""
+
+    optical_limit: float | None = Field(default=None, gt=0)
+    """Optical depth at which a ray ends; 7 leaves out less than a thousandth of the light. Null
+    goes on to the far end."""
+
+
+@dataclass(frozen=True)
+class RenderBackend:
+    """A renderer; `choose_backend` makes it.
+
+    `fallbacks` counts, by reason, calls that `auto` gave to torch although fused kernels were
+    chosen.
+    """
+
+    asked: BackendName
+    name: Literal["torch", "fused"]
+    reason: str
+    shortcuts: Shortcuts = field(default_factory=Shortcuts)
+    fallbacks: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def description(self) -> str:
+        """Renderer and shortcuts in a word, for records of how a number was measured."""
+        limit = self.shortcuts.optical_limit
+        if self.name == "torch" or limit is None:
+            return self.name
+        return f"{self.name}, rays end at optical depth {limit:g}"
+
+    def render(
+        self, planes: Planes, decode: Decode, rays: Rays, scene: Scene, cfg: RenderingConfig,
+        channels: int, sampling: Sampling | None = None, legacy: bool = False,
+    ) -> Render:  # fmt: skip
+        """`renderer.render`.
+
+        Raises:
+            ValueError: fused kernels were asked for, and cannot take this call.
+        """
+        if not self._takes(planes, decode, (rays.origins, rays.directions)):
+            return render(planes, decode, rays, scene, cfg, channels, sampling, legacy)
+        assert isinstance(decode, LayeredDecode)
+        limit = None if torch.is_grad_enabled() else self.shortcuts.optical_limit
+        return render_fused(
+            planes,
+            decode,
+            rays,
+            scene,
+            cfg,
+            channels,
+            sampling,
+            legacy,
+            limit,
+        )
+
+    def query(
+        self, planes: Planes, decode: Decode, points: Float[Tensor, "n m 3"], scene: Scene,
+        cfg: RenderingConfig, channels: int,
+    ) -> tuple[Float[Tensor, "n m 1"], Float[Tensor, "n m k"]]:  # fmt: skip
+        """`renderer.query`.
+
+        Raises:
+            ValueError: fused kernels were asked for, and cannot take this call.
+        """
+        if not self._takes(planes, decode, (points,)):
+            return query(planes, decode, points, scene, cfg, channels)
+        assert isinstance(decode, LayeredDecode)
+        return query_fused(planes, decode, points, scene, cfg, channels)
+
+    def _takes(self, planes: Planes, decode: Decode, places: tuple[Tensor, ...]) -> bool:
+        if self.name == "torch":
+            return False
+        obstacle = why_not_here(planes[0].device) or why_not_this(planes, decode, places)
+        if obstacle is None:
+            return True
+        if self.asked == "fused":
+            raise ValueError(_refusal(obstacle))
+        self.fallbacks[obstacle] += 1
+        return False
+
+
+TORCH = RenderBackend("torch", "torch", "asked for")
+
+
+def choose_backend(
+    asked: BackendName, device: torch.device, shortcuts: Shortcuts | None = None
+) -> RenderBackend:
+    """The renderer for a device; `auto` is fused where that runs.
+
+    Raises:
+        ValueError: `fused` cannot run here.
+    """
+    shortcuts = shortcuts or Shortcuts()
+    if asked == "torch":
+        return RenderBackend(asked, "torch", "asked for", shortcuts)
+    obstacle = why_not_here(device)
+    if obstacle is None:
+        reason = "asked for" if asked == "fused" else f"fused kernels run on {device.type}"
+        return RenderBackend(asked, "fused", reason, shortcuts)
+    if asked == "fused":
+        raise ValueError(_refusal(obstacle))
+    return RenderBackend(asked, "torch", obstacle, shortcuts)
+
+
+def _refusal(obstacle: str) -> str:
+    return f"the fused renderer cannot run: {obstacle}; or choose the renderer torch or auto"
