@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help preset repro sweep ablation test cluster lint ui clean
+.PHONY: help preset repro view sweep ablation test cluster lint ui clean
 
 help:  ## Show this list
 	@sed -n 's/^\([a-z]*\):.*##\(.*\)/make \1\	\2/p' Makefile
@@ -15,6 +15,9 @@ preset: $(VENV)/installed  ## Write a file of presets/ to params.yaml: make pres
 
 repro: $(VENV)/installed  ## Prepare, pretrain, imitate, evaluate: whatever is not up to date
 	@$(BIN)/python -m pipeline.repro
+
+view: $(VENV)/installed-view  ## Look at what was trained, from any camera, in the browser (FOLDER=runs PORT=8080)
+	@$(BIN)/python -m tools.view $(or $(FOLDER),runs) --port $(if $(filter file,$(origin PORT)),8080,$(PORT))
 
 sweep: $(VENV)/installed  ## Search for better parameters as sweep.yaml says (PLAN=sweep.yaml)
 	@$(BIN)/python -m pipeline.repro prepare && $(BIN)/python -m pipeline.sweep $(PLAN)
@@ -55,6 +58,10 @@ $(VENV)/uv: $(VENV)/bin/python
 $(VENV)/installed: pyproject.toml $(VENV)/uv
 	VIRTUAL_ENV="$(CURDIR)/$(VENV)" UV_FIND_LINKS="$$PIP_FIND_LINKS" $(BIN)/uv pip install --compile-bytecode -e '.[export]'
 	@touch $@
+
+$(VENV)/installed-view: pyproject.toml $(VENV)/uv
+	VIRTUAL_ENV="$(CURDIR)/$(VENV)" UV_FIND_LINKS="$$PIP_FIND_LINKS" $(BIN)/uv pip install --compile-bytecode -e '.[export,view]'
+	@touch $@ $(VENV)/installed
 
 $(VENV)/installed-dev: pyproject.toml $(VENV)/uv
 	VIRTUAL_ENV="$(CURDIR)/$(VENV)" UV_FIND_LINKS="$$PIP_FIND_LINKS" $(BIN)/uv pip install --compile-bytecode -e '.[dev,export]'

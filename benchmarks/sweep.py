@@ -1,11 +1,10 @@
-"""`python -m benchmarks.sweep`: what a sweep costs per trial, and once.
+"""`python -m benchmarks.sweep`: seconds of a sweep per trial, and once.
 
 Runs sweeps over a stage that reports one metric and does nothing else, on a running head: with 1
 and with 100 trials. The difference per trial is the overhead of scheduling, folders, MLflow.
 """
 
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -38,7 +37,6 @@ def make_project(root: Path) -> None:
     """A project with the stage above."""
     (root / "stages").mkdir()
     (root / "stages" / "__init__.py").touch()
-    shutil.copy(ROOT / "stages" / "params.py", root / "stages")
     (root / "stages" / "dummy.py").write_text(STAGE)
     (root / "params.yaml").write_text("dummy: {}\n")
     content: dict[str, Any] = YAML(typ="safe").load(ROOT / "cluster.yaml")

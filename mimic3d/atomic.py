@@ -22,21 +22,21 @@ def atomic_folder(target: Path) -> Iterator[Path]:
     target.parent.mkdir(parents=True, exist_ok=True)
     for remains in target.parent.glob(f".{target.name}.part-*"):
         shutil.rmtree(remains)
-    draft = target.with_name(f".{target.name}.part-{os.getpid()}")
-    draft.mkdir()
+    tmp = target.with_name(f".{target.name}.part-{os.getpid()}")
+    tmp.mkdir()
     try:
         with _full_disk_explained(target):
-            yield draft
-            for path in draft.rglob("*"):
+            yield tmp
+            for path in tmp.rglob("*"):
                 if path.is_file():
                     _flush(path)
-        old = draft.with_name(draft.name + ".old")
+        old = tmp.with_name(tmp.name + ".old")
         if target.exists():
             target.rename(old)
-        draft.rename(target)
+        tmp.rename(target)
         shutil.rmtree(old, ignore_errors=True)
     finally:
-        shutil.rmtree(draft, ignore_errors=True)
+        shutil.rmtree(tmp, ignore_errors=True)
 
 
 @contextmanager
@@ -47,14 +47,14 @@ def atomic_file(target: Path) -> Iterator[Path]:
         ValueError: the disk is full; `target` is as it was.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    draft = target.with_name(f".part-{os.getpid()}-{target.name}")  # keeps the suffix
+    tmp = target.with_name(f".part-{os.getpid()}-{target.name}")  # keeps the suffix
     try:
         with _full_disk_explained(target):
-            yield draft
-            _flush(draft)
-        draft.replace(target)
+            yield tmp
+            _flush(tmp)
+        tmp.replace(target)
     finally:
-        draft.unlink(missing_ok=True)
+        tmp.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Weight files that others publish: had by path or URL, checked, and read without running code."""
+"""Weight files that others publish, by path or URL: downloaded, checked, read without pickles."""
 
 import hashlib
 import re
@@ -16,18 +16,19 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from mimic3d.atomic import atomic_file
+from mimic3d.content_hash import content_hash
 
 SCHEMES = ("https", "http", "file")
 MAX_BYTES = 2**32  # 4 GiB; VGG16, the largest file asked for, has 0.5
 TIMEOUT_S = 60  # without a single byte
-PIECE = 2**20  # bytes
+CHUNK = 2**20  # bytes
 
-Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{8,64}$")]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{8,64}$")]
 """SHA-256 of a file, or a published beginning of it: 8 to 64 hexadecimal digits."""
 
 
 def fetch(
-    source: str, sha256: Digest | None, cache: Path, key: str = "the parameter that names it"
+    source: str, sha256: Sha256 | None, cache: Path, key: str = "the parameter that names it"
 ) -> Path:
     """The weight file at a path or URL; a URL is downloaded into `cache` once.
 
@@ -48,20 +49,20 @@ def fetch(
                 f"put it there or give its path"
             )
         if sha256:
-            _check(_digest(path), sha256, source, path, key)
+            _check(content_hash(path), sha256, source, path, key)
         return path
     if scheme not in SCHEMES:
         known = ", ".join(SCHEMES)
         raise ValueError(f"{key} must be a path or a URL of {known}, is {source}; change it")
-    path = _place(source, cache)
+    path = _cached_path(source, cache)
     cache.mkdir(parents=True, exist_ok=True)
     with FileLock(path.with_name(f"{path.name}.lock")):
         if path.is_file():
-            found = _digest(path)
-            _check(found, sha256 or _recorded(path) or found, str(path), path, key)
+            actual = content_hash(path)
+            _check(actual, sha256 or _recorded(path) or actual, str(path), path, key)
         else:
-            found = _download(source, sha256, path, key)
-        _record(path, found)
+            actual = _download(source, sha256, path, key)
+        _record(path, actual)
     return path
 
 
@@ -90,63 +91,58 @@ def load_state_dict_file(path: Path) -> dict[str, Tensor]:
     return {str(name): tensor.detach() for name, tensor in loaded.items()}
 
 
-def _place(url: str, cache: Path) -> Path:
-    """Where a URL's file lies: a short hash of the whole URL, and its file name."""
+def _cached_path(url: str, cache: Path) -> Path:
+    """Path of a URL's file: a short hash of the whole URL, and its file name."""
     name = re.sub(r"[^\w.-]", "_", PurePosixPath(unquote(urlsplit(url).path)).name) or "weights"
     return cache / f"{hashlib.sha256(url.encode()).hexdigest()[:8]}-{name}"
 
 
-def _download(url: str, sha256: Digest | None, path: Path, key: str) -> str:
+def _download(url: str, sha256: Sha256 | None, path: Path, key: str) -> str:
     """Write the file and return its SHA-256; a failure leaves nothing."""
     for remains in path.parent.glob(f".part-*-{path.name}"):  # of a killed process
         remains.unlink()
     digest = hashlib.sha256()
-    with atomic_file(path) as draft, draft.open("wb") as file:
+    with atomic_file(path) as tmp, tmp.open("wb") as file:
         try:
-            for piece in _pieces(url):
-                digest.update(piece)
-                file.write(piece)
+            for chunk in _chunks(url):
+                digest.update(chunk)
+                file.write(chunk)
         except _UnavailableError as error:
             raise ValueError(
                 f"{url} could not be downloaded ({error}); put the file at {path.absolute()}, or "
                 f"set {key} to the path of a copy"
             ) from error
-        found = digest.hexdigest()
-        _check(found, sha256 or found, url, path, key)
-    return found
+        actual = digest.hexdigest()
+        _check(actual, sha256 or actual, url, path, key)
+    return actual
 
 
 class _UnavailableError(Exception):
-    """Why a URL gives no file."""
+    """A URL gives no file, for the reason in its text."""
 
 
-def _pieces(url: str) -> Iterator[bytes]:
+def _chunks(url: str) -> Iterator[bytes]:
     try:
         with urlopen(url, timeout=TIMEOUT_S) as answer:
             size, received = answer.headers.get("Content-Length"), 0
-            while piece := answer.read(PIECE):
-                received += len(piece)
+            while chunk := answer.read(CHUNK):
+                received += len(chunk)
                 if received > MAX_BYTES:
                     raise OSError(f"it has more than {MAX_BYTES} bytes")
-                yield piece
+                yield chunk
             if size is not None and received != int(size):
                 raise OSError(f"the connection ended after {received} of {size} bytes")
     except (OSError, HTTPException, ValueError) as error:
         raise _UnavailableError(str(error) or type(error).__name__) from error
 
 
-def _check(found: str, wanted: Digest, what: str, path: Path, key: str) -> None:
-    assert re.fullmatch("[0-9a-f]{8,64}", wanted), wanted
-    if not found.startswith(wanted):
+def _check(actual: str, expected: Sha256, source: str, path: Path, key: str) -> None:
+    assert re.fullmatch("[0-9a-f]{8,64}", expected), expected
+    if not actual.startswith(expected):
         raise ValueError(
-            f"the SHA-256 of {what} must begin with {wanted}, is {found}; put the right file at "
-            f"{path.absolute()}, or set {key} and its SHA-256 to those of the file you want"
+            f"the SHA-256 of {source} must begin with {expected}, is {actual}; put the right file "
+            f"at {path.absolute()}, or set {key} and its SHA-256 to those of the file you want"
         )
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _sidecar(path: Path) -> Path:
@@ -158,7 +154,7 @@ def _recorded(path: Path) -> str | None:
     return sidecar.read_text().split()[0] if sidecar.is_file() else None
 
 
-def _record(path: Path, found: str) -> None:
-    if _recorded(path) != found:
-        with atomic_file(_sidecar(path)) as draft:
-            draft.write_text(f"{found}  {path.name}\n")
+def _record(path: Path, sha256: str) -> None:
+    if _recorded(path) != sha256:
+        with atomic_file(_sidecar(path)) as tmp:
+            tmp.write_text(f"{sha256}  {path.name}\n")

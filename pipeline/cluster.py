@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Literal
 
 from pydantic import (
-    BaseModel,
     ConfigDict,
     Field,
     NonNegativeFloat,
@@ -18,19 +17,21 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
+from mimic3d.config import Config
+from pipeline.project import ProjectPaths
 from pipeline.redaction import require_no_password
+from pipeline.yaml_file import explain, load_yaml
 
 FILE = "cluster.yaml"
+PREFIX = ("metadata", "pipeline")
 ADDRESS = "RAY_API_SERVER_ADDRESS"
 LOCAL = "MIMIC3D_LOCAL_HEAD"
 """Set to 1 beside an address when that is a head of our own on this machine."""
 
 
-class _Group(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+class _Group(Config):
+    model_config = ConfigDict(strict=True)
 
 
 class Workers(_Group):
@@ -136,14 +137,9 @@ def load_settings(root: Path) -> Settings:
     Raises:
         ValueError: one line per mistake, with the full key.
     """
+    content = load_yaml(root / FILE, "run this in the project folder")
     try:
-        content = YAML(typ="safe").load(root / FILE)
         section = content["metadata"]["pipeline"]
-    except FileNotFoundError:
-        raise ValueError(f"there is no {FILE} in {root}; run this in the project folder") from None
-    except YAMLError as error:
-        what = " ".join(str(error).split())
-        raise ValueError(f"{FILE} must be valid YAML: {what}") from None
     except (KeyError, TypeError):
         raise ValueError(
             f"{FILE} must have a group metadata.pipeline; see the one in git"
@@ -151,12 +147,7 @@ def load_settings(root: Path) -> Settings:
     try:
         return Settings.model_validate(section)
     except ValidationError as error:
-        lines = [
-            f"metadata.pipeline.{'.'.join(map(str, detail['loc']))} in {FILE}: {detail['msg']}, "
-            f"is {detail['input']!r}"
-            for detail in error.errors()
-        ]
-        raise ValueError("\n".join(lines)) from None
+        raise explain(error, Settings, FILE, PREFIX, f"key of {FILE}") from None
 
 
 def find_address(settings: Settings, environ: Mapping[str, str]) -> Address | None:
@@ -189,7 +180,7 @@ def tracking_uri(settings: Settings, root: Path, environ: Mapping[str, str]) -> 
             f"metadata.pipeline.tracking_uri in {FILE} must be given beside storage, is null: the "
             f"machines do not see mlflow.db; write the URL of an MLflow server"
         )
-    return f"sqlite:///{root / 'mlflow.db'}"
+    return ProjectPaths(root).database
 
 
 def cores() -> int:

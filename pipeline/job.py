@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pipeline.cluster import load_settings, tracking_uri
 from pipeline.jobs.mlflow_run_process import MlflowRunProcess
+from pipeline.project import ProjectPaths
 from pipeline.storage.remote_run import remote_run_of
 from pipeline.tracking.background import BackgroundTracker
 from pipeline.workers.workers import OpenTracker, run_stage
@@ -76,7 +77,7 @@ def open_run(
     return MlflowRunProcess(
         root,
         uri=uri,
-        artifacts=str(root / "mlartifacts"),
+        artifacts=str(ProjectPaths(root).artifacts),
         stage=stage,
         reproduction=hashlib.sha256(content).hexdigest()[:12],
         fingerprint=fingerprint,

@@ -8,17 +8,17 @@ SECRET_NAME = re.compile(
     r"TOKEN|PASSW|SECRET|CREDENTIAL|PRIVATE|API_?KEY|ACCESS_KEY", re.IGNORECASE
 )
 MIN_LENGTH = 6
-"""A shorter value is no secret, and would be found in many innocent words."""
+"""A shorter value is no secret, and would be secrets in many innocent words."""
 
 
 def secret_values(environ: Mapping[str, str]) -> list[str]:
     """Values of the variables whose names say that they are secrets; longest first."""
-    found = {
+    secrets = {
         value
         for name, value in environ.items()
         if SECRET_NAME.search(name) and len(value) >= MIN_LENGTH and not value.startswith("/")
     }
-    return sorted(found, key=len, reverse=True)
+    return sorted(secrets, key=len, reverse=True)
 
 
 def redact(text: str, secrets: list[str]) -> str:

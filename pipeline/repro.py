@@ -49,8 +49,8 @@ def _reproduce(root: Path, settings: Settings, arguments: list[str]) -> int:
         return _call([*dvc, "repro", *arguments])
     has_options = any(each.startswith("-") for each in arguments)
     if not has_options and is_up_to_date(root, arguments):
-        about = " and all before it" if arguments else "all stages"
-        print(f"Nothing to do: {' '.join(arguments)}{about} are up to date.")
+        including = " and all before it" if arguments else "all stages"
+        print(f"Nothing to do: {' '.join(arguments)}{including} are up to date.")
         return 0
     most = max((row.min_cpus for row in settings.local.values()), default=1)
     with local_head(most, root):

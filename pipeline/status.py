@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from pipeline.cluster import load_settings
-from pipeline.status_rows import Report, StageRow, collect_status
+from pipeline.status_rows import StageRow, StatusReport, collect_status
 
 HEADERS = ("stage", "state", "progress", "attempt", "node", "started (UTC)", "took", "link")
 
@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def render(report: Report) -> str:
+def render(report: StatusReport) -> str:
     """The table; one line if there is nothing to tell."""
     if not report.rows:
         return "No stage has run in this folder yet."

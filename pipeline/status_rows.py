@@ -15,6 +15,7 @@ from pipeline.cluster import Address, Settings, find_address, tracking_uri
 from pipeline.jobs.heads import find_heads
 from pipeline.jobs.jobs_api import find_token, list_jobs
 from pipeline.tracking.mlflow_runs import EXPERIMENT, connect
+from pipeline.yaml_file import one_line
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -50,14 +51,14 @@ class StageRow:
 
 
 @dataclass(frozen=True)
-class Report:
+class StatusReport:
     """Rows of the table, those that run first; and what could not be found out."""
 
     rows: list[StageRow]
     notes: list[str]
 
 
-def collect_status(settings: Settings, root: Path, last: int) -> Report:
+def collect_status(settings: Settings, root: Path, last: int) -> StatusReport:
     """Asks the heads and the cluster of this folder, its MLflow store and its dvc.lock."""
     notes: list[str] = []
     is_complete = True
@@ -71,14 +72,14 @@ def collect_status(settings: Settings, root: Path, last: int) -> Report:
     try:
         runs = list(_runs(tracking_uri(settings, root, os.environ), last))
     except Exception as error:  # whatever breaks in a tracking store
-        notes.append(f"MLflow cannot be reached: {' '.join(str(error).split())[:300]}")
+        notes.append(f"MLflow cannot be reached: {one_line(error)}")
         runs = []
     rows = [_merge(row, _take_job(row, jobs), is_complete) for row in runs]
     rows = [row for row in jobs.values() if row.state in LIVE] + rows
     rows.sort(key=lambda row: (row.state in LIVE, row.started or ""), reverse=True)
     known = {row.stage for row in rows}
     rows += [StageRow(stage, "locked") for stage in _locked(root) if stage not in known]
-    return Report(rows, notes)
+    return StatusReport(rows, notes)
 
 
 def _addresses(settings: Settings, root: Path) -> Iterator[tuple[Address, str | None]]:
@@ -92,16 +93,16 @@ def _addresses(settings: Settings, root: Path) -> Iterator[tuple[Address, str | 
 
 def _jobs(address: Address, token: str | None, root: Path) -> Iterator[StageRow]:
     for job in list_jobs(address, token):
-        about = job["metadata"] or {}
-        if about.get("root") == str(root) and "stage" in about:
+        metadata = job["metadata"] or {}
+        if metadata.get("root") == str(root) and "stage" in metadata:
             state: str = job["status"].lower()
             yield StageRow(
-                about["stage"],
+                metadata["stage"],
                 STATES.get(state, state),
                 node=(job["driver_info"] or {}).get("node_ip_address"),
                 started=_iso(job["start_time"]),
                 seconds=_seconds(job["start_time"], job["end_time"]),
-                fingerprint=about.get("fingerprint"),
+                fingerprint=metadata.get("fingerprint"),
                 job=job["submission_id"],
                 ray_link=f"{address.url}/#/jobs/{job['submission_id']}",
             )
@@ -115,14 +116,14 @@ def _runs(uri: str, last: int) -> Iterator[StageRow]:
     experiment = client.get_experiment_by_name(EXPERIMENT)
     if experiment is None:
         return
-    found = client.search_runs(
+    runs = client.search_runs(
         [experiment.experiment_id],
         "tags.level = 'stage'",
         max_results=last,
         order_by=["attributes.start_time DESC"],
     )
     base = uri if uri.startswith("http") else UI
-    for run in found:
+    for run in runs:
         page = f"{base}/#/experiments/{experiment.experiment_id}/runs/{run.info.run_id}"
         yield _row_of_run(run, page)
 

@@ -4,8 +4,7 @@ import re
 from pathlib import Path
 
 from pipeline.params import load_section
-
-INPUTS = ("raw", "init")  # folders of data/ that no stage writes
+from pipeline.project import INPUTS, ProjectPaths
 
 
 def dataset_folder(root: Path) -> Path:
@@ -17,4 +16,4 @@ def dataset_folder(root: Path) -> Path:
             f"{name!r}; "
             f"the dataset is written to data/<prepare.name>"
         )
-    return root / "data" / name
+    return ProjectPaths(root).dataset(name)

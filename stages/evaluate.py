@@ -40,6 +40,7 @@ from mimic3d.gallery.config import GalleryConfig
 from mimic3d.gallery.mesh import load_marching_cubes
 from mimic3d.gallery.video import load_video_writer
 from mimic3d.networks.snapshot import load_meta, read_snapshot
+from pipeline.project import REPORTS, RESULTS, ProjectPaths
 from pipeline.stage import main
 from pipeline.tracking.tracker import Tracker
 from stages.dataset import dataset_folder
@@ -92,7 +93,7 @@ def check(cfg: EvaluateConfig, root: Path) -> None:
             f"{manifest.name} is none; leave it out"
         )
     split_reals(manifest, cfg.distribution.num_images, REFERENCE_SEED)
-    check_views(cfg.consistency, root / "cache")
+    check_views(cfg.consistency, ProjectPaths(root).cache)
     if cfg.video:
         load_video_writer()
     if cfg.gallery.num_meshes:
@@ -105,7 +106,7 @@ def run(cfg: EvaluateConfig, root: Path, tracker: Tracker) -> None:
     accelerator = build_accelerator()
     group, device = build_process_group(accelerator), accelerator.device
     snapshot = read_snapshot(root / cfg.snapshot)
-    G, cache = snapshot.build_generator().to(device), root / "cache"
+    G, cache = snapshot.build_generator().to(device), ProjectPaths(root).cache
     data = Reals(dataset_folder(root), cache, cfg.distribution.num_images, REFERENCE_SEED)
     manifest, resolution = data.manifest, cfg.sampling.resolution or G.config.image_resolution
     progress = EvaluationProgress(cfg, manifest, tracker, group)
@@ -143,10 +144,10 @@ def _publish(
 
     `draw` puts pictures into a folder, and returns those that the report shows.
     """
-    with atomic_folder(root / "runs" / "evaluate") as tmp:
+    with atomic_folder(ProjectPaths(root).results("evaluate")) as tmp:
         pictures = draw(tmp)
         result.samples.to_parquet(tmp / "samples.parquet", index=False)
-    reports = root / "reports" / "evaluate"
+    reports = ProjectPaths(root).reports("evaluate")
     numbers = result.metrics | {"protocol": result.hashes}
     for name, content in (("metrics", numbers), ("protocol", result.protocol)):
         with atomic_file(reports / f"{name}.json") as tmp:
@@ -171,7 +172,7 @@ def _track(
     tracker.log_metrics(result.metrics, nimg)
     for picture in pictures:
         tracker.log_image(picture.title.lower().replace(" ", "_"), picture.image, nimg)
-    for folder in ("reports", "runs"):
+    for folder in (REPORTS, RESULTS):
         tracker.log_artifact(root / folder / "evaluate", "evaluate")
 
 

@@ -6,13 +6,9 @@ from pathlib import Path
 import torch
 from pydantic import Field
 
-from mimic3d.config import Config
 from mimic3d.data.dataset import ImageDataset
 from mimic3d.data.schema import load_manifest
 from mimic3d.evaluation.monitor import MonitorConfig
-from mimic3d.losses.adversarial import AdversarialConfig
-from mimic3d.losses.density import DensityConfig
-from mimic3d.losses.imitation import ImitationConfig
 from mimic3d.losses.perceptual import build_perceptual
 from mimic3d.networks.discriminator import (
     DiscriminatorConfig,
@@ -22,25 +18,23 @@ from mimic3d.networks.discriminator import (
 from mimic3d.networks.generator import Generator
 from mimic3d.networks.precision import choose_dtype, set_precision
 from mimic3d.networks.snapshot import load_meta
-from mimic3d.training.augment import AugmentConfig
 from mimic3d.training.ema import EmaConfig
-from mimic3d.training.imitate_losses import ImitationGame
+from mimic3d.training.imitate_losses import ImitateLossConfig, ImitationLosses
 from mimic3d.training.loop import LoopConfig, check_batch
 from mimic3d.training.phases import OptimizerConfig, build_optimizer
-from mimic3d.training.pretrain_losses import DualGame
+from mimic3d.training.pretrain_losses import CameraLabels
 from mimic3d.training.recipes import imitate_phases
-from mimic3d.training.schedules import BlurConfig, SwappingConfig
+from pipeline.project import ProjectPaths
 from pipeline.stage import main
 from pipeline.tracking.tracker import Tracker
 from stages.dataset import dataset_folder
-from stages.init_from import inherit
-from stages.monitoring import build_watch, check_monitor
+from stages.init_from import load_initial_weights
+from stages.monitoring import build_selector, check_monitor
 from stages.processes import build_accelerator
 from stages.sample_grid import draw_orbits
 from stages.training import (
-    Run,
+    TrainingRun,
     build_augment,
-    camera_table,
     fingerprint,
     run_training,
 )
@@ -48,7 +42,7 @@ from stages.training import (
 MIN_PATCH = 16  # pixels; VGG16 halves a patch four times
 
 
-class ImitateConfig(Config):
+class ImitateConfig(ImitateLossConfig):
     """Parameters of stage 2; the defaults are the authors' FFHQ-512 settings."""
 
     loop: LoopConfig = LoopConfig()
@@ -57,26 +51,12 @@ class ImitateConfig(Config):
     """What is measured in the course of it, and which snapshot is published."""
     patch_scale: float = Field(0.125, gt=0, le=1)
     """Side of the patches that the 3D branch renders, as a share of the image's side."""
-    imitation: ImitationConfig = ImitationConfig()
-    """How the 3D branch is taught."""
     patch_discriminator: DiscriminatorConfig = DiscriminatorConfig()
     """Sizes of the patch discriminator."""
     g_optimizer: OptimizerConfig = OptimizerConfig(lr=0.0025)
     """Optimiser of the generator."""
     d_optimizer: OptimizerConfig = OptimizerConfig(lr=0.002)
     """Optimiser of each discriminator."""
-    adversarial: AdversarialConfig = AdversarialConfig()
-    """R1 of the dual discriminator."""
-    patch_adversarial: AdversarialConfig = AdversarialConfig()
-    """R1 of the patch discriminator."""
-    density: DensityConfig = DensityConfig(distance=0.002)
-    """Density regularisation, of coarse and detail planes together."""
-    swapping: SwappingConfig = SwappingConfig(fade_kimg=0)
-    """Pose swapping; the fade is over since stage 1."""
-    blur: BlurConfig = BlurConfig(initial_sigma_px=0)
-    """Blur on what both discriminators see; it is over since stage 1, unless that was left out."""
-    augment: AugmentConfig = AugmentConfig(speed_kimg=100)
-    """Adaptive augmentation of what both discriminators see; its strength goes on from stage 1."""
     ema: EmaConfig = EmaConfig(rampup=None)
     """The running average of the generator; it starts from that of stage 1."""
 
@@ -124,7 +104,7 @@ def run(cfg: ImitateConfig, root: Path, tracker: Tracker) -> None:
     check(cfg, root)
     group = cfg.patch_discriminator.mbstd_group_size
     check_batch(cfg.loop, accelerator.num_processes, group, "imitate.loop")
-    dataset = ImageDataset(dataset_folder(root), "train", root / "cache")
+    dataset = ImageDataset(dataset_folder(root), "train", ProjectPaths(root).cache)
     device = accelerator.device
     parent = load_meta(_parent(root))
     generator = parent.generator.model_copy(update={"detail": True})
@@ -148,27 +128,24 @@ def run(cfg: ImitateConfig, root: Path, tracker: Tracker) -> None:
     G_ema = copy.deepcopy(G)
     augment = build_augment(cfg.augment)
     networks = {"G": G, "D": D, "D_patch": D_patch, "G_ema": G_ema, **augment}
-    source = inherit(networks, _parent(root))
+    source = load_initial_weights(networks, _parent(root))
     for network in networks.values():
         network.to(device)
     G_ema.eval().requires_grad_(False)
     for network in (G, D, D_patch):
         set_precision(network, choose_dtype(cfg.loop.precision, device))
-    perceptual = build_perceptual(cfg.imitation.perceptual, root / "cache" / "weights").to(device)
+    perceptual = build_perceptual(cfg.imitation.perceptual, ProjectPaths(root).weights).to(device)
     g_optimizer = build_optimizer(G, cfg.g_optimizer, cfg.density.interval)
     d_optimizer = build_optimizer(D, cfg.d_optimizer, cfg.adversarial.r1_interval)
     d_patch_optimizer = build_optimizer(D_patch, cfg.d_optimizer, cfg.patch_adversarial.r1_interval)
-    dual = DualGame(
-        G, D, camera_table(dataset, device), cfg.adversarial, cfg.density, cfg.swapping, cfg.blur,
-        augment.get("augment"),
-    )  # fmt: skip
-    game = ImitationGame(dual, D_patch, perceptual, cfg.imitation, cfg.patch_adversarial, size)
-    training = Run(
+    labels = CameraLabels(dataset.labels.to(device), dataset.weights.to(device))
+    losses = ImitationLosses(G, D, D_patch, perceptual, labels, cfg, size, augment.get("augment"))
+    training = TrainingRun(
         "imitate", root, tracker, accelerator, dataset, cfg.loop, cfg.ema,
-        phases=imitate_phases(game, g_optimizer, d_optimizer, d_patch_optimizer),
+        phases=imitate_phases(losses, g_optimizer, d_optimizer, d_patch_optimizer),
         networks=networks,
         optimizers={"G": g_optimizer, "D": d_optimizer, "D_patch": d_patch_optimizer},
-        watch=build_watch(cfg.monitor, root, dataset, accelerator, "imitate"),
+        selector=build_selector(cfg.monitor, root, dataset, accelerator, "imitate"),
         meta=meta,
         draw_samples=lambda network: draw_orbits(network, meta),
     )  # fmt: skip
@@ -176,7 +153,7 @@ def run(cfg: ImitateConfig, root: Path, tracker: Tracker) -> None:
 
 
 def _parent(root: Path) -> Path:
-    return root / "runs" / "pretrain" / "snapshot"
+    return ProjectPaths(root).snapshot("pretrain")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Where a training starts from: the networks of a snapshot, checked before they are copied."""
+"""Initial weights of a training: the networks of a snapshot, checked before they are copied."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -8,12 +8,14 @@ from typing import Any
 from torch import nn
 
 from mimic3d.config import Config
+from mimic3d.content_hash import content_hash
 from mimic3d.networks.discriminator import DiscriminatorConfig
 from mimic3d.networks.generator import GeneratorConfig
-from mimic3d.networks.snapshot import META, checksum, load_meta, read_snapshot
+from mimic3d.networks.snapshot import META, load_meta, read_snapshot
+from pipeline.project import DATA
 
-INIT = Path("data") / "init"  # DVC watches this folder
-# Parameters that change no weight: a training may sample rays otherwise than its ancestor did.
+INIT = Path(DATA) / "init"  # DVC watches this folder
+# Parameters that change no weight: a training may sample rays otherwise than the snapshot's did.
 FREE = (
     "generator.detail",
     "generator.rendering.depth_resolution",
@@ -21,7 +23,7 @@ FREE = (
 )
 
 
-def check_ancestor(
+def check_initial_weights(
     root: Path, init_from: str, generator: GeneratorConfig, discriminator: DiscriminatorConfig
 ) -> None:
     """Reject a snapshot that cannot start `pretrain`.
@@ -36,10 +38,10 @@ def check_ancestor(
             f"copy the snapshot there"
         )
     meta = load_meta(folder)
-    wanted = {"generator": generator, "discriminator": discriminator}
-    found = {"generator": meta.generator, "discriminator": meta.discriminator}
-    for key, ours in _leaves(wanted):
-        theirs = dict(_leaves(found)).get(key)
+    given = {"generator": generator, "discriminator": discriminator}
+    stored = {"generator": meta.generator, "discriminator": meta.discriminator}
+    for key, ours in _leaves(given):
+        theirs = dict(_leaves(stored)).get(key)
         if ours != theirs and key not in FREE:
             raise ValueError(
                 f"pretrain.{key} must be that of {init_from} = {theirs}, is {ours}; change it, or "
@@ -47,8 +49,8 @@ def check_ancestor(
             )
 
 
-def inherit(networks: Mapping[str, nn.Module], folder: Path) -> str:
-    """Copies the weights of a snapshot into networks of these names; returns its checksum.
+def load_initial_weights(networks: Mapping[str, nn.Module], folder: Path) -> str:
+    """Copies the weights of a snapshot into networks of these names; returns its content hash.
 
     Detail planes are neither asked of a snapshot that has none, nor taken by a network that has
     none; augmentation starts anew if the snapshot had none.
@@ -59,9 +61,9 @@ def inherit(networks: Mapping[str, nn.Module], folder: Path) -> str:
     names += [name for name in optional if f"{name}.safetensors" in sha256]
     for name, weights in read_snapshot(folder, tuple(names)).weights.items():
         missing, unexpected = networks[name].load_state_dict(weights, strict=False)
-        strange = [key for key in missing + unexpected if not key.startswith("detail.")]
-        assert not strange, strange
-    return checksum(folder / META)
+        misfits = [key for key in missing + unexpected if not key.startswith("detail.")]
+        assert not misfits, misfits
+    return content_hash(folder / META)
 
 
 def _leaves(group: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

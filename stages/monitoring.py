@@ -1,4 +1,4 @@
-"""What the training stages share while they train: measurements, and the snapshot to publish."""
+"""Measurements while a stage trains, and the choice of the snapshot to publish."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +15,15 @@ from mimic3d.metrics.views import Branch
 from mimic3d.networks.generator import Generator
 from mimic3d.networks.snapshot import SnapshotMeta
 from mimic3d.training.loop import LoopConfig, Tick
-from mimic3d.training.selection import Row, best_row, drop_superseded, keep_if_best, kept_snapshot
+from mimic3d.training.selection import (
+    Row,
+    best_row,
+    best_snapshot_path,
+    prune_superseded,
+    save_if_best,
+)
 from mimic3d.training.state import oldest_state
+from pipeline.project import ProjectPaths
 from stages.dataset import dataset_folder
 from stages.processes import build_process_group
 
@@ -53,8 +60,8 @@ def check_monitor(
 
 
 @dataclass(frozen=True)
-class Watch:
-    """Looks at G_ema every so often, and keeps the best snapshots where one is to be chosen."""
+class SnapshotSelector:
+    """Measures G_ema every so often, and saves the best snapshots where one is to be chosen."""
 
     cfg: MonitorConfig
     monitor: Monitor | None
@@ -73,25 +80,25 @@ class Watch:
         return tick.is_last or tick.nimg // every > last // every
 
     def measure(self, nimg: int, G_ema: nn.Module) -> Row:
-        """The measurements of this moment; every process must call it, all get the same."""
+        """Measurements after `nimg` images; every process must call it, all get the same."""
         assert self.monitor is not None
         assert isinstance(G_ema, Generator)
         return {"nimg": nimg, **self.monitor.measure(G_ema)}
 
-    def keep(
+    def save_if_best(
         self, folder: Path, rows: list[Row], meta: SnapshotMeta, networks: dict[str, nn.Module]
     ) -> None:
-        """Keep these networks, which the last row measured, if they are the best so far."""
+        """Save these networks, which the last row measured, if they are the best so far."""
         metric = self.cfg.select
         if metric != "last":
-            keep_if_best(folder / BEST, rows, metric, self.images, meta, networks)
+            save_if_best(folder / BEST, rows, metric, self.images, meta, networks)
 
-    def tidy(self, folder: Path, rows: list[Row]) -> None:
+    def prune(self, folder: Path, rows: list[Row]) -> None:
         """Remove what no state of the run needs any more; to be called when one was written."""
         if self.cfg.select != "last":
-            drop_superseded(folder / BEST, rows, self.cfg.select, oldest_state(folder))
+            prune_superseded(folder / BEST, rows, self.cfg.select, oldest_state(folder))
 
-    def chosen(self, folder: Path, rows: list[Row]) -> Path | None:
+    def selected(self, folder: Path, rows: list[Row]) -> Path | None:
         """The snapshot to publish; None is the end of the run.
 
         Raises:
@@ -101,7 +108,7 @@ class Watch:
             return None
         best = best_row(rows, self.cfg.select)
         assert best is not None  # `check_monitor` and the last tick see to it
-        path = kept_snapshot(folder / BEST, int(best["nimg"]))
+        path = best_snapshot_path(folder / BEST, int(best["nimg"]))
         if not path.is_dir():
             raise ValueError(
                 f"the best snapshot of a run must be in {path}, which is gone; delete {folder} to "
@@ -110,16 +117,17 @@ class Watch:
         return path
 
 
-def build_watch(
+def build_selector(
     cfg: MonitorConfig, root: Path, dataset: ImageDataset, accelerator: Accelerator, stage: str
-) -> Watch:
-    """What a stage asks for; all processes share the work."""
+) -> SnapshotSelector:
+    """The selector that a stage asks for; all processes share the work."""
     if cfg.every_kimg == 0:
-        return Watch(cfg, None)
+        return SnapshotSelector(cfg, None)
     manifest, device = dataset.manifest, accelerator.device
     group = build_process_group(accelerator)
-    real = Validation(dataset_folder(root), root / "cache", cfg.num_images, f"{stage}.monitor")
+    cache = ProjectPaths(root).cache
+    real = Validation(dataset_folder(root), cache, cfg.num_images, f"{stage}.monitor")
     average_label = torch.tensor([manifest.average_label], device=device)
     pitch_rad = manifest.poses["pitch_mean_rad"]
     labels = dataset.labels.to(device)
-    return Watch(cfg, Monitor(cfg, real, labels, average_label, pitch_rad, group))
+    return SnapshotSelector(cfg, Monitor(cfg, real, labels, average_label, pitch_rad, group))

@@ -28,9 +28,9 @@ from mimic3d.preparation.review import (
 )
 from mimic3d.preparation.shards import DatasetInfo, shard_images, write_dataset
 from mimic3d.preparation.sources.plan import DatasetPlan
+from pipeline.project import INPUTS, ProjectPaths
 from pipeline.stage import main
 from pipeline.tracking.tracker import Tracker
-from stages.dataset import INPUTS
 from stages.sources import SourceConfig, check_source, plan_source, stamp_source
 
 EACH_IMAGE = ("source", "resolution", "seed", "alpha", "mirror", "gates")  # parameters of each one
@@ -67,7 +67,7 @@ def run(cfg: PrepareConfig, root: Path, tracker: Tracker) -> None:
     parameters, inputs and the code that reads them.
     """
     _check_values(cfg)
-    states = root / "state" / "prepare" / cfg.name
+    states = ProjectPaths(root).states("prepare") / cfg.name
     with _alone(states, cfg.name):
         state = states / _fingerprint(cfg, root)
         for other in states.iterdir():
@@ -80,7 +80,7 @@ def run(cfg: PrepareConfig, root: Path, tracker: Tracker) -> None:
             tracker.progress(done, num, "images")
         outcomes = _judge(plan, partial, state)
         weights = _weigh(outcomes, cfg)
-        with atomic_folder(root / "data" / cfg.name) as folder:
+        with atomic_folder(ProjectPaths(root).dataset(cfg.name)) as folder:
             manifest = write_dataset(
                 folder,
                 partial,
@@ -97,7 +97,7 @@ def run(cfg: PrepareConfig, root: Path, tracker: Tracker) -> None:
 
 
 def _report(root: Path, preparation: Preparation, tracker: Tracker) -> None:
-    folder, manifest = root / "reports" / "prepare", preparation.manifest
+    folder, manifest = ProjectPaths(root).reports("prepare"), preparation.manifest
     tracker.log_image("contact_sheet", write_report(folder, preparation), 0)
     tracker.log_metrics(preparation.metrics, 0)
     tracker.log_artifact(folder / "report.html", "prepare")

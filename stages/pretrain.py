@@ -6,40 +6,35 @@ from pathlib import Path
 import torch
 from pydantic import model_validator
 
-from mimic3d.config import Config
 from mimic3d.data.dataset import ImageDataset
 from mimic3d.data.schema import load_manifest
 from mimic3d.evaluation.monitor import MonitorConfig
-from mimic3d.losses.adversarial import AdversarialConfig
-from mimic3d.losses.density import DensityConfig
 from mimic3d.networks.discriminator import DiscriminatorConfig, DualDiscriminator
 from mimic3d.networks.generator import Generator, GeneratorConfig
 from mimic3d.networks.precision import choose_dtype, set_precision
 from mimic3d.networks.snapshot import SnapshotMeta
-from mimic3d.training.augment import AugmentConfig
 from mimic3d.training.ema import EmaConfig
 from mimic3d.training.loop import LoopConfig, check_batch
 from mimic3d.training.phases import OptimizerConfig, build_optimizer
-from mimic3d.training.pretrain_losses import DualGame
+from mimic3d.training.pretrain_losses import CameraLabels, PretrainLossConfig, PretrainLosses
 from mimic3d.training.recipes import pretrain_phases
-from mimic3d.training.schedules import BlurConfig, SwappingConfig
+from pipeline.project import ProjectPaths
 from pipeline.stage import main
 from pipeline.tracking.tracker import Tracker
 from stages.dataset import dataset_folder
-from stages.init_from import check_ancestor, inherit
-from stages.monitoring import build_watch, check_monitor
+from stages.init_from import check_initial_weights, load_initial_weights
+from stages.monitoring import build_selector, check_monitor
 from stages.processes import build_accelerator
 from stages.sample_grid import draw_orbits
 from stages.training import (
-    Run,
+    TrainingRun,
     build_augment,
-    camera_table,
     fingerprint,
     run_training,
 )
 
 
-class PretrainConfig(Config):
+class PretrainConfig(PretrainLossConfig):
     """Parameters of stage 1; the defaults are the authors' FFHQ-512 settings."""
 
     loop: LoopConfig = LoopConfig()
@@ -57,16 +52,6 @@ class PretrainConfig(Config):
     """Optimiser of the generator."""
     d_optimizer: OptimizerConfig = OptimizerConfig(lr=0.002)
     """Optimiser of the discriminator."""
-    adversarial: AdversarialConfig = AdversarialConfig()
-    """R1 of the discriminator."""
-    density: DensityConfig = DensityConfig()
-    """Density regularisation."""
-    swapping: SwappingConfig = SwappingConfig()
-    """Pose swapping."""
-    blur: BlurConfig = BlurConfig()
-    """Blur on what the discriminator sees."""
-    augment: AugmentConfig = AugmentConfig()
-    """Adaptive augmentation of what the discriminator sees."""
     ema: EmaConfig = EmaConfig()
     """The running average of the generator."""
 
@@ -95,7 +80,7 @@ def check(cfg: PretrainConfig, root: Path) -> None:
         )
     check_monitor(cfg.monitor, cfg.loop, manifest, ("2d",), "pretrain")
     if cfg.init_from is not None:
-        check_ancestor(root, cfg.init_from, cfg.generator, cfg.discriminator)
+        check_initial_weights(root, cfg.init_from, cfg.generator, cfg.discriminator)
 
 
 def run(cfg: PretrainConfig, root: Path, tracker: Tracker) -> None:
@@ -104,7 +89,7 @@ def run(cfg: PretrainConfig, root: Path, tracker: Tracker) -> None:
     check(cfg, root)
     group = cfg.discriminator.mbstd_group_size
     check_batch(cfg.loop, accelerator.num_processes, group, "pretrain.loop")
-    dataset = ImageDataset(dataset_folder(root), "train", root / "cache")
+    dataset = ImageDataset(dataset_folder(root), "train", ProjectPaths(root).cache)
     manifest, device = dataset.manifest, accelerator.device
 
     torch.manual_seed(cfg.loop.seed)
@@ -117,7 +102,7 @@ def run(cfg: PretrainConfig, root: Path, tracker: Tracker) -> None:
     networks = {"G": G, "D": D, "G_ema": G_ema, **augment}
     inputs = [manifest.fingerprint]
     if cfg.init_from is not None:
-        inputs.append(inherit(networks, root / cfg.init_from))
+        inputs.append(load_initial_weights(networks, root / cfg.init_from))
     for network in networks.values():
         network.to(device)
     G_ema.eval().requires_grad_(False)
@@ -125,10 +110,8 @@ def run(cfg: PretrainConfig, root: Path, tracker: Tracker) -> None:
         set_precision(network, choose_dtype(cfg.loop.precision, device))
     g_optimizer = build_optimizer(G, cfg.g_optimizer, cfg.density.interval)
     d_optimizer = build_optimizer(D, cfg.d_optimizer, cfg.adversarial.r1_interval)
-    game = DualGame(
-        G, D, camera_table(dataset, device), cfg.adversarial, cfg.density, cfg.swapping, cfg.blur,
-        augment.get("augment"),
-    )  # fmt: skip
+    labels = CameraLabels(dataset.labels.to(device), dataset.weights.to(device))
+    losses = PretrainLosses(G, D, labels, cfg, augment.get("augment"))
     meta = SnapshotMeta(
         stage="pretrain",
         nimg=0,
@@ -138,12 +121,12 @@ def run(cfg: PretrainConfig, root: Path, tracker: Tracker) -> None:
         generator=cfg.generator,
         discriminator=cfg.discriminator,
     )
-    training = Run(
+    training = TrainingRun(
         "pretrain", root, tracker, accelerator, dataset, cfg.loop, cfg.ema,
-        phases=pretrain_phases(game, g_optimizer, d_optimizer),
+        phases=pretrain_phases(losses, g_optimizer, d_optimizer),
         networks=networks,
         optimizers={"G": g_optimizer, "D": d_optimizer},
-        watch=build_watch(cfg.monitor, root, dataset, accelerator, "pretrain"),
+        selector=build_selector(cfg.monitor, root, dataset, accelerator, "pretrain"),
         meta=meta,
         draw_samples=lambda generator: draw_orbits(generator, meta),
     )  # fmt: skip

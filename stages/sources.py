@@ -1,10 +1,12 @@
 """The sources of `prepare`: which parameters each has, and the plan that each makes of them."""
 
 import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, NonNegativeInt
+from pydantic import Field, NonNegativeInt, field_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
@@ -26,15 +28,89 @@ from mimic3d.preparation.sources.given import GivenConfig, plan_given
 from mimic3d.preparation.sources.photo_set import PhotoRequest, PhotoSetConfig
 from mimic3d.preparation.sources.plan import DatasetPlan, below, plan_synthetic
 from mimic3d.preparation.sources.synthetic import SyntheticConfig
+from pipeline.project import DATA
 
-RAW = Path("data") / "raw"  # DVC watches this folder
+RAW = Path(DATA) / "raw"  # DVC watches this folder
 LEARN = "learn"
 
 
-class SourceConfig(Config):
-    """Where images and cameras come from, and what an image must be."""
+@dataclass(frozen=True)
+class SourceContext:
+    """What a source needs beside its own parameters."""
 
-    source: Literal["synthetic", "photos", "landmarks", "given", "external"] = "synthetic"
+    raw: Path
+    """Folder of the inputs, data/raw/."""
+    request: PhotoRequest
+    models: Path
+    """Folder of downloaded networks."""
+    workspace: Path
+    """Where what another program does for the source stays."""
+
+
+@dataclass(frozen=True)
+class DataSource:
+    """A row of the table of sources: an annotation of the source's parameters in `SourceConfig`."""
+
+    plan: Callable[[Any, SourceContext], DatasetPlan[Any]]
+    """The tasks, from the source's parameters."""
+    check: Callable[[Any, SourceContext], object] | None = None
+    """Raises ValueError for mistakes that show before any work; None: there is nothing to read."""
+
+
+def _plan_synthetic(cfg: SyntheticConfig, context: SourceContext) -> DatasetPlan[Any]:
+    return plan_synthetic(cfg, context.request.seed, context.request.resolution)
+
+
+def _check_faces(cfg: PhotosConfig, context: SourceContext) -> DatasetPlan[Any]:
+    return plan_faces(cfg, context.raw, context.request, context.models)
+
+
+def _plan_faces(cfg: PhotosConfig, context: SourceContext) -> DatasetPlan[Any]:
+    fetch_face_models(context.models)
+    load_face_mesh(context.models)  # says here, not in a worker, if OpenCV is missing
+    return _check_faces(cfg, context)
+
+
+def _check_landmarks(cfg: LandmarksConfig, context: SourceContext) -> None:
+    find_landmarks(cfg, context.raw)
+    _read_template(cfg, context.raw)
+
+
+def _plan_landmarks(cfg: LandmarksConfig, context: SourceContext) -> DatasetPlan[Any]:
+    return plan_landmarks(cfg, context.raw, context.request, _read_template(cfg, context.raw))
+
+
+def _plan_given(cfg: GivenConfig, context: SourceContext) -> DatasetPlan[Any]:
+    return plan_given(cfg, context.raw, context.request)
+
+
+def _check_external(cfg: ExternalConfig, context: SourceContext) -> None:
+    check_external(cfg, context.raw)
+
+
+def _plan_external(cfg: ExternalConfig, context: SourceContext) -> DatasetPlan[Any]:
+    return plan_external(cfg, context.raw, context.request, context.workspace)
+
+
+def _read_template(cfg: LandmarksConfig, raw: Path) -> object:
+    """The contents of the template's file; nothing if it is to be learnt."""
+    if cfg.template == LEARN:
+        return None
+    key = "prepare.landmarks.template"
+    path = below(raw, cfg.template, key)
+    try:
+        return YAML(typ="safe").load(path)
+    except (YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f"{key} must be YAML, {path} is not: {error}") from None
+
+
+class SourceConfig(Config):
+    """Where images and cameras come from, and what an image must be.
+
+    Every field that is annotated with a `DataSource` is a value of `source`.
+    """
+
+    source: str = "synthetic"
     """synthetic: procedural heads; photos: of faces; landmarks: photos of anything with landmarks;
     given: images with cameras; external: photos whose cameras another program finds."""
     resolution: int = Field(default=64, ge=16, le=1024)
@@ -46,50 +122,49 @@ class SourceConfig(Config):
     show their hidden colours, as EG3D's tool does."""
     gates: GatesConfig = GatesConfig()
     """What a photo must be to be kept; used with all sources but synthetic."""
-    synthetic: SyntheticConfig = SyntheticConfig()
+    synthetic: Annotated[SyntheticConfig, DataSource(_plan_synthetic)] = SyntheticConfig()
     """Used with source synthetic."""
-    photos: PhotosConfig = PhotosConfig()
+    photos: Annotated[PhotosConfig, DataSource(_plan_faces, _check_faces)] = PhotosConfig()
     """Used with source photos."""
-    landmarks: LandmarksConfig = LandmarksConfig()
+    landmarks: Annotated[LandmarksConfig, DataSource(_plan_landmarks, _check_landmarks)] = (
+        LandmarksConfig()
+    )
     """Used with source landmarks."""
-    given: GivenConfig = GivenConfig()
+    given: Annotated[GivenConfig, DataSource(_plan_given, _plan_given)] = GivenConfig()
     """Used with source given."""
-    external: ExternalConfig = ExternalConfig()
+    external: Annotated[ExternalConfig, DataSource(_plan_external, _check_external)] = (
+        ExternalConfig()
+    )
     """Used with source external."""
+
+    @field_validator("source")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        if value not in data_sources():
+            raise ValueError(f"must be one of {', '.join(data_sources())}, is {value}")
+        return value
+
+
+def data_sources() -> dict[str, DataSource]:
+    """The table of sources, by their values of `prepare.source`."""
+    rows = {
+        name: next((row for row in field.metadata if isinstance(row, DataSource)), None)
+        for name, field in SourceConfig.model_fields.items()
+    }
+    return {name: row for name, row in rows.items() if row is not None}
 
 
 def check_source(cfg: SourceConfig, root: Path) -> None:
     """Raises ValueError if there is nothing to read; runs and downloads nothing."""
-    raw = root / RAW
-    match cfg.source:
-        case "photos":
-            plan_faces(cfg.photos, raw, _photo_request(cfg), root / FOLDER)
-        case "landmarks":
-            find_landmarks(cfg.landmarks, raw)
-            _read_template(cfg.landmarks, raw)
-        case "given":
-            plan_source(cfg, root, root)
-        case "external":
-            check_external(cfg.external, raw)
+    check = data_sources()[cfg.source].check
+    if check is not None:
+        check(getattr(cfg, cfg.source), _context(cfg, root, root))
 
 
 def plan_source(cfg: SourceConfig, root: Path, workspace: Path) -> DatasetPlan[Any]:
     """The tasks of the source; what another program does for it stays in `workspace`."""
-    raw = root / RAW
-    request = _photo_request(cfg)
-    match cfg.source:
-        case "synthetic":
-            return plan_synthetic(cfg.synthetic, cfg.seed, cfg.resolution)
-        case "photos":
-            fetch_face_models(root / FOLDER)
-            load_face_mesh(root / FOLDER)  # says here, not in a worker, if OpenCV is missing
-            return plan_faces(cfg.photos, raw, request, root / FOLDER)
-        case "landmarks":
-            return plan_landmarks(cfg.landmarks, raw, request, _read_template(cfg.landmarks, raw))
-        case "given":
-            return plan_given(cfg.given, raw, request)
-        case "external":
-            return plan_external(cfg.external, raw, request, workspace)
+    plan = data_sources()[cfg.source].plan
+    return plan(getattr(cfg, cfg.source), _context(cfg, root, workspace))
 
 
 def stamp_source(cfg: SourceConfig, root: Path) -> list[str]:
@@ -110,17 +185,6 @@ def stamp_source(cfg: SourceConfig, root: Path) -> list[str]:
     return [code.hexdigest(), photos, *(f"{s.st_size} {s.st_mtime_ns}" for s in stats)]
 
 
-def _photo_request(cfg: SourceConfig) -> PhotoRequest:
-    return PhotoRequest(cfg.resolution, cfg.seed, cfg.gates, cfg.alpha)
-
-
-def _read_template(cfg: LandmarksConfig, raw: Path) -> object:
-    """The contents of the template's file; nothing if it is to be learnt."""
-    if cfg.template == LEARN:
-        return None
-    key = "prepare.landmarks.template"
-    path = below(raw, cfg.template, key)
-    try:
-        return YAML(typ="safe").load(path)
-    except (YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"{key} must be YAML, {path} is not: {error}") from None
+def _context(cfg: SourceConfig, root: Path, workspace: Path) -> SourceContext:
+    request = PhotoRequest(cfg.resolution, cfg.seed, cfg.gates, cfg.alpha)
+    return SourceContext(root / RAW, request, root / FOLDER, workspace)

@@ -1,4 +1,4 @@
-"""What the two training stages share: resume, train, report, publish."""
+"""A training run, shared by `pretrain` and `imitate`: resume, train, report, publish."""
 
 import csv
 import hashlib
@@ -25,7 +25,6 @@ from mimic3d.training.ema import EmaConfig
 from mimic3d.training.loop import HaltedError, LoopConfig, Tick, train
 from mimic3d.training.nonfinite import NonFiniteError
 from mimic3d.training.phases import Phase
-from mimic3d.training.pretrain_losses import Table
 from mimic3d.training.sampler import draw_indices
 from mimic3d.training.state import (
     Progress,
@@ -35,12 +34,13 @@ from mimic3d.training.state import (
     save_state,
 )
 from pipeline.preemption import PreemptedError, listening
+from pipeline.project import ProjectPaths
 from pipeline.tracking.tracker import Tracker
-from stages.monitoring import Watch
+from stages.monitoring import SnapshotSelector
 
 
 @dataclass(frozen=True)
-class Run:
+class TrainingRun:
     """One training run: where it reads and writes, and what it trains."""
 
     stage: str
@@ -54,20 +54,20 @@ class Run:
     networks: dict[str, nn.Module]
     """By the names of their files: G, G_ema, D, in `imitate` D_patch, with ADA augment."""
     optimizers: dict[str, torch.optim.Optimizer]
-    watch: Watch
+    selector: SnapshotSelector
     meta: SnapshotMeta
     draw_samples: Callable[[Generator], Image.Image]
     """A picture of what G_ema makes."""
+
+    @property
+    def paths(self) -> ProjectPaths:
+        """Where it keeps its states and results."""
+        return ProjectPaths(self.root)
 
 
 def build_augment(cfg: AugmentConfig) -> dict[str, Augment]:
     """The augmentation under the name of its file; nothing if it is off."""
     return {"augment": Augment(cfg)} if cfg.enabled else {}
-
-
-def camera_table(dataset: ImageDataset, device: torch.device) -> Table:
-    """Labels of the dataset, from which the cameras of fakes are drawn."""
-    return Table(dataset.labels.to(device), dataset.weights.to(device))
 
 
 def fingerprint(cfg: Config, *inputs: str) -> str:
@@ -78,13 +78,13 @@ def fingerprint(cfg: Config, *inputs: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def run_training(run: Run, key: str) -> None:
+def run_training(run: TrainingRun, key: str) -> None:
     """Train from the newest state under `key` to the budget, and publish the results.
 
     All that a run makes gathers in its state folder; runs/<stage> and reports/<stage> come at the
     end, whole. Only the main process writes.
     """
-    folder = run.root / "state" / run.stage / key
+    folder = run.paths.states(run.stage) / key
     is_main = run.accelerator.is_main_process
     if is_main:
         run.tracker.sync.pull(folder)
@@ -96,24 +96,24 @@ def run_training(run: Run, key: str) -> None:
     run.tracker.set_tags(
         {
             "state": str(folder),
-            "monitor.images": run.watch.images,
+            "monitor.images": run.selector.images,
             "dataset_fingerprint": run.dataset.manifest.fingerprint,
         }
     )
     rows = progress.history + progress.monitor
-    run.tracker.repeat_metrics([(int(row["nimg"]), _values(row)) for row in rows])
+    run.tracker.repeat_metrics([(int(row["nimg"]), _metrics(row)) for row in rows])
     if is_main and progress.nimg == 0:
         _draw(run, folder, 0)
     with listening() as is_halted, _ends_explained(run, folder, progress):
         for tick in _timed_ticks(run, progress, is_halted):
             if is_main:
                 _report(run, tick)
-            if run.watch.is_due(tick, progress.monitor):
+            if run.selector.is_due(tick, progress.monitor):
                 _measure(run, folder, progress)
             if is_main and tick.is_snapshot:
                 _draw(run, folder, tick.nimg)
                 save_state(folder, progress, run.networks, run.optimizers)
-                run.watch.tidy(folder, progress.monitor)
+                run.selector.prune(folder, progress.monitor)
                 run.tracker.sync.push(folder)
     if is_main:
         _publish(run, folder, progress)
@@ -122,7 +122,7 @@ def run_training(run: Run, key: str) -> None:
 
 
 @contextmanager
-def _ends_explained(run: Run, folder: Path, progress: Progress) -> Iterator[None]:
+def _ends_explained(run: TrainingRun, folder: Path, progress: Progress) -> Iterator[None]:
     """A training that was asked to end saves where it is; one that went wrong keeps what is there.
 
     Raises:
@@ -145,7 +145,9 @@ def _ends_explained(run: Run, folder: Path, progress: Progress) -> Iterator[None
         ) from None
 
 
-def _timed_ticks(run: Run, progress: Progress, is_halted: Callable[[], bool]) -> Iterator[Tick]:
+def _timed_ticks(
+    run: TrainingRun, progress: Progress, is_halted: Callable[[], bool]
+) -> Iterator[Tick]:
     """Ticks with the speed since the tick before; keeps `progress` up to date."""
     G, G_ema = run.networks["G"], run.networks["G_ema"]
     start = time.monotonic()
@@ -169,11 +171,11 @@ def _reproducible(stats: dict[str, float]) -> dict[str, float]:
     return {name: value for name, value in stats.items() if not name.startswith("speed/")}
 
 
-def _values(row: dict[str, float]) -> dict[str, float]:
+def _metrics(row: dict[str, float]) -> dict[str, float]:
     return {name: value for name, value in row.items() if name != "nimg"}
 
 
-def _loader(run: Run) -> Callable[[int, int], Batch]:
+def _loader(run: TrainingRun) -> Callable[[int, int], Batch]:
     weights = run.dataset.weights
     uneven = weights if weights.max() > weights.min() else None
 
@@ -185,7 +187,7 @@ def _loader(run: Run) -> Callable[[int, int], Batch]:
     return load
 
 
-def _report(run: Run, tick: Tick) -> None:
+def _report(run: TrainingRun, tick: Tick) -> None:
     run.tracker.log_metrics(tick.stats, tick.nimg)
     shown = [f"{name.removeprefix('loss/')} {tick.stats[name]:.3f}" for name in _losses(tick.stats)]
     speed = f"{tick.stats['speed/images_per_second']:.1f} img/s"
@@ -193,24 +195,24 @@ def _report(run: Run, tick: Tick) -> None:
     run.tracker.progress(tick.nimg / 1000, run.loop.total_nimg / 1000, text)
 
 
-def _measure(run: Run, folder: Path, progress: Progress) -> None:
+def _measure(run: TrainingRun, folder: Path, progress: Progress) -> None:
     """All processes take part and know the result; the main one reports it."""
     done, total = progress.nimg / 1000, run.loop.total_nimg / 1000
     is_main = run.accelerator.is_main_process
     if is_main:
         run.tracker.progress(done, total, f"{run.stage} measuring G_ema")
-    row = run.watch.measure(progress.nimg, run.networks["G_ema"])
+    row = run.selector.measure(progress.nimg, run.networks["G_ema"])
     progress.monitor.append(row)
     if is_main:
-        run.tracker.log_metrics(_values(row), progress.nimg)
-        run.watch.keep(folder, progress.monitor, run.meta, run.networks)
+        run.tracker.log_metrics(_metrics(row), progress.nimg)
+        run.selector.save_if_best(folder, progress.monitor, run.meta, run.networks)
 
 
 def _losses(stats: dict[str, float]) -> list[str]:
     return [name for name in ("loss/G", "loss/D", "loss/imitation") if name in stats]
 
 
-def _draw(run: Run, folder: Path, nimg: int) -> None:
+def _draw(run: TrainingRun, folder: Path, nimg: int) -> None:
     G_ema = run.networks["G_ema"]
     assert isinstance(G_ema, Generator)
     picture = run.draw_samples(G_ema)
@@ -219,25 +221,26 @@ def _draw(run: Run, folder: Path, nimg: int) -> None:
     run.tracker.log_image("samples", picture, nimg)
 
 
-def _publish(run: Run, folder: Path, progress: Progress) -> None:
-    published, chosen = run.root / "runs" / run.stage, run.watch.chosen(folder, progress.monitor)
-    with atomic_folder(published) as draft:
-        if chosen is None:
+def _publish(run: TrainingRun, folder: Path, progress: Progress) -> None:
+    published = run.paths.results(run.stage)
+    selected = run.selector.selected(folder, progress.monitor)
+    with atomic_folder(published) as tmp:
+        if selected is None:
             meta = run.meta.model_copy(update={"nimg": progress.nimg})
-            save_snapshot(draft / "snapshot", meta, run.networks)
+            save_snapshot(tmp / "snapshot", meta, run.networks)
         else:
-            shutil.copytree(chosen, draft / "snapshot")
-        shutil.copytree(folder / "samples", draft / "samples")
+            shutil.copytree(selected, tmp / "snapshot")
+        shutil.copytree(folder / "samples", tmp / "samples")
     nimg = load_meta(published / "snapshot").nimg
-    with atomic_folder(run.root / "reports" / run.stage) as draft:
-        _write_rows(draft / "losses.csv", progress.history)
-        _write_rows(draft / "monitor.csv", progress.monitor)
+    with atomic_folder(run.paths.reports(run.stage)) as tmp:
+        _write_rows(tmp / "losses.csv", progress.history)
+        _write_rows(tmp / "monitor.csv", progress.monitor)
         metrics: dict[str, object] = {"snapshot": {"nimg": nimg}}
         if progress.history:
             metrics |= {"first_tick": progress.history[0], "last_tick": progress.history[-1]}
         if progress.monitor:
             metrics["monitor"] = progress.monitor[-1]
-        (draft / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n")
+        (tmp / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n")
     run.tracker.log_snapshot(published / "snapshot", nimg)
 
 

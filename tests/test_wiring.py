@@ -99,7 +99,7 @@ def test_commands_of_the_readme_exist():
 def test_overrides_of_the_readme_name_real_parameters():
     from importlib import import_module
 
-    from pipeline.params import known_fields
+    from pipeline.yaml_file import known_fields
 
     text = (ROOT / "README.md").read_text()
     for key in re.findall(r"-S \+{0,2}([\w.]+)=", text):

@@ -6,10 +6,10 @@ import numpy as np
 from jaxtyping import Float32, Float64
 
 from mimic3d.synthetic.identity import HEAD_SCALE, Identity
-from mimic3d.synthetic.kind import Kind
-from mimic3d.synthetic.points import Points, Table
+from mimic3d.synthetic.kind import SubjectKind
+from mimic3d.synthetic.points import ParameterTable, Points
 
-STEPS = 20  # of Newton's method, from the anchors to the surface
+STEPS = 20  # of Newton's method, from the landmarks to the surface
 DIFFERENCE = 1e-3  # head units; of the differences that make normals
 
 
@@ -24,18 +24,18 @@ class Landmarks:
     """Out of the surface, unit length."""
 
 
-def find_landmarks(kind: Kind, identity: Identity) -> Landmarks:
-    """The landmarks of a subject, where its surface is nearest to their anchors."""
+def find_landmarks(kind: SubjectKind, identity: Identity) -> Landmarks:
+    """The landmarks of a subject, where its surface is nearest to their approximate places."""
     names, positions = [], []
-    for anchor in kind.anchors(identity):
-        names.append(anchor.left if identity.side > 0 else anchor.right)
-        positions.append(anchor.position)
-        if anchor.left != anchor.right:
-            x, y, z = anchor.position
-            names.append(anchor.right if identity.side > 0 else anchor.left)
+    for guess in kind.landmarks(identity):
+        names.append(guess.left if identity.side > 0 else guess.right)
+        positions.append(guess.position)
+        if guess.left != guess.right:
+            x, y, z = guess.position
+            names.append(guess.right if identity.side > 0 else guess.left)
             positions.append((-x, y, z))
     xyz = np.asarray(positions, dtype=np.float32).T
-    table = Table.build(kind.tabulate([identity]), 1)
+    table = ParameterTable.build(kind.tabulate([identity]), 1)
     gaps, normals = _surface(kind, table, xyz)
     for _ in range(STEPS):
         xyz = xyz - gaps * normals
@@ -45,11 +45,13 @@ def find_landmarks(kind: Kind, identity: Identity) -> Landmarks:
 
 
 def _surface(
-    kind: Kind, table: Table, xyz: Float32[np.ndarray, "3 m"]
+    kind: SubjectKind, table: ParameterTable, xyz: Float32[np.ndarray, "3 m"]
 ) -> tuple[Float32[np.ndarray, " m"], Float32[np.ndarray, "3 m"]]:
     """Distance to what landmarks lie on, and away from it."""
     moved = [xyz + sign * axis[:, None] for sign in (-1, 1) for axis in DIFFERENCE * np.eye(3)]
     parts = kind.parts(Points(np.concatenate([xyz, *moved], 1).astype(np.float32), table, None))
-    gaps = np.minimum.reduce([parts[material] for material in kind.bare]).reshape(7, -1)
+    gaps = np.minimum.reduce([parts[material] for material in kind.landmark_materials]).reshape(
+        7, -1
+    )
     slope = gaps[4:] - gaps[1:4]
     return gaps[0], slope / np.linalg.norm(slope, axis=0)

@@ -4,7 +4,7 @@ import torch
 
 from mimic3d.cameras import Cameras, orbit_cameras
 from mimic3d.data.schema import Subjects
-from mimic3d.evaluation.truth import photograph
+from mimic3d.evaluation.truth import render_true_views
 from mimic3d.metrics.views import PosedView
 from mimic3d.synthetic.catalog import identity_of
 from mimic3d.synthetic.render import Background
@@ -15,7 +15,7 @@ def render(seeds, cameras: Cameras, resolution, background: Background = "consta
     """One view of each head by the camera of the same number; empty rays see `far`."""
     identities = [identity_of((seed,)) for seed in seeds]
     subjects = Subjects(kind="heads", seed=0, background=background, specular=0)
-    views = photograph(identities, cameras, resolution, subjects)
+    views = render_true_views(identities, cameras, resolution, subjects)
     return PosedView(views.images, views.depth, views.alpha, cameras)
 
 

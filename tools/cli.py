@@ -94,6 +94,12 @@ def _render(arguments: Sequence[str]) -> int:
     return main(list(arguments))
 
 
+def _view(arguments: Sequence[str]) -> int:
+    from tools.view.command import main
+
+    return main(arguments)
+
+
 def _compare(arguments: Sequence[str]) -> int:
     from tools.compare import main
 
@@ -130,6 +136,9 @@ COMMANDS: dict[str, Command] = {
     "sweep": Command(_sweep, "pipeline.sweep", "searches for better parameters", "sweep.yaml"),
     "ablation": Command(
         _ablation, "experiments.ablation", "the paper's ablation in miniature", "--seeds 3"
+    ),
+    "view": Command(
+        _view, "tools.view", "snapshots in the browser, from any camera", "runs/imitate/snapshot"
     ),
     "render": Command(
         _render, "tools.render", "pictures, videos and meshes of a snapshot",

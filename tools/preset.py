@@ -10,6 +10,7 @@ from pathlib import Path
 from mimic3d.atomic import atomic_file
 from mimic3d.config import Config
 from pipeline.params import FILE, load_params
+from pipeline.project import DATA
 from pipeline.stage import load_config
 from stages.prepare import PrepareConfig
 from stages.pretrain import PretrainConfig
@@ -77,7 +78,7 @@ def next_steps(root: Path) -> list[str]:
     prepare = load_params("prepare", PrepareConfig, root)
     pretrain = load_params("pretrain", PretrainConfig, root)
     steps = []
-    images = Path("data") / "raw" / prepare.given.path
+    images = Path(DATA) / "raw" / prepare.given.path
     if prepare.source == "given" and not (root / images).exists():
         steps.append(f"put or link the images to {images}, in EG3D's layout (prepare.given.path)")
     if pretrain.init_from and not (root / pretrain.init_from).exists():

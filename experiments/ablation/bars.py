@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure  # MLflow brings it
+from matplotlib.figure import Figure
 
 from experiments.ablation.design import Design
 from experiments.ablation.quantities import QUANTITIES, Quantity

@@ -18,11 +18,12 @@ from experiments.ablation.report import Run, write_report, write_table
 from experiments.ablation.trials import Trial, build_plan, list_trials
 from mimic3d.atomic import atomic_file
 from pipeline.cluster import load_settings, tracking_uri
+from pipeline.project import REPORTS, ProjectPaths
 from pipeline.sweep import submit
-from pipeline.sweep.ledger import Ledger, load_ledger
+from pipeline.sweep.sweep_store import SweepTrial, read_plan, read_trials
 
 PLAN = "ablation.yaml"
-REPORT = Path("reports") / "ablation"
+REPORT = Path(REPORTS) / "ablation"
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -53,8 +54,8 @@ def main(argv: list[str] | None = None) -> int:
 
 def _sweep(folder: Path, trials: list[Trial], concurrent: int | None) -> int:
     plan = build_plan(trials, concurrent)
-    with atomic_file(folder / PLAN) as draft:
-        YAML().dump(plan.model_dump(mode="json", exclude_defaults=True), draft)
+    with atomic_file(folder / PLAN) as tmp:
+        YAML().dump(plan.model_dump(mode="json", exclude_defaults=True), tmp)
     with contextlib.chdir(folder):
         return submit.main([PLAN])
 
@@ -62,12 +63,11 @@ def _sweep(folder: Path, trials: list[Trial], concurrent: int | None) -> int:
 def _report(
     root: Path, folder: Path, trials: list[Trial], design: Design, size: Size, name: str
 ) -> int:
-    ledger = _ledger(folder, trials)
-    known = {number: ledger.trial(number) for number in ledger.numbers()}
+    known = {each.number: each for each in _sweep_trials(folder)}
     ended = {number: each for number, each in known.items() if each.is_over}
     missing = [
         f"{trial.row} with seed {trial.seed}: "
-        + ((known[number].history.failure or "cut off") if number in known else "not begun")
+        + ((known[number].failure or "cut off") if number in known else "not begun")
         for number, trial in enumerate(trials)
         if number not in ended
     ]
@@ -85,11 +85,10 @@ def _report(
     return 1 if missing else 0
 
 
-def _ledger(folder: Path, trials: list[Trial]) -> Ledger:
-    """The one sweep of this project: rows, size and code are in the name of its folder."""
-    found = sorted((folder / "state" / "sweep").glob("*/plan.json"))
-    assert len(found) == 1, found
-    return load_ledger(found[0].parent)
+def _sweep_trials(folder: Path) -> list[SweepTrial]:
+    """Trials of the one sweep of this project: rows, size and code are in the folder's name."""
+    (plan,) = ProjectPaths(folder).states("sweep").glob("*/plan.json")
+    return read_trials(plan.parent, read_plan(plan.parent))
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import pandas as pd
 
 from experiments.ablation.trials import Trial
 from mimic3d.metrics.protocol import ConsistencyProtocol, Protocol, protocol_hash, refuse_mixed
+from pipeline.project import ProjectPaths
 
 VIEWS = "consistency"
 """The part of protocol.json that multi-view scores were taken by."""
@@ -58,7 +59,7 @@ def read_outcomes(trials: Iterable[tuple[Trial, Path]]) -> Outcomes:
 
 def _read_protocol(folder: Path) -> dict[str, Any]:
     """Records by what was measured; what has no hash tells of the snapshot."""
-    content = json.loads((folder / "reports" / "evaluate" / "protocol.json").read_text())
+    content = json.loads((ProjectPaths(folder).reports("evaluate") / "protocol.json").read_text())
     records = {}
     for part, written in content.items():
         if "hash" in written:
@@ -70,9 +71,9 @@ def _read_protocol(folder: Path) -> dict[str, Any]:
 
 def _read_values(trial: Trial, folder: Path) -> pd.DataFrame:
     """Values of single identities where there are such, else those of whole sets."""
-    samples = pd.read_parquet(folder / "runs" / "evaluate" / "samples.parquet")
+    samples = pd.read_parquet(ProjectPaths(folder).results("evaluate") / "samples.parquet")
     named = set(samples["branch"] + "/" + samples["metric"])
-    metrics = json.loads((folder / "reports" / "evaluate" / "metrics.json").read_text())
+    metrics = json.loads((ProjectPaths(folder).reports("evaluate") / "metrics.json").read_text())
     rows = [
         (*name.rsplit("/", 1), -1, value)
         for name, value in metrics.items()

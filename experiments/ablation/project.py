@@ -9,6 +9,7 @@ from ruamel.yaml import YAML
 from experiments.ablation.design import Design, Size
 from experiments.ablation.trials import STAGES
 from mimic3d.atomic import atomic_file
+from pipeline.project import ProjectPaths
 from pipeline.stage import run_stage, validate
 from pipeline.sweep.project import PARAMS, build_project
 from pipeline.sweep.submit import fingerprint_code
@@ -25,7 +26,7 @@ def open_project(root: Path, name: str, design: Design, size: Size) -> Path:
     }
     digest = hashlib.sha256(json.dumps(content).encode())
     digest.update(fingerprint_code(root).encode())
-    folder = root / "state" / "ablation" / f"{name}-{digest.hexdigest()[:8]}"
+    folder = ProjectPaths(root).states("ablation") / f"{name}-{digest.hexdigest()[:8]}"
     folder.mkdir(parents=True, exist_ok=True)
     with atomic_file(folder / PARAMS) as draft:
         YAML().dump(size.params, draft)

@@ -7,7 +7,7 @@ from typing import Any
 
 from experiments.ablation.design import Design, Size, Values
 from pipeline.stage import load_config
-from pipeline.sweep.plan import Plan
+from pipeline.sweep.plan import SweepPlan
 
 STAGES = ("pretrain", "imitate", "evaluate")
 SEEDS = ("pretrain.loop.seed", "imitate.loop.seed")
@@ -48,9 +48,9 @@ def list_trials(design: Design, size: Size, num_seeds: int, root: Path) -> list[
     ]
 
 
-def build_plan(trials: Sequence[Trial], concurrent: int | None) -> Plan:
+def build_plan(trials: Sequence[Trial], concurrent: int | None) -> SweepPlan:
     """The sweep that runs them."""
-    return Plan(
+    return SweepPlan(
         stages=list(STAGES),
         metric=METRIC,
         search="list",

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from mimic3d.cameras import Scene, orbit_cameras
 from mimic3d.conversion.keymap import discriminator_name, fill, generator_name
 from mimic3d.conversion.official import REFUSED, read_discriminator, read_generator
-from mimic3d.conversion.pickle_values import Record
+from mimic3d.conversion.pickle_values import PickledObject
 from mimic3d.conversion.unpickling import read_pickle, read_weights
 from mimic3d.networks.discriminator import (
     DiscriminatorConfig,
@@ -84,9 +84,9 @@ def _convert(path: Path, folder: Path) -> tuple[SnapshotMeta, list[str]]:
     discriminators: dict[str, tuple[DiscriminatorConfig, int]] = {}
     for name in ("D", "D_patch"):
         if name in networks:
-            found = read_discriminator(networks[name], weights[name], name)
-            modules[name] = _build_discriminator(*found, cfg, weights[name], name)
-            discriminators[name] = found
+            sizes = read_discriminator(networks[name], weights[name], name)
+            modules[name] = _build_discriminator(*sizes, cfg, weights[name], name)
+            discriminators[name] = sizes
     if "augment_pipe" in networks:
         modules["augment"] = _AugmentState(weights["augment_pipe"])
     patch, patch_size = discriminators.get("D_patch", (None, None))
@@ -105,10 +105,12 @@ def _convert(path: Path, folder: Path) -> tuple[SnapshotMeta, list[str]]:
     return meta, list(modules)
 
 
-def _read_networks(path: Path) -> dict[str, Record]:
+def _read_networks(path: Path) -> dict[str, PickledObject]:
     contents = read_pickle(path)
-    found = contents if isinstance(contents, dict) else {}
-    networks = {name: found[name] for name in NETWORKS if isinstance(found.get(name), Record)}
+    members = contents if isinstance(contents, dict) else {}
+    networks = {
+        name: members[name] for name in NETWORKS if isinstance(members.get(name), PickledObject)
+    }
     if "G_ema" not in networks:
         raise ValueError(f"{path} must hold a network G_ema, does not; give a training's pickle")
     return networks
@@ -138,7 +140,7 @@ def _build_discriminator(
 
 
 class _AugmentState(nn.Module):
-    """What an augmentation remembers: its strength p, and no signs since it was adjusted.
+    """State of an augmentation: its strength p, and no signs since it was adjusted.
 
     The reference does not stop p at 1, where every distortion is certain.
     """
@@ -155,8 +157,8 @@ class _AugmentState(nn.Module):
 
 def _read_nimg(path: Path) -> int:
     """Images that a training had consumed, from the name of its file; 0 under any other name."""
-    found = KIMG_IN_NAME.fullmatch(path.name)
-    return 1000 * int(found[1]) if found else 0
+    match = KIMG_IN_NAME.fullmatch(path.name)
+    return 1000 * int(match[1]) if match else 0
 
 
 def _frontal_label(scene: Scene) -> tuple[float, ...]:

@@ -45,8 +45,8 @@ def discriminator_name(theirs: str, resolution: int) -> str | None:
 
 def block_resolutions(names: Iterable[str], prefix: str) -> list[int]:
     """Resolutions r of the blocks `<prefix><r>` that have tensors, ascending."""
-    found = (re.match(rf"{re.escape(prefix)}(\d+)\.", name) for name in names)
-    return sorted({int(match[1]) for match in found if match})
+    matches = (re.match(rf"{re.escape(prefix)}(\d+)\.", name) for name in names)
+    return sorted({int(match[1]) for match in matches if match})
 
 
 def fill(
@@ -58,12 +58,12 @@ def fill(
         ValueError: a tensor on either side has no partner, or one of another shape.
     """
     expected = module.state_dict()
-    found: dict[str, Tensor] = {}
+    renamed: dict[str, Tensor] = {}
     for theirs, tensor in weights.items():
         if DROPPED.fullmatch(theirs):
             continue
         ours = our_name(theirs)
-        if ours is None or ours not in expected or ours in found:
+        if ours is None or ours not in expected or ours in renamed:
             raise ValueError(
                 f"{which} must hold only tensors that our network has too, holds {theirs}; it "
                 f"comes from a variant that cannot be converted"
@@ -74,14 +74,14 @@ def fill(
                 f"as our {ours}, is {tensor.dtype} of shape {tuple(tensor.shape)}; it comes from a "
                 f"variant that cannot be converted"
             )
-        found[ours] = tensor.to(torch.float32, copy=True)
-    missing = [name for name in expected if name not in found]
+        renamed[ours] = tensor.to(torch.float32, copy=True)
+    missing = [name for name in expected if name not in renamed]
     if missing:
         raise ValueError(
             f"{which} must hold a tensor for each of ours, holds none for {missing[0]} "
             f"({len(missing)} are missing); it comes from a variant that cannot be converted"
         )
-    module.load_state_dict(found, assign=True)
+    module.load_state_dict(renamed, assign=True)
 
 
 def _translate(theirs: str, rules: Rules) -> str | None:

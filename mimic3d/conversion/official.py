@@ -1,4 +1,4 @@
-"""What the authors' networks are -> our configurations of the same networks.
+"""The authors' networks -> our configurations of the same networks.
 
 Sizes come from the shapes of tensors, all else from the settings that the pickle keeps. What our
 networks cannot reproduce is refused by name, never guessed.
@@ -12,8 +12,8 @@ from torch import Tensor
 
 from mimic3d.cameras import FFHQ_FOCAL, Point, Scene
 from mimic3d.conversion.keymap import block_resolutions
-from mimic3d.conversion.official_options import REFUSED, Options, read_options, shown
-from mimic3d.conversion.pickle_values import Record
+from mimic3d.conversion.official_options import REFUSED, Options, describe, read_options
+from mimic3d.conversion.pickle_values import PickledObject
 from mimic3d.networks.discriminator import DiscriminatorConfig
 from mimic3d.networks.generator import GeneratorConfig
 from mimic3d.networks.superresolution import TWO_STEPS_FROM
@@ -38,14 +38,12 @@ SUPERRESOLUTION = {128: ("2X",), 256: ("4X",), 512: ("8X", "8XDC")}
 SHAPENET_VIEW = 1.7074, 1.7
 FACES_VIEW = FFHQ_FOCAL, 2.7
 MAX_LEVELS = 10  # blocks up to 2048 pixels
-MAX_SIDE = (
-    2**16
-)  # of a tensor that has the size of another one; layers of ours are products of them
+MAX_SIDE = 2**16  # of a tensor whose sides are those of other ones; ours are products of them
 
 Weights = dict[str, Tensor]
 
 
-def read_generator(network: Record, weights: Weights) -> tuple[GeneratorConfig, Scene]:
+def read_generator(network: PickledObject, weights: Weights) -> tuple[GeneratorConfig, Scene]:
     """Configuration of a generator of Mimic3D or EG3D, and the scene of its viewer.
 
     Raises:
@@ -68,7 +66,7 @@ def read_generator(network: Record, weights: Weights) -> tuple[GeneratorConfig, 
 
 
 def read_discriminator(
-    network: Record, weights: Weights, which: str
+    network: PickledObject, weights: Weights, which: str
 ) -> tuple[DiscriminatorConfig, int]:
     """Configuration of D or D_patch, and the resolution of the images that it sees.
 
@@ -78,8 +76,8 @@ def read_discriminator(
     options = read_options(network, which)
     options.check_given(DISCRIMINATOR_OPTIONS)
     _check_mapping(options)
-    wanted = "SingleDiscriminator" if which == "D_patch" else "DualDiscriminator"
-    _check_class(network, wanted, which)
+    class_name = "SingleDiscriminator" if which == "D_patch" else "DualDiscriminator"
+    _check_class(network, class_name, which)
     sides = _read_levels(weights, "b", which)
     layers = {4: "b4.conv", **{side: f"b{side}.conv0" for side in sides[1:]}}
     widths = {k: _shape(weights, f"{name}.weight", 4, which)[0] for k, name in layers.items()}
@@ -114,7 +112,7 @@ def _read_sizes(weights: Weights) -> dict:
 def _read_rendering(rendering: Options, weights: Weights) -> dict:
     side = _shape(weights, "superresolution.block1.conv1.noise_const", 2)[0]
     channels = _shape(weights, "superresolution.block1.conv1.weight", 4)[0]
-    module = shown(rendering.get("superresolution_module")).strip("'")
+    module = describe(rendering.get("superresolution_module")).strip("'")
     if module.partition("SuperresolutionHybrid")[2] not in SUPERRESOLUTION.get(side, ()):
         raise ValueError(
             f"{rendering.where}.superresolution_module must be the official one for its images of "
@@ -135,7 +133,7 @@ def _read_rendering(rendering: Options, weights: Weights) -> dict:
     }
 
 
-def _read_pyramid(network: Record, options: Options, weights: Weights) -> dict:
+def _read_pyramid(network: PickledObject, options: Options, weights: Weights) -> dict:
     levels = block_resolutions(weights, f"{SYNTHESIS}.b")
     aware = block_resolutions(weights, f"{SYNTHESIS}.b3d")
     if aware and aware != levels:
@@ -144,12 +142,12 @@ def _read_pyramid(network: Record, options: Options, weights: Weights) -> dict:
     _check_class(network, "DualTriPlaneGenerator" if detail else "TriPlaneGenerator", "G_ema")
     if detail:
         chosen = options.get("retidx")
-        if not isinstance(chosen, list) or [shown(index) for index in chosen] != ["-3", "-1"]:
-            raise ValueError(f"G_ema.retidx must be [-3, -1], is {shown(chosen)}; {REFUSED}")
+        if not isinstance(chosen, list) or list(map(describe, chosen)) != ["-3", "-1"]:
+            raise ValueError(f"G_ema.retidx must be [-3, -1], is {describe(chosen)}; {REFUSED}")
     return {"aware3d": bool(aware), "detail": detail}
 
 
-def _read_plane_axes(network: Record, weights: Weights) -> tuple[str, ...]:
+def _read_plane_axes(network: PickledObject, weights: Weights) -> tuple[str, ...]:
     """Axes of space along columns and rows of the planes.
 
     EG3D has the same learnt constant without a batch axis, and its renderer keeps matrices whose
@@ -160,7 +158,7 @@ def _read_plane_axes(network: Record, weights: Weights) -> tuple[str, ...]:
         return PLANE_AXES
     modules = network.get("_modules")
     renderer = modules.get("renderer") if isinstance(modules, dict) else None
-    planes = renderer.get("plane_axes") if isinstance(renderer, Record) else None
+    planes = renderer.get("plane_axes") if isinstance(renderer, PickledObject) else None
     if not isinstance(planes, Tensor):
         return EG3D_PLANE_AXES
     is_bijective = planes.shape == (3, 3, 3) and all(
@@ -220,17 +218,19 @@ def _read_widths(widths: dict[int, int], which: str) -> dict[str, int]:
     return {"channel_base": base, "channel_max": cap}
 
 
-def _check_class(network: Record, wanted: str, which: str) -> None:
-    if network.class_name != wanted:
-        raise ValueError(f"{which} must be a {wanted}, is {shown(network.class_name)}; {REFUSED}")
+def _check_class(network: PickledObject, class_name: str, which: str) -> None:
+    if network.class_name != class_name:
+        actual = describe(network.class_name)
+        raise ValueError(f"{which} must be a {class_name}, is {actual}; {REFUSED}")
 
 
 def _check_mapping(options: Options) -> None:
     """Only the number of layers may differ from StyleGAN2's mapping network."""
     if "mapping_kwargs" in options.values:
-        other = [name for name in options.group("mapping_kwargs").values if name != "num_layers"]
-        if other:
-            raise ValueError(f"{options.where}.mapping_kwargs holds {shown(other[0])}; {REFUSED}")
+        for name in options.group("mapping_kwargs").values:
+            if name != "num_layers":
+                given = f"{options.where}.mapping_kwargs holds {describe(name)}"
+                raise ValueError(f"{given}; {REFUSED}")
 
 
 def _count_layers(weights: Weights, name: str) -> int:

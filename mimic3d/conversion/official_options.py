@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from mimic3d.conversion.pickle_values import Record
+from mimic3d.conversion.pickle_values import PickledObject
 
 REFUSED = "ours has no other variant, so it cannot be converted"
 
@@ -32,7 +32,9 @@ class Options:
         """A setting that must be a finite number."""
         value = self.get(name)
         if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 1e6:
-            raise ValueError(f"{self.where}.{name} must be a number, is {shown(value)}; {REFUSED}")
+            raise ValueError(
+                f"{self.where}.{name} must be a number, is {describe(value)}; {REFUSED}"
+            )
         return value
 
     def integer(self, name: str) -> int:
@@ -40,7 +42,7 @@ class Options:
         value = self.number(name)
         if value != int(value):
             raise ValueError(
-                f"{self.where}.{name} must be an integer, is {shown(value)}; {REFUSED}"
+                f"{self.where}.{name} must be an integer, is {describe(value)}; {REFUSED}"
             )
         return int(value)
 
@@ -48,7 +50,7 @@ class Options:
         """Settings inside a setting."""
         value = self.get(name)
         if not isinstance(value, dict):
-            raise ValueError(f"{self.where}.{name} must be a dict, is {shown(value)}; {REFUSED}")
+            raise ValueError(f"{self.where}.{name} must be a dict, is {describe(value)}; {REFUSED}")
         return Options(f"{self.where}.{name}", value)
 
     def check(self, expected: Expected) -> None:
@@ -62,7 +64,7 @@ class Options:
             if not isinstance(value, Plain) or value not in allowed:
                 only = " or ".join(map(repr, allowed))
                 raise ValueError(
-                    f"{self.where}.{name} must be {only}, is {shown(value)}; {REFUSED}"
+                    f"{self.where}.{name} must be {only}, is {describe(value)}; {REFUSED}"
                 )
 
     def check_given(self, expected: Expected) -> None:
@@ -70,13 +72,13 @@ class Options:
         self.check({name: allowed for name, allowed in expected.items() if name in self.values})
 
 
-def read_options(network: Record, which: str) -> Options:
+def read_options(network: PickledObject, which: str) -> Options:
     """Settings of a network: its attributes, and the arguments that it was constructed with."""
     arguments = network.get("_init_kwargs")
     given = arguments if isinstance(arguments, dict) else {}
     return Options(which, {**given, **(network.attributes or {})})
 
 
-def shown(value: object) -> str:
+def describe(value: object) -> str:
     """A value for a message; of containers, which can be endless, only the type."""
     return ascii(value)[:60] if isinstance(value, Plain) else f"a {type(value).__name__}"

@@ -27,7 +27,7 @@ EMPTY = {"EMPTY_TUPLE": tuple, "EMPTY_LIST": list, "EMPTY_DICT": dict, "EMPTY_SE
 TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
 
 
-class Buildable(ABC):
+class StatefulValue(ABC):
     """A value that takes the state which a pickle gives it after its construction."""
 
     @abstractmethod
@@ -36,7 +36,7 @@ class Buildable(ABC):
 
 
 @dataclass(frozen=True)
-class Allowed:
+class Allowlist:
     """All that a pickle may name, and what happens instead of it."""
 
     calls: Mapping[Name, Callable[[tuple], object]] = field(default_factory=dict)
@@ -50,7 +50,7 @@ class Allowed:
 
 
 @dataclass(frozen=True)
-class Named:
+class Global:
     """A name that a pickle gave; a value like any other."""
 
     name: Name
@@ -59,7 +59,7 @@ class Named:
         return ascii(".".join(self.name)[:80])
 
 
-def run_pickle(stream: Stream, allowed: Allowed, max_opcodes: int) -> object:
+def run_pickle(stream: Stream, allowed: Allowlist, max_opcodes: int) -> object:
     """The value of the pickle that starts at the stream's position, which ends up behind it.
 
     Raises:
@@ -68,7 +68,7 @@ def run_pickle(stream: Stream, allowed: Allowed, max_opcodes: int) -> object:
     start = stream.tell()
     if stream.read(2) not in STARTS:
         raise ValueError(f"no pickle of protocol 2 to 5 starts at byte {start}")
-    machine = _Machine(allowed)
+    machine = _PickleMachine(allowed)
     opcodes = pickletools.genops(cast(IO[bytes], stream))
     for count, (opcode, argument, position) in enumerate(opcodes):
         if count >= max_opcodes:
@@ -84,13 +84,13 @@ def run_pickle(stream: Stream, allowed: Allowed, max_opcodes: int) -> object:
     raise AssertionError("genops ends with STOP or raises")
 
 
-class _Machine:
+class _PickleMachine:
     """Stack, marks and memo. Every operation checks what it finds and can only fail by ValueError.
 
     As in Python's machine, a mark sets the stack aside, so nothing below it can be reached.
     """
 
-    def __init__(self, allowed: Allowed):
+    def __init__(self, allowed: Allowlist):
         self.allowed = allowed
         self.stack: list = []
         self.set_aside: list[list] = []
@@ -192,12 +192,12 @@ class _Machine:
 
     def push_name(self, name: Name) -> None:
         if name not in {*self.allowed.calls, *self.allowed.classes, *self.allowed.inert}:
-            raise ValueError(f"the name {Named(name)} is not allowed")
-        self.stack.append(Named(name))
+            raise ValueError(f"the name {Global(name)} is not allowed")
+        self.stack.append(Global(name))
 
     def call(self, _: object) -> None:
         arguments, function = self.pop(), self.pop()
-        if not isinstance(function, Named) or function.name not in self.allowed.calls:
+        if not isinstance(function, Global) or function.name not in self.allowed.calls:
             raise ValueError(f"{_short(function)} is called, which is not allowed")
         if not isinstance(arguments, tuple):
             raise ValueError(f"{function} is called with {_short(arguments)}")
@@ -205,7 +205,7 @@ class _Machine:
 
     def new(self, _: object) -> None:
         arguments, kind = self.pop(), self.pop()
-        if not isinstance(kind, Named) or kind.name not in self.allowed.classes:
+        if not isinstance(kind, Global) or kind.name not in self.allowed.classes:
             raise ValueError(f"an instance of {_short(kind)} is made, which is not allowed")
         if not isinstance(arguments, tuple) or arguments:
             raise ValueError(f"an instance of {kind} is made with arguments")
@@ -213,7 +213,7 @@ class _Machine:
 
     def build(self, _: object) -> None:
         state = self.pop()
-        if not self.stack or not isinstance(self.stack[-1], Buildable):
+        if not self.stack or not isinstance(self.stack[-1], StatefulValue):
             raise ValueError("a state is given to a value that has none")
         self.stack[-1].build(state)
 
@@ -225,26 +225,26 @@ class _Machine:
 
 def _short(value: object) -> str:
     """What kind of thing a value is; never its contents, which can be endless."""
-    return str(value) if isinstance(value, Named) else f"a value of type {type(value).__name__}"
+    return str(value) if isinstance(value, Global) else f"a value of type {type(value).__name__}"
 
 
-OPERATIONS: dict[str, Callable[[_Machine, object], None]] = {
-    "MARK": _Machine.mark,
-    "TUPLE": _Machine.make_tuple,
-    "APPEND": _Machine.append,
-    "APPENDS": _Machine.extend,
-    "ADDITEMS": _Machine.add_items,
-    "SETITEM": _Machine.set_item,
-    "SETITEMS": _Machine.set_items,
-    "MEMOIZE": _Machine.memoize,
-    "BINPUT": _Machine.memoize,
-    "LONG_BINPUT": _Machine.memoize,
-    "BINGET": _Machine.recall,
-    "LONG_BINGET": _Machine.recall,
-    "GLOBAL": _Machine.name,
-    "STACK_GLOBAL": _Machine.name_from_stack,
-    "REDUCE": _Machine.call,
-    "NEWOBJ": _Machine.new,
-    "BUILD": _Machine.build,
-    "BINPERSID": _Machine.persistent,
+OPERATIONS: dict[str, Callable[[_PickleMachine, object], None]] = {
+    "MARK": _PickleMachine.mark,
+    "TUPLE": _PickleMachine.make_tuple,
+    "APPEND": _PickleMachine.append,
+    "APPENDS": _PickleMachine.extend,
+    "ADDITEMS": _PickleMachine.add_items,
+    "SETITEM": _PickleMachine.set_item,
+    "SETITEMS": _PickleMachine.set_items,
+    "MEMOIZE": _PickleMachine.memoize,
+    "BINPUT": _PickleMachine.memoize,
+    "LONG_BINPUT": _PickleMachine.memoize,
+    "BINGET": _PickleMachine.recall,
+    "LONG_BINGET": _PickleMachine.recall,
+    "GLOBAL": _PickleMachine.name,
+    "STACK_GLOBAL": _PickleMachine.name_from_stack,
+    "REDUCE": _PickleMachine.call,
+    "NEWOBJ": _PickleMachine.new,
+    "BUILD": _PickleMachine.build,
+    "BINPERSID": _PickleMachine.persistent,
 }

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Shaped
 from torch import Tensor
 
-from mimic3d.conversion.pickle_machine import Allowed, Buildable, Name, Named, run_pickle
+from mimic3d.conversion.pickle_machine import Allowlist, Global, Name, StatefulValue, run_pickle
 
 STORAGES: dict[Name, torch.dtype] = {
     ("torch", "FloatStorage"): torch.float32,
@@ -29,7 +29,7 @@ SCALARS = {"f8": "<d", "f4": "<f", "i8": "<q", "i4": "<i", "b1": "?"}  # numpy's
 
 
 @dataclass(eq=False)
-class Record(Buildable):
+class PickledObject(StatefulValue):
     """An object of the file: what its class was called, and its attributes."""
 
     class_name: str
@@ -55,7 +55,7 @@ class Storage:
 
 
 @dataclass(frozen=True)
-class ScalarType(Buildable):
+class ScalarType(StatefulValue):
     """A little-endian numpy dtype of single numbers, by struct's name."""
 
     code: str
@@ -69,11 +69,11 @@ class ScalarType(Buildable):
             raise ValueError("a numpy dtype is no plain little-endian number")
 
 
-def persistent_object(arguments: tuple) -> Record:
+def persistent_object(arguments: tuple) -> PickledObject:
     """An object without its `module_src`, source text that normal loading would execute."""
     match arguments:
         case ({"type": "class", "class_name": str() as name, "state": dict() as state},):
-            return Record(name, state)
+            return PickledObject(name, state)
     raise ValueError("a persistent object has no class name and state")
 
 
@@ -122,17 +122,17 @@ def storage(payload: bytes) -> Storage:
     it allocates the length that is declared before it looks at the data.
     """
     stream = io.BytesIO(payload)
-    plain = Allowed()
+    plain = Allowlist()
     magic, protocol, system = (run_pickle(stream, plain, STORAGE_OPCODES) for _ in range(3))
     if (magic, protocol) != STORAGE_MAGIC or not isinstance(system, dict):
         raise ValueError("a storage is not in torch.save's legacy format")
     if system.get("little_endian") is not True:
         raise ValueError("a storage is not little-endian")
-    types = Allowed(inert=frozenset(STORAGES), persistent=lambda identity: identity)
+    types = Allowlist(inert=frozenset(STORAGES), persistent=lambda identity: identity)
     identity = run_pickle(stream, types, STORAGE_OPCODES)
     keys = run_pickle(stream, plain, STORAGE_OPCODES)
     match identity:
-        case ("storage", Named(kind), str() as key, str(), int() as length, None) if keys == [key]:
+        case ("storage", Global(kind), str() as key, str(), int() as length, None) if keys == [key]:
             return Storage(_flat(stream.read(8), stream.read(), length, STORAGES[kind]))
     raise ValueError("a storage is not in torch.save's legacy format")
 

@@ -3,7 +3,7 @@
 Normal loading of these files executes source text that they carry, and whatever else somebody put
 into them. Here every name that a file may use has a stand-in of ours; a file that uses any other is
 refused. The names are those of classes and functions that the authors' code, PyTorch (1.11 to
-2.13) and numpy (1 and 2) write, found by pickling such networks.
+2.13) and numpy (1 and 2) write, as pickling such networks showed.
 """
 
 import mmap
@@ -12,8 +12,8 @@ from pathlib import Path
 from torch import Tensor
 
 from mimic3d.conversion import pickle_values
-from mimic3d.conversion.pickle_machine import Allowed, Name, run_pickle
-from mimic3d.conversion.pickle_values import Record, Storage
+from mimic3d.conversion.pickle_machine import Allowlist, Name, run_pickle
+from mimic3d.conversion.pickle_values import PickledObject, Storage
 
 # Modules that the authors' code pickles by import path; all others carry their source along.
 MODULE_CLASSES: tuple[Name, ...] = (
@@ -29,7 +29,7 @@ MAX_NAME = 200  # characters of the dotted name of a tensor
 
 
 def read_pickle(path: Path) -> object:
-    """What a pickle holds: records, tensors on the CPU, dicts, lists, numbers and strings.
+    """Contents of a pickle: objects, tensors on the CPU, dicts, lists, numbers and strings.
 
     Raises:
         ValueError: it is damaged, or holds anything that the authors' networks do not.
@@ -41,7 +41,7 @@ def read_pickle(path: Path) -> object:
         if size == 0:
             raise ValueError("it is empty")
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as view:
-            allowed = _StandIns(budget=2 * size).allowed
+            allowed = _AllowlistBuilder(budget=2 * size).allowed
             value = run_pickle(view, allowed, MAX_OPCODES)
             if view.tell() != size:
                 raise ValueError(f"{size - view.tell()} bytes follow its end")
@@ -53,24 +53,24 @@ def read_pickle(path: Path) -> object:
         ) from error
 
 
-def read_weights(network: Record) -> dict[str, Tensor]:
+def read_weights(network: PickledObject) -> dict[str, Tensor]:
     """Parameters and persistent buffers of a module and those inside it, by dotted name.
 
     Raises:
-        ValueError: the record is no module, or modules are nested in a way that no network is.
+        ValueError: the object is no module, or modules are nested in a way that no network is.
     """
     weights: dict[str, Tensor] = {}
-    seen: set[int] = set()
+    visited: set[int] = set()
     queue = [("", network)]
     while queue:
         prefix, module = queue.pop()
         transient = module.get("_non_persistent_buffers_set")
         for group in ("_parameters", "_buffers", "_modules"):
-            for name, value in _members(module, group, seen):
+            for name, value in _members(module, group, visited):
                 full = f"{prefix}{name}"
                 if len(full) > MAX_NAME:
                     raise ValueError(f"the name {full[:40]!a}... is too long for a tensor")
-                if isinstance(value, Record) and group == "_modules":
+                if isinstance(value, PickledObject) and group == "_modules":
                     queue.append((f"{full}.", value))
                 elif isinstance(value, Tensor) and group != "_modules" and full not in weights:
                     if not (isinstance(transient, set) and name in transient):
@@ -80,18 +80,18 @@ def read_weights(network: Record) -> dict[str, Tensor]:
     return weights
 
 
-def _members(module: Record, group: str, seen: set[int]) -> list[tuple[str, object]]:
+def _members(module: PickledObject, group: str, visited: set[int]) -> list[tuple[str, object]]:
     """The items of a group, once: repetitions can multiply endlessly."""
     members = module.get(group)
     if not isinstance(members, dict) or not all(isinstance(name, str) for name in members):
         raise ValueError(f"{group} of {module.class_name[:80]!a} must be a dict by name, is not")
-    if id(members) in seen:
+    if id(members) in visited:
         raise ValueError(f"{group} of {module.class_name[:80]!a} occur twice in the network")
-    seen.add(id(members))
+    visited.add(id(members))
     return list(members.items())
 
 
-class _StandIns:
+class _AllowlistBuilder:
     """The stand-ins for one file, and what they may still allocate, in bytes or items.
 
     A short file could otherwise ask for the same large copy again and again. Honest files copy
@@ -100,7 +100,7 @@ class _StandIns:
 
     def __init__(self, budget: int):
         self.budget = budget
-        self.allowed = Allowed(
+        self.allowed = Allowlist(
             calls={
                 ("torch_utils.persistence", "_reconstruct_persistent_obj"): (
                     pickle_values.persistent_object
@@ -117,7 +117,7 @@ class _StandIns:
                 ("builtins", "set"): self._set,  # how protocol 3 writes sets
             },
             classes={("dnnlib.util", "EasyDict"): dict}
-            | {name: lambda name=name: Record(".".join(name)) for name in MODULE_CLASSES},
+            | {name: lambda name=name: PickledObject(".".join(name)) for name in MODULE_CLASSES},
         )
 
     def _spend(self, amount: int) -> None:

@@ -14,11 +14,11 @@ from mimic3d.data.schema import SPLITS, Subjects
 from mimic3d.parallel import count_workers, ordered_map
 from mimic3d.synthetic.catalog import KINDS, identity_of
 from mimic3d.synthetic.identity import Identity
-from mimic3d.synthetic.render import BATCH_PIXELS, Session, Views
+from mimic3d.synthetic.render import BATCH_PIXELS, RenderedViews, SubjectRenderer
 from mimic3d.synthetic.scene import SYNTHETIC_SCENE
 
 SMALL = 32  # pixels; views up to this side are rendered together on a CPU, larger ones singly
-TOGETHER = 32  # views
+SMALL_BATCH = 32  # views
 HELD_OUT = SPLITS.index("eval_multiview")
 OTHERS = len(SPLITS)  # the number of no split
 
@@ -44,7 +44,7 @@ def other_subject(subjects: Subjects, number: int) -> Identity:
     return identity_of((subjects.seed, OTHERS, number), subjects.kind)
 
 
-def photograph(
+def render_true_views(
     identities: Sequence[Identity], cameras: Cameras, resolution: int, subjects: Subjects
 ) -> TrueViews:
     """One view of each subject by the camera of the same number, on the cameras' device.
@@ -54,19 +54,21 @@ def photograph(
     """
     device = cameras.cam2world.device
     poses, intrinsics = cameras.cam2world.cpu().numpy(), cameras.intrinsics.cpu().numpy()
-    together = TOGETHER if resolution <= SMALL else 1
+    batch = SMALL_BATCH if resolution <= SMALL else 1
     if device.type != "cpu":
-        together = max(1, BATCH_PIXELS // resolution**2)
+        batch = max(1, BATCH_PIXELS // resolution**2)
     tasks: list[Task] = [
-        (tuple(identities[first : first + together]), poses[first : first + together],
-         intrinsics[first : first + together])
-        for first in range(0, len(identities), together)
+        (tuple(identities[first : first + batch]), poses[first : first + batch],
+         intrinsics[first : first + batch])
+        for first in range(0, len(identities), batch)
     ]  # fmt: skip
-    shoot = functools.partial(_shoot, subjects=subjects, resolution=resolution, device=str(device))
+    render = functools.partial(
+        _render, subjects=subjects, resolution=resolution, device=str(device)
+    )
     workers = count_workers(len(tasks)) if device.type == "cpu" else 1
-    views = list(ordered_map(shoot, tasks, workers))
+    views = list(ordered_map(render, tasks, workers))
     images, depth, alpha = (
-        torch.from_numpy(np.concatenate([getattr(some, name) for some in views])).to(device)
+        torch.from_numpy(np.concatenate([getattr(view, name) for view in views])).to(device)
         for name in ("images", "depth", "alpha")
     )
     return TrueViews(
@@ -76,8 +78,8 @@ def photograph(
     )
 
 
-def _shoot(task: Task, subjects: Subjects, resolution: int, device: str) -> Views:
-    session = Session.prepare(
+def _render(task: Task, subjects: Subjects, resolution: int, device: str) -> RenderedViews:
+    renderer = SubjectRenderer.build(
         KINDS[subjects.kind], *task, resolution, subjects.background, subjects.specular
     )
-    return (session if device == "cpu" else session.on(device)).shoot()
+    return (renderer if device == "cpu" else renderer.on(device)).render()

@@ -18,12 +18,12 @@ class AdversarialConfig(Config):
     """Iterations between R1 steps; its gradient is multiplied by as much."""
 
 
-def fooling_loss(fake_logits: Float[Tensor, " n"]) -> Float[Tensor, ""]:
+def generator_loss(fake_logits: Float[Tensor, " n"]) -> Float[Tensor, ""]:
     """What G minimises: softplus(-D(fake)), the non-saturating loss (StyleGAN2)."""
     return F.softplus(-fake_logits).mean()
 
 
-def discrimination_loss(
+def discriminator_loss(
     real_logits: Float[Tensor, " n"], fake_logits: Float[Tensor, " n"]
 ) -> Float[Tensor, ""]:
     """What D minimises: softplus(D(fake)) + softplus(-D(real))."""

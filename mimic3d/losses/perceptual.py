@@ -10,7 +10,7 @@ from pydantic import PositiveInt, model_validator
 from torch import Tensor, nn
 
 from mimic3d.config import Config
-from mimic3d.weights import Digest, fetch, load_state_dict_file
+from mimic3d.weights import Sha256, fetch, load_state_dict_file
 
 BLOCKS = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))  # channels, convolutions (VGG16)
 # Index of each convolution inside torchvision's `vgg16().features`, whose weight files are read.
@@ -21,14 +21,14 @@ KEY = "imitate.imitation.perceptual"
 
 
 class PerceptualConfig(Config):
-    """Which features measure the distance."""
+    """Features that measure the distance."""
 
     network: Literal["random_vgg", "lpips_vgg"] = "random_vgg"
     """`lpips_vgg` is LPIPS v0.1 and needs both weight files; `random_vgg`, the offline stand-in,
     has the same layers with seeded random weights and reports under its own name."""
     vgg16_weights: str = "https://download.pytorch.org/models/vgg16-397923af.pth"
     """URL or path of a state dict of torchvision's VGG16 (.pth, .safetensors); 528 MiB."""
-    vgg16_sha256: Digest | None = "397923af"
+    vgg16_sha256: Sha256 | None = "397923af"
     """SHA-256 of that file or its beginning, which torch.hub writes into file names; null: not
     known."""
     lpips_weights: str = (
@@ -36,7 +36,7 @@ class PerceptualConfig(Config):
         "v0.1/vgg.pth"
     )
     """URL or path of the linear weights of LPIPS v0.1 for VGG (.pth, .safetensors); a few KiB."""
-    lpips_sha256: Digest | None = None
+    lpips_sha256: Sha256 | None = None
     """SHA-256 of that file or its beginning; its authors publish none."""
     channel_divisor: PositiveInt = 1
     """Divides the channels of `random_vgg`, which makes it cheaper."""
@@ -90,9 +90,11 @@ class Perceptual(nn.Module):
     ) -> Float[Tensor, "n 5"]:
         """Weighted squared differences of unit-length features, after each block (LPIPS Eq. 1)."""
         with torch.no_grad():
-            wanted = self.activations(target)
+            references = self.activations(target)
         distances = []
-        for ours, theirs, weight in zip(self.activations(image), wanted, self.linear, strict=True):
+        for ours, theirs, weight in zip(
+            self.activations(image), references, self.linear, strict=True
+        ):
             squared = (_unit_length(ours) - _unit_length(theirs)).square()
             distances.append(torch.einsum("nchw,c->nhw", squared, weight).mean(dim=[1, 2]))
         return torch.stack(distances, dim=1)
@@ -147,14 +149,14 @@ def _read_weights(network: Perceptual, cfg: PerceptualConfig, cache: Path, group
 
 def _copy(target: Tensor, weights: Mapping[str, Tensor], name: str, where: str) -> None:
     """Fill a view of a parameter with a tensor that must have its very shape."""
-    found = weights.get(name)
-    if found is None or found.shape != target.shape:
-        shape = "none" if found is None else list(found.shape)
+    stored = weights.get(name)
+    if stored is None or stored.shape != target.shape:
+        shape = "none" if stored is None else list(stored.shape)
         raise ValueError(
             f"{where} must hold {name} of shape {list(target.shape)}, has {shape}; give another "
             f"file, or none for the default"
         )
-    target.copy_(found)
+    target.copy_(stored)
 
 
 def _unit_length(x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:

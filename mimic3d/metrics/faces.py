@@ -20,7 +20,7 @@ from mimic3d.config import Config
 from mimic3d.metrics.features import resize
 from mimic3d.metrics.similarity import masked_mean
 from mimic3d.metrics.views import PosedView, surface_points, unit_range
-from mimic3d.weights import Digest, fetch
+from mimic3d.weights import Sha256, fetch
 
 ARCFACE_SIDE = 112  # pixels (ArcFace)
 DEEP3D_SIDE = 224  # pixels (Deep3DFaceRecon)
@@ -31,7 +31,7 @@ class FaceNetworkConfig(Config):
 
     weights: str | None = None
     """Path or URL of a TorchScript file; null leaves its scores out."""
-    sha256: Digest | None = None
+    sha256: Sha256 | None = None
     """SHA-256 of that file or its beginning; null: not known."""
     left: float = Field(default=0.0, ge=0, lt=1)
     """Left border of the square it sees, as a share of the picture's width."""

@@ -1,6 +1,5 @@
 """The Inception network behind FID, as a TorchScript file that others publish."""
 
-import hashlib
 import zipfile
 from pathlib import Path
 
@@ -9,8 +8,9 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from mimic3d.config import Config
+from mimic3d.content_hash import content_hash
 from mimic3d.metrics.features import FeatureNetwork, exact_convolutions
-from mimic3d.weights import Digest, fetch
+from mimic3d.weights import Sha256, fetch
 
 KEY = "evaluate.distribution.inception"
 DIM = 2048
@@ -26,7 +26,7 @@ class InceptionConfig(Config):
         "inception-2015-12-05.pt"
     )
     """URL or path of inception-2015-12-05 in the TorchScript form that StyleGAN2-ADA published."""
-    sha256: Digest | None = None
+    sha256: Sha256 | None = None
     """SHA-256 of that file or its beginning; its authors publish none."""
 
 
@@ -66,10 +66,9 @@ def load_inception(cfg: InceptionConfig, cache: Path) -> tuple[InceptionFeatures
     """
     path = fetch(cfg.weights, cfg.sha256, cache, f"{KEY}.weights")
     _refuse_pickle(path)
-    with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
+    actual = content_hash(path)
     try:
-        network = InceptionFeatures(torch.jit.load(path, map_location="cpu"), found)
+        network = InceptionFeatures(torch.jit.load(path, map_location="cpu"), actual)
         shape = list(network(torch.zeros(1, 3, 64, 64, dtype=torch.uint8)).shape)
     except Exception as error:  # a damaged file can fail in any way
         reason = (str(error).strip().splitlines() or [type(error).__name__])[-1]
@@ -79,7 +78,7 @@ def load_inception(cfg: InceptionConfig, cache: Path) -> tuple[InceptionFeatures
     notice = None
     if cfg.sha256 is None:
         notice = (
-            f"{KEY}.sha256 is not set: {path} has the SHA-256 {found}; if it comes from where you "
+            f"{KEY}.sha256 is not set: {path} has the SHA-256 {actual}; if it comes from where you "
             f"trust it to, put that into params.yaml, and no other file will be taken for it"
         )
     return network, notice

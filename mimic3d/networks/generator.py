@@ -62,7 +62,7 @@ class GeneratorConfig(Config):
     """Reproduce the reference to the last digit, for converted checkpoints: its gains
     (`AwareToRGB`, `SidePyramid`), its random detail planes (`DetailBranch`), its clamps (`layers`),
     its sampling (`depths`) and, in training, its density points (`density_loss`), blur and R1
-    (`DualGame`). Each place says what differs and why."""
+    (`PretrainLosses`). Each place says what differs and why."""
 
     @model_validator(mode="after")
     def _powers_of_two(self) -> "GeneratorConfig":
@@ -85,7 +85,7 @@ class GeneratorConfig(Config):
 
 @dataclass(frozen=True)
 class View:
-    """A rendering: the image, nominally in [-1, 1], and what is behind its pixels.
+    """A rendering: the image, nominally in [-1, 1], with depth and alpha of its pixels.
 
     Depth is the distance along the ray in world units, far where nothing is; alpha the share of
     light that did not pass through, 0..1.
@@ -98,7 +98,7 @@ class View:
 
 @dataclass(frozen=True)
 class Generated:
-    """What the 2D branch makes: the super-resolved image, and the rendering it started from."""
+    """Output of the 2D branch: the super-resolved image, and the rendering it started from."""
 
     image: Float[Tensor, "n 3 h w"]
     image_raw: Float[Tensor, "n 3 h2 w2"]
@@ -168,8 +168,8 @@ class Generator(nn.Module):
                 f"{resolution}; resize its image, or render the 3D branch"
             )
         planes = self.synthesize_planes(ws, detail=False, noise=noise)
-        seen = self.render_2d(planes, ws, cameras, sampling)
-        return View(seen.image, seen.depth, seen.alpha)
+        generated = self.render_2d(planes, ws, cameras, sampling)
+        return View(generated.image, generated.depth, generated.alpha)
 
     def synthesize_planes(
         self, ws: Float[Tensor, "n l w_dim"], detail: bool, noise: Noise
@@ -209,11 +209,15 @@ class Generator(nn.Module):
         Deterministic unless `sampling` draws the depths.
         """
         side = neural_rendering_resolution or self.config.neural_rendering_resolution
-        seen = self._render(planes[:1], cameras, side, None, sampling, self.config.feature_channels)
-        features = _to_image(seen.features, side)
+        pixels = self._render(
+            planes[:1], cameras, side, None, sampling, self.config.feature_channels
+        )
+        features = _to_image(pixels.features, side)
         image_raw = features[:, :3]
         image = self.superresolution(features, image_raw, ws)
-        return Generated(image, image_raw, _to_image(seen.depth, side), _to_image(seen.alpha, side))
+        return Generated(
+            image, image_raw, _to_image(pixels.depth, side), _to_image(pixels.alpha, side)
+        )
 
     def render_3d(
         self, planes: Planes, cameras: Cameras, resolution: int,
@@ -221,11 +225,11 @@ class Generator(nn.Module):
     ) -> View:  # fmt: skip
         """The 3D branch: all planes, directly at `resolution`, whole or one window per sample."""
         side = resolution if windows is None else windows.size
-        seen = self._render(planes, cameras, resolution, windows, sampling, channels=3)
+        pixels = self._render(planes, cameras, resolution, windows, sampling, channels=3)
         return View(
-            _to_image(seen.features, side),
-            _to_image(seen.depth, side),
-            _to_image(seen.alpha, side),
+            _to_image(pixels.features, side),
+            _to_image(pixels.depth, side),
+            _to_image(pixels.alpha, side),
         )
 
     def _render(

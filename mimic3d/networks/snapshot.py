@@ -1,6 +1,5 @@
 """Snapshots: networks to use, on disk as safetensors beside the JSON that rebuilds them."""
 
-import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from torch import Tensor, nn
 from mimic3d.atomic import atomic_folder
 from mimic3d.cameras import Scene
 from mimic3d.config import Config
+from mimic3d.content_hash import content_hash
 from mimic3d.networks.discriminator import DiscriminatorConfig
 from mimic3d.networks.generator import Generator, GeneratorConfig
 
@@ -35,7 +35,7 @@ class Selection(Config):
 
 
 class SnapshotMeta(Config):
-    """What rebuilds the networks of a snapshot and tells where it comes from."""
+    """Description of a snapshot: rebuilds its networks and tells where it comes from."""
 
     format: int = FORMAT
     """Version of this layout."""
@@ -44,7 +44,7 @@ class SnapshotMeta(Config):
     nimg: int
     """Real images consumed by that stage."""
     dataset_fingerprint: str
-    """Of the dataset it was trained on."""
+    """Fingerprint of the dataset it was trained on."""
     average_label: tuple[float, ...]
     """Mean camera label of that dataset; conditions G where no camera is asked for."""
     scene: Scene
@@ -83,14 +83,14 @@ def save_snapshot(folder: Path, meta: SnapshotMeta, networks: dict[str, nn.Modul
     Raises:
         ValueError: the disk is full.
     """
-    with atomic_folder(folder) as draft:
+    with atomic_folder(folder) as tmp:
         sha256 = {}
         for name, network in networks.items():
-            path = draft / f"{name}.safetensors"
+            path = tmp / f"{name}.safetensors"
             save_weights(path, network.state_dict(), _header(name, meta))
-            sha256[path.name] = checksum(path)
+            sha256[path.name] = content_hash(path)
         text = meta.model_copy(update={"sha256": sha256}).model_dump_json(indent=2)
-        (draft / META).write_text(text + "\n")
+        (tmp / META).write_text(text + "\n")
 
 
 def load_snapshot(path: Path | str) -> Generator:
@@ -146,7 +146,7 @@ def _parse_meta(path: Path, text: str) -> SnapshotMeta:
 
 
 def _read_file(path: Path) -> Snapshot:
-    """A snapshot of which only this file is there."""
+    """A snapshot of one file alone."""
     try:
         with safe_open(path, framework="pt") as file:
             header = file.metadata() or {}
@@ -163,7 +163,7 @@ def _read_file(path: Path) -> Snapshot:
 
 
 def _header(name: str, meta: SnapshotMeta) -> dict[str, str]:
-    """What a weight file says of itself; one entry, since several are written in random order."""
+    """The header of a weight file; one entry, since several are written in random order."""
     return {META: json.dumps([name, meta.model_dump_json()])}
 
 
@@ -183,19 +183,13 @@ def load_weights(path: Path, sha256: dict[str, str]) -> Weights:
         raise ValueError(
             f"a checkpoint must hold {path.name}, {path.parent} does not; run its stage again"
         )
-    found = checksum(path)
-    if found != sha256[path.name]:
+    actual = content_hash(path)
+    if actual != sha256[path.name]:
         raise ValueError(
             f"{path} is damaged: its SHA-256 must be {sha256[path.name][:12]}..., is "
-            f"{found[:12]}...; restore it or delete {path.parent} and run its stage again"
+            f"{actual[:12]}...; restore it or delete {path.parent} and run its stage again"
         )
     try:
         return load_file(path)
     except SafetensorError as error:
         raise ValueError(f"{path} is damaged ({error}); run its stage again") from error
-
-
-def checksum(path: Path) -> str:
-    """SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

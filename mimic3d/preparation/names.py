@@ -10,8 +10,8 @@ from mimic3d.preparation.pose import Reject
 from mimic3d.preparation.sample import Rejected
 
 SUFFIXES = (
-    ".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".avif", ".heic", ".heif", ".bmp", ".tif",
-    ".tiff", ".gif", ".ppm", ".pgm", ".jp2",
+    ".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".avif", ".heic", ".heif", ".hif", ".bmp",
+    ".tif", ".tiff", ".gif", ".ppm", ".pgm", ".jp2",
 )  # fmt: skip
 NO_IMAGE = "suffix"  # the gate of files that do not claim to be images
 

@@ -1,4 +1,4 @@
-"""Where to look along a ray: stratified first, then where the first pass found density."""
+"""Depths of samples along a ray: stratified first, then where the first pass met density."""
 
 from collections.abc import Callable
 
@@ -89,8 +89,8 @@ def invert_cdf(
 ) -> Float[Tensor, "n r s"]:
     """Depths where a piecewise linear distribution, given at the edges of its bins, reaches u."""
     last = cdf.shape[-1] - 1
-    found = torch.searchsorted(cdf, u.contiguous(), right=True)
-    below, above = (found - 1).clamp(min=0), found.clamp(max=last)
+    index = torch.searchsorted(cdf, u.contiguous(), right=True)
+    below, above = (index - 1).clamp(min=0), index.clamp(max=last)
     low, high = cdf.gather(-1, below), cdf.gather(-1, above)
     step = high - low
     step = torch.where(step < 1e-5, torch.ones_like(step), step)

@@ -11,12 +11,12 @@ import numpy as np
 from jaxtyping import Bool, Float32, Integer
 
 Array = Any  # an np.ndarray or a torch.Tensor
-Axis = Float32[Any, " m"]
-Axes = Float32[Any, "3 m"]
-Vector = Float32[Any, "3 #m"]  # one for all points, or one for each
+Scalars = Float32[Any, " m"]
+Vectors = Float32[Any, "3 m"]
+BroadcastVector = Float32[Any, "3 #m"]  # one for all points, or one for each
 Mask = Bool[Any, " m"]
 Index = Integer[Any, " k"]
-Number = Any  # one number for all points, or an Axis
+Number = Any  # one number for all points, or an Scalars
 
 
 @no_type_check
@@ -62,21 +62,21 @@ def where(mask: Array, a: Array, b: Array | float) -> Array:
 
 
 @no_type_check
-def norm(a: Axes) -> Axis:
+def norm(a: Vectors) -> Scalars:
     """Euclidean length."""
     a = a * a
     return sqrt(a[0] + a[1] + a[2])
 
 
 @no_type_check
-def dot(a: Vector, b: Vector) -> Array:
+def dot(a: BroadcastVector, b: BroadcastVector) -> Array:
     """Scalar products."""
     c = a * b
     return c[0] + c[1] + c[2]
 
 
 @no_type_check
-def indices(mask: Mask) -> Index:
+def nonzero(mask: Mask) -> Index:
     """Where the mask holds."""
     return np.flatnonzero(mask) if isinstance(mask, np.ndarray) else mask.nonzero().squeeze(1)
 
@@ -92,7 +92,7 @@ def stack(parts: list[Array]) -> Array:
 
 
 @no_type_check
-def columns_of(a: Axes, index: Index | slice) -> Float32[Any, "3 _"]:
+def take_columns(a: Vectors, index: Index | slice) -> Float32[Any, "3 _"]:
     """Some of the columns."""
     if isinstance(a, np.ndarray) and not isinstance(index, slice):
         return a.take(index, axis=1)
@@ -100,7 +100,7 @@ def columns_of(a: Axes, index: Index | slice) -> Float32[Any, "3 _"]:
 
 
 @no_type_check
-def joined(parts: list[Array]) -> Array:
+def concatenate(parts: list[Array]) -> Array:
     """Arrays one after another along their last axis."""
     if isinstance(parts[0], np.ndarray):
         return np.concatenate(parts, axis=-1)
@@ -110,7 +110,7 @@ def joined(parts: list[Array]) -> Array:
 
 
 @no_type_check
-def full(like: Array, value: float) -> Array:
+def full_like(like: Array, value: float) -> Array:
     """As many numbers as `like` has, all the same."""
     if isinstance(like, np.ndarray):
         return np.full_like(like, value)
@@ -118,13 +118,13 @@ def full(like: Array, value: float) -> Array:
 
 
 @no_type_check
-def any_of(flag: Number) -> bool:
+def any_flagged(flag: Number) -> bool:
     """Whether to evaluate a formula for flagged points; of many points, some always are."""
     return bool(flag) if isinstance(flag, float) else True
 
 
 @no_type_check
-def either(flag: Number, a: Array, b: Array | float) -> Array:
+def where_flag(flag: Number, a: Array, b: Array | float) -> Array:
     """Elements of a for points whose flag is set, else of b."""
     if isinstance(flag, float):
         return a if flag else b
@@ -132,7 +132,9 @@ def either(flag: Number, a: Array, b: Array | float) -> Array:
 
 
 @no_type_check
-def select(flag: Number, a: Callable[..., Axis], b: Callable[..., Axis], *args: Any) -> Axis:
+def select(
+    flag: Number, a: Callable[..., Scalars], b: Callable[..., Scalars], *args: Any
+) -> Scalars:
     """What a makes of points whose flag is set, and b of the others."""
     if isinstance(flag, float):
         return a(*args) if flag else b(*args)

@@ -4,15 +4,15 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from mimic3d.synthetic.arrays import Axis, maximum, norm, where
-from mimic3d.synthetic.points import Group, Points
+from mimic3d.synthetic.arrays import Scalars, maximum, norm, where
+from mimic3d.synthetic.points import ParameterGroup, Points
 from mimic3d.synthetic.primitives import Sphere, smooth_max, vector
 
 DEPTH = 0.128  # z of the centres of the eyeballs
 LID = 0.0048  # thickness of the lids
 
 
-def tabulate(s: SimpleNamespace) -> dict[str, Group]:
+def tabulate(s: SimpleNamespace) -> dict[str, ParameterGroup]:
     """The eyes of n subjects, from their shapes."""
     return {
         "eyes": {
@@ -26,12 +26,12 @@ def tabulate(s: SimpleNamespace) -> dict[str, Group]:
     }
 
 
-def eyeballs(points: Points) -> Axis:
+def eyeballs(points: Points) -> Scalars:
     """Both eyes."""
     return points.of("eyes").ball.distance(points.folded)
 
 
-def on_eyes(points: Points) -> tuple[Axis, Axis, Axis]:
+def on_eyes(points: Points) -> tuple[Scalars, Scalars, Scalars]:
     """From the middle of the nearer eye: to the subject's left, up, and up across tilted lids."""
     t = points.of("eyes")
     offset = points.folded - t.ball.center
@@ -39,7 +39,7 @@ def on_eyes(points: Points) -> tuple[Axis, Axis, Axis]:
     return across, offset[1], offset[1] - t.tilt * offset[0]
 
 
-def lid_edges(points: Points) -> tuple[Axis, Axis, Axis, Axis]:
+def lid_edges(points: Points) -> tuple[Scalars, Scalars, Scalars, Scalars]:
     """Above the upper edge, below the lower one (both > 0 on the lids), tilted height, distance.
 
     The edges are planes through the centre of the eyeball.
@@ -51,7 +51,7 @@ def lid_edges(points: Points) -> tuple[Axis, Axis, Axis, Axis]:
     return upper, lower, height, norm(offset)
 
 
-def lids(points: Points) -> Axis:
+def lids(points: Points) -> Scalars:
     """A shell around each eyeball with a gap for the eye."""
     upper, lower, _, distance = lid_edges(points)
     return smooth_max(

@@ -1,4 +1,4 @@
-"""What all subjects have in common: a side, a light, and how their numbers are drawn and listed.
+"""The common part of all identities: a side, a light, and how numbers are drawn and listed.
 
 Lengths are in head units: x to the subject's left, y up, z out of the face, the origin between the
 ears; one head unit is `HEAD_SCALE` world units.
@@ -49,7 +49,7 @@ class Identity:
 
 
 @dataclass(frozen=True)
-class Choice:
+class CategoricalFactor:
     """One of several options."""
 
     chosen: str
@@ -61,7 +61,7 @@ class Choice:
 
 
 @dataclass(frozen=True)
-class Mood:
+class PoseBias:
     """How far smile and gaze follow the camera, as in photos that people pose for."""
 
     share: float
@@ -83,11 +83,11 @@ class Mood:
         return self.share * camera + math.sqrt(1 - self.share**2) * own
 
 
-UNMOVED = Mood(0.0, 0.0)
+NO_POSE_BIAS = PoseBias(0.0, 0.0)
 
 
 def _flatten(prefix: str, value: object) -> list[tuple[str, float]]:
-    if isinstance(value, Choice):
+    if isinstance(value, CategoricalFactor):
         return [(f"{prefix}.{name}", float(name == value.chosen)) for name in value.options]
     if is_dataclass(value):
         pairs = []
@@ -106,7 +106,7 @@ def columns(items: Sequence[Any]) -> SimpleNamespace:
     values: dict[str, Any] = {}
     for field in fields(items[0]):
         column = [getattr(item, field.name) for item in items]
-        if isinstance(column[0], Choice):
+        if isinstance(column[0], CategoricalFactor):
             values[field.name] = column
         elif is_dataclass(column[0]):
             values[field.name] = columns(column)
@@ -115,37 +115,37 @@ def columns(items: Sequence[Any]) -> SimpleNamespace:
     return SimpleNamespace(**values)
 
 
-def flags(choices: Sequence[Choice], *names: str) -> np.ndarray:
+def flags(choices: Sequence[CategoricalFactor], *names: str) -> np.ndarray:
     """1 for each choice that is one of the names, else 0."""
     return np.asarray([float(choice.is_(*names)) for choice in choices])
 
 
-def spread(rng: np.random.Generator, sigma: float) -> float:
+def sample_normal(rng: np.random.Generator, sigma: float) -> float:
     """A normal number, cut at two standard deviations."""
-    return sigma * cut(float(rng.standard_normal()))
+    return sigma * clip_score(float(rng.standard_normal()))
 
 
-def cut(score: float) -> float:
+def clip_score(score: float) -> float:
     """A score within two standard deviations."""
     return min(max(score, -2.0), 2.0)
 
 
-def choose(rng: np.random.Generator, options: dict[T, float]) -> T:
+def sample_option(rng: np.random.Generator, options: dict[T, float]) -> T:
     """One of the options, by their probabilities."""
     return list(options)[rng.choice(len(options), p=list(options.values()))]
 
 
-def pick(rng: np.random.Generator, options: dict[str, float]) -> Choice:
+def sample_categorical(rng: np.random.Generator, options: dict[str, float]) -> CategoricalFactor:
     """The same, as a choice that remembers its options."""
-    return Choice(choose(rng, options), tuple(options))
+    return CategoricalFactor(sample_option(rng, options), tuple(options))
 
 
-def either_side(rng: np.random.Generator, low: float, high: float) -> float:
+def sample_either_side(rng: np.random.Generator, low: float, high: float) -> float:
     """A number between low and high, or between -high and -low."""
     return float(rng.choice([-1, 1])) * rng.uniform(low, high)
 
 
-def color(values: np.ndarray, low: float = 0.02, high: float = 0.97) -> Triple:
+def clip_color(values: np.ndarray, low: float = 0.02, high: float = 0.97) -> Triple:
     """Three numbers moved into the range of colours."""
     r, g, b = np.clip(values, low, high).tolist()
     return r, g, b
@@ -158,7 +158,7 @@ def hsv(hue: float, saturation: float, value: float) -> Triple:
 
 def sample_light(rng: np.random.Generator) -> Light:
     """A lamp from one side, before the subject and above it."""
-    azimuth, elevation = either_side(rng, 0.3, 1.0), rng.uniform(0.15, 0.8)
+    azimuth, elevation = sample_either_side(rng, 0.3, 1.0), rng.uniform(0.15, 0.8)
     return Light(
         direction=(
             math.sin(azimuth) * math.cos(elevation),

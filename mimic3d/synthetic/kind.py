@@ -1,4 +1,4 @@
-"""What a kind of subject answers: how it is drawn from a seed, where its surface is, its colour."""
+"""Kinds of procedural subjects: drawn from a seed, with a signed distance, an albedo, landmarks."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -6,16 +6,15 @@ from typing import Any
 
 import numpy as np
 
-from mimic3d.synthetic.arrays import Axis
-from mimic3d.synthetic.identity import Identity, Mood, Triple
-from mimic3d.synthetic.points import Group, Points
-from mimic3d.synthetic.surface import Surface
-from mimic3d.synthetic.texture import Texture
+from mimic3d.synthetic.albedo import Albedo, Texture
+from mimic3d.synthetic.arrays import Scalars
+from mimic3d.synthetic.identity import Identity, PoseBias, Triple
+from mimic3d.synthetic.points import ParameterGroup, Points
 
 
 @dataclass(frozen=True)
-class Anchor:
-    """About where a landmark lies, head units; the surface near it is where it lies."""
+class ApproximateLandmark:
+    """A point near a landmark, head units; the landmark is the nearest point of the surface."""
 
     left: str
     """Name of the point; of the one on the subject's left where there are two."""
@@ -25,18 +24,18 @@ class Anchor:
 
 
 @dataclass(frozen=True)
-class Kind:
-    """A family of procedural subjects. Materials are numbered; each has a part and a painter."""
+class SubjectKind:
+    """A family of procedural subjects, made of numbered materials."""
 
-    sample: Callable[[np.random.Generator, Mood], Identity]
+    sample: Callable[[np.random.Generator, PoseBias], Identity]
     """A random one."""
-    tabulate: Callable[[Sequence[Any]], dict[str, Group]]
+    tabulate: Callable[[Sequence[Any]], dict[str, ParameterGroup]]
     """The numbers that its formulas need; the bodies of the group `hull` together contain it."""
-    parts: Callable[[Points], Mapping[int, Axis]]
+    parts: Callable[[Points], Mapping[int, Scalars]]
     """Signed distance to each material, head units."""
-    painters: Mapping[int, Callable[[Points, Texture], Surface]]
-    """Colour of each material."""
-    anchors: Callable[[Any], list[Anchor]]
+    albedos: Mapping[int, Callable[[Points, Texture], Albedo]]
+    """Colour of each material before light falls on it."""
+    landmarks: Callable[[Any], list[ApproximateLandmark]]
     """Its landmarks."""
-    bare: tuple[int, ...]
+    landmark_materials: tuple[int, ...]
     """Materials that landmarks lie on."""

@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 
+from mimic3d.synthetic.albedo import Albedo, Texture
 from mimic3d.synthetic.arrays import (
-    Axes,
-    Axis,
+    Scalars,
+    Vectors,
+    concatenate,
     dot,
-    full,
-    joined,
+    full_like,
     maximum,
     minimum,
     norm,
@@ -15,12 +16,10 @@ from mimic3d.synthetic.arrays import (
     where,
 )
 from mimic3d.synthetic.identity import Identity, columns
-from mimic3d.synthetic.kind import Kind
-from mimic3d.synthetic.points import Group, Points
+from mimic3d.synthetic.kind import SubjectKind
+from mimic3d.synthetic.points import ParameterGroup, Points
 from mimic3d.synthetic.primitives import vector
-from mimic3d.synthetic.surface import Surface
-from mimic3d.synthetic.texture import Texture
-from mimic3d.synthetic.trace import Rays
+from mimic3d.synthetic.trace import SubjectRays
 
 OCCLUSION = ((0.022, 1.1), (0.075, 0.6))  # reach (head units) and weight
 LAMP = 0.70
@@ -29,7 +28,7 @@ GRAZING = 0.15  # cosine; textures seen at a smaller angle fade no further
 SHININESS = 40
 
 
-def tabulate(identities: Sequence[Identity]) -> dict[str, Group]:
+def tabulate(identities: Sequence[Identity]) -> dict[str, ParameterGroup]:
     """The light that falls on n subjects."""
     light = columns(identities).light
     return {
@@ -42,21 +41,21 @@ def tabulate(identities: Sequence[Identity]) -> dict[str, Group]:
     }
 
 
-def nearest(kind: Kind, points: Points) -> tuple[Axis, Axis]:
+def nearest(kind: SubjectKind, points: Points) -> tuple[Scalars, Scalars]:
     """Signed distance to the subject, and the material there."""
-    d, material = full(points.x, float("inf")), full(points.x, 0)
+    d, material = full_like(points.x, float("inf")), full_like(points.x, 0)
     for number, distance in kind.parts(points).items():
-        material = where(distance < d, full(material, number), material)
+        material = where(distance < d, full_like(material, number), material)
         d = minimum(d, distance)
     return d, material
 
 
-def distance(kind: Kind, points: Points) -> Axis:
+def distance(kind: SubjectKind, points: Points) -> Scalars:
     """Signed distance to the subject."""
     if points.owners is None and len(points) > CHUNK:
         middle = len(points) // 2
         halves = points.take(slice(None, middle)), points.take(slice(middle, None))
-        return joined([distance(kind, half) for half in halves])
+        return concatenate([distance(kind, half) for half in halves])
     parts = list(kind.parts(points).values())
     d = parts[0]
     for part in parts[1:]:
@@ -64,7 +63,9 @@ def distance(kind: Kind, points: Points) -> Axis:
     return d
 
 
-def shade(kind: Kind, rays: Rays, t: Axis, specular: float) -> tuple[Axes, Axes]:
+def shade(
+    kind: SubjectKind, rays: SubjectRays, t: Scalars, specular: float
+) -> tuple[Vectors, Vectors]:
     """Colours where rays end, in the light; the second without texture."""
     points = rays.at(t)
     here, material = nearest(kind, points)
@@ -75,7 +76,7 @@ def shade(kind: Kind, rays: Rays, t: Axis, specular: float) -> tuple[Axes, Axes]
     sky = light.ambient * (0.62 + 0.38 * normals[1]) * open_sky
     received = (sky + LAMP * lamp * (0.45 + 0.55 * open_sky)) * light.tint
     footprint = rays.camera.pixel / sqrt(facing.clip(GRAZING, 1))
-    surface = paint(kind, points, material, footprint)
+    surface = albedo_at(kind, points, material, footprint)
     color, plain = surface.color * received, surface.plain * received
     if specular:
         half = light.direction - rays.directions
@@ -84,18 +85,18 @@ def shade(kind: Kind, rays: Rays, t: Axis, specular: float) -> tuple[Axes, Axes]
     return color, plain
 
 
-def paint(kind: Kind, points: Points, material: Axis, footprint: Axis) -> Surface:
-    """Each material by its painter."""
+def albedo_at(kind: SubjectKind, points: Points, material: Scalars, footprint: Scalars) -> Albedo:
+    """Albedo of points, each by that of its material."""
     color, plain = points.xyz * 0, points.xyz * 0
-    for number, painter in kind.painters.items():
-        index, some = points.where(material == number)
-        if len(some):
-            surface = painter(some, Texture(footprint[index]))
+    for number, albedo_of in kind.albedos.items():
+        index, members = points.where(material == number)
+        if len(members):
+            surface = albedo_of(members, Texture(footprint[index]))
             color[:, index], plain[:, index] = surface.color, surface.plain
-    return Surface(color, plain)
+    return Albedo(color, plain)
 
 
-def _normals(kind: Kind, points: Points, here: Axis) -> Axes:
+def _normals(kind: SubjectKind, points: Points, here: Scalars) -> Vectors:
     """Unit vectors out of the surface."""
     step = points.of("camera").normal_step
     moved = [points.xyz * 1 for _ in range(3)]
@@ -105,10 +106,10 @@ def _normals(kind: Kind, points: Points, here: Axis) -> Axes:
     return ahead / (norm(ahead) + 1e-9)
 
 
-def _open_sky(kind: Kind, points: Points, normals: Axes) -> Axis:
+def _open_sky(kind: SubjectKind, points: Points, normals: Vectors) -> Scalars:
     """1 in the open, less in creases."""
     probes = [points.xyz + reach * normals for reach, _ in OCCLUSION]
-    blocked = full(points.x, 0)
+    blocked = full_like(points.x, 0)
     free = distance(kind, points.several(probes)).reshape(len(OCCLUSION), -1)
     for (reach, weight), gap in zip(OCCLUSION, free, strict=True):
         blocked = blocked + (weight / reach) * maximum(reach - gap, 0)

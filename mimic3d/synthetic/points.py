@@ -14,23 +14,25 @@ import numpy as np
 
 from mimic3d.synthetic.arrays import (
     Array,
-    Axes,
-    Axis,
     Index,
     Mask,
-    columns_of,
-    full,
-    indices,
-    joined,
+    Scalars,
+    Vectors,
+    concatenate,
+    full_like,
+    nonzero,
+    take_columns,
 )
 
-Group = Mapping[str, Any]  # name -> a number, n, 3 1 or 3 n of them, or a body of such fields
-Place = int | slice
+ParameterGroup = Mapping[
+    str, Any
+]  # name -> a number, n, 3 1 or 3 n of them, or a body of such fields
+Rows = int | slice
 
 FAR = 9.0  # head units; distance of what is not evaluated
 
 
-class Traits:
+class GroupParameters:
     """The numbers, vectors and bodies of one group, as attributes."""
 
     def __init__(self, values: dict[str, Any]) -> None:
@@ -40,31 +42,31 @@ class Traits:
         return iter(self.__dict__.values())
 
     def __getattr__(self, name: str) -> Any:
-        raise AttributeError(f"no trait {name} among {sorted(self.__dict__)}")
+        raise AttributeError(f"no parameter {name} among {sorted(self.__dict__)}")
 
 
-class Table:
+class ParameterTable:
     """Numbers of n identities, in groups that formulas use together.
 
     Each group is one float32 array of rows, so that one look-up serves all of its numbers.
     """
 
     def __init__(
-        self, rows: dict[str, Array], layouts: dict[str, dict[str, tuple[Any, list[Place]]]]
+        self, rows: dict[str, Array], layouts: dict[str, dict[str, tuple[Any, list[Rows]]]]
     ) -> None:
         self.rows = rows
         self.layouts = layouts
-        self._only: dict[str, Traits] = {}
+        self._only: dict[str, GroupParameters] = {}
 
     @staticmethod
-    def build(groups: Mapping[str, Group], num: int) -> "Table":
+    def build(groups: Mapping[str, ParameterGroup], num: int) -> "ParameterTable":
         """Packs the groups, in NumPy; what is the same for all identities may stand there once."""
         rows, layouts = {}, {}
         for group, columns in groups.items():
             layout, leaves, first = {}, [], 0
             for name, column in columns.items():
                 kind = type(column) if is_dataclass(column) else None
-                places: list[Place] = []
+                places: list[Rows] = []
                 for leaf in _leaves(column):
                     size = 3 if np.ndim(leaf) == 2 else 1
                     places.append(slice(first, first + 3) if size == 3 else first)
@@ -75,14 +77,14 @@ class Table:
             for place, leaf in leaves:
                 rows[group][place] = leaf
             layouts[group] = layout
-        return Table(rows, layouts)
+        return ParameterTable(rows, layouts)
 
-    def on(self, device: str) -> "Table":
+    def on(self, device: str) -> "ParameterTable":
         """The same numbers as torch tensors on a device."""
         import torch
 
         rows = {group: torch.from_numpy(values).to(device) for group, values in self.rows.items()}
-        return Table(rows, self.layouts)
+        return ParameterTable(rows, self.layouts)
 
     def place(self, array: np.ndarray) -> Array:
         """An array where the table lies."""
@@ -93,7 +95,7 @@ class Table:
 
         return torch.from_numpy(array).to(like.device)
 
-    def of(self, group: str, owners: Index | None) -> Traits:
+    def of(self, group: str, owners: Index | None) -> GroupParameters:
         """A group, point by point, or of the only identity."""
         if owners is not None:
             return self._unpack(group, self.rows[group][:, owners], to_floats=False)
@@ -101,15 +103,15 @@ class Table:
             self._only[group] = self._unpack(group, self.rows[group], to_floats=True)
         return self._only[group]
 
-    def _unpack(self, group: str, rows: Array, to_floats: bool) -> Traits:
-        def leaf(place: Place) -> Any:
+    def _unpack(self, group: str, rows: Array, to_floats: bool) -> GroupParameters:
+        def leaf(place: Rows) -> Any:
             return float(rows[place][0]) if to_floats and isinstance(place, int) else rows[place]
 
         values = {}
         for name, (kind, places) in self.layouts[group].items():
             leaves = [leaf(place) for place in places]
             values[name] = kind(*leaves) if kind else leaves[0]
-        return Traits(values)
+        return GroupParameters(values)
 
 
 def _leaves(column: Any) -> list[Any]:
@@ -122,38 +124,38 @@ def _leaves(column: Any) -> list[Any]:
 class Points:
     """Positions (head units) and their owners: None if all belong to the table's only identity."""
 
-    def __init__(self, xyz: Axes, table: Table, owners: Index | None) -> None:
+    def __init__(self, xyz: Vectors, table: ParameterTable, owners: Index | None) -> None:
         self.xyz = xyz
         self.table = table
         self.owners = owners
-        self._groups: dict[str, Traits] = {}
+        self._groups: dict[str, GroupParameters] = {}
 
     def __len__(self) -> int:
         return self.xyz.shape[1]
 
     @property
-    def x(self) -> Axis:
+    def x(self) -> Scalars:
         """To the subject's left."""
         return self.xyz[0]
 
     @property
-    def y(self) -> Axis:
+    def y(self) -> Scalars:
         """Up."""
         return self.xyz[1]
 
     @property
-    def z(self) -> Axis:
+    def z(self) -> Scalars:
         """Out of the face."""
         return self.xyz[2]
 
     @cached_property
-    def folded(self) -> Axes:
+    def folded(self) -> Vectors:
         """With |x| for x, for parts that are symmetric."""
         folded = self.xyz * 1
         folded[0] = abs(folded[0])
         return folded
 
-    def of(self, group: str) -> Traits:
+    def of(self, group: str) -> GroupParameters:
         """The numbers of a group."""
         if group not in self._groups:
             self._groups[group] = self.table.of(group, self.owners)
@@ -162,22 +164,22 @@ class Points:
     def take(self, index: Index | slice) -> "Points":
         """Some of the points."""
         owners = None if self.owners is None else self.owners[index]
-        return Points(columns_of(self.xyz, index), self.table, owners)
+        return Points(take_columns(self.xyz, index), self.table, owners)
 
     def where(self, mask: Mask) -> tuple[Index, "Points"]:
         """Places of the points where a mask holds, and these points."""
-        index = indices(mask)
+        index = nonzero(mask)
         return index, self.take(index)
 
-    def near(self, mask: Mask, distance: Callable[["Points"], Axis]) -> Axis:
+    def near(self, mask: Mask, distance: Callable[["Points"], Scalars]) -> Scalars:
         """A distance where a mask holds; `FAR` elsewhere."""
-        found = full(self.x, FAR)
-        index, some = self.where(mask)
-        if len(some):
-            found[index] = distance(some)
-        return found
+        distances = full_like(self.x, FAR)
+        index, members = self.where(mask)
+        if len(members):
+            distances[index] = distance(members)
+        return distances
 
-    def several(self, positions: list[Axes]) -> "Points":
+    def several(self, positions: list[Vectors]) -> "Points":
         """Several positions of each owner, one list after another."""
-        owners = None if self.owners is None else joined([self.owners] * len(positions))
-        return Points(joined(positions), self.table, owners)
+        owners = None if self.owners is None else concatenate([self.owners] * len(positions))
+        return Points(concatenate(positions), self.table, owners)

@@ -1,7 +1,7 @@
 """Signed distances of simple bodies and their smooth combinations, in float32.
 
 The fields of a body are numbers or vectors of three rows; one column for all points, or one column
-per point. `of` makes a body from what people think in. As in `arrays`, tests check the callers.
+per point. `of` makes a body from its radii and ends. As in `arrays`, tests check the callers.
 """
 
 from dataclasses import dataclass
@@ -10,13 +10,22 @@ from typing import no_type_check
 import numpy as np
 from jaxtyping import Float
 
-from mimic3d.synthetic.arrays import Array, Axes, Axis, Number, Vector, maximum, minimum, norm
+from mimic3d.synthetic.arrays import (
+    Array,
+    BroadcastVector,
+    Number,
+    Scalars,
+    Vectors,
+    maximum,
+    minimum,
+    norm,
+)
 
-Field = Vector | Float[np.ndarray, "3 #n"]  # of points, or of n identities
-Part = float | Float[np.ndarray, " n"]
+BodyVector = BroadcastVector | Float[np.ndarray, "3 #n"]  # of points, or of n identities
+BodyScalar = float | Float[np.ndarray, " n"]
 
 
-def vector(x: Part, y: Part, z: Part) -> Float[np.ndarray, "3 n"]:
+def vector(x: BodyScalar, y: BodyScalar, z: BodyScalar) -> Float[np.ndarray, "3 n"]:
     """Three parts, some of which may be the same for all n identities."""
     parts = np.empty((3, max(np.size(part) for part in (x, y, z))))
     parts[0], parts[1], parts[2] = x, y, z
@@ -27,11 +36,11 @@ def vector(x: Part, y: Part, z: Part) -> Float[np.ndarray, "3 n"]:
 class Sphere:
     """Exact distance."""
 
-    center: Field
+    center: BodyVector
     radius: Number
 
     @no_type_check
-    def distance(self, p: Axes) -> Axis:
+    def distance(self, p: Vectors) -> Scalars:
         """Signed distance of points."""
         return norm(p - self.center) - self.radius
 
@@ -40,17 +49,17 @@ class Sphere:
 class Ellipsoid:
     """First-order distance: k0 (k0 - 1) / |gradient|."""
 
-    center: Field
-    inverse: Field
+    center: BodyVector
+    inverse: BodyVector
     """One over the radii."""
 
     @staticmethod
-    def of(center: Field, radii: Field) -> "Ellipsoid":
+    def of(center: BodyVector, radii: BodyVector) -> "Ellipsoid":
         """From its centre and radii."""
         return Ellipsoid(center, 1 / radii)
 
     @no_type_check
-    def distance(self, p: Axes) -> Axis:
+    def distance(self, p: Vectors) -> Scalars:
         """Signed distance of points, exact on the surface only."""
         p = (p - self.center) * self.inverse
         k0 = norm(p)
@@ -61,21 +70,23 @@ class Ellipsoid:
 class Capsule:
     """A segment with round ends whose radius changes along it."""
 
-    start: Field
-    span: Field
+    start: BodyVector
+    span: BodyVector
     scale: Number
     """One over the square of the span's length."""
     radius: Number
     growth: Number
 
     @staticmethod
-    def of(start: Field, end: Field, radius: Part, end_radius: Part) -> "Capsule":
+    def of(
+        start: BodyVector, end: BodyVector, radius: BodyScalar, end_radius: BodyScalar
+    ) -> "Capsule":
         """From its ends and the radii there."""
         span = end - start
         return Capsule(start, span, 1 / (span**2).sum(axis=0), radius, end_radius - radius)
 
     @no_type_check
-    def distance(self, p: Axes) -> Axis:
+    def distance(self, p: Vectors) -> Scalars:
         """Signed distance of points; exact where the radius is constant."""
         p = p - self.start
         along = p * self.span
@@ -84,14 +95,14 @@ class Capsule:
 
 
 @no_type_check
-def smooth_min(a: Axis, b: Axis, k: float) -> Axis:
+def smooth_min(a: Scalars, b: Scalars, k: float) -> Scalars:
     """Union whose seam is rounded over a width k."""
     h = (k - abs(a - b)).clip(0, k)
     return minimum(a, b) - h * h * (0.25 / k)
 
 
 @no_type_check
-def smooth_max(a: Axis, b: Axis, k: float) -> Axis:
+def smooth_max(a: Scalars, b: Scalars, k: float) -> Scalars:
     """Intersection whose seam is rounded over a width k."""
     h = (k - abs(a - b)).clip(0, k)
     return maximum(a, b) + h * h * (0.25 / k)

@@ -1,4 +1,4 @@
-"""Photographs subjects: image, depth and alpha.
+"""Views of subjects with their ground truth: image, depth and alpha.
 
 A subject stands in a room open to the front: five walls of one unlit colour inside the tri-planes'
 box. Every ray of the cameras in use ends on the subject or on a wall, so tri-planes can hold the
@@ -13,29 +13,29 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 
 from mimic3d.synthetic import light
+from mimic3d.synthetic.albedo import fill
 from mimic3d.synthetic.arrays import (
     Array,
-    Axes,
-    Axis,
     Index,
     Mask,
-    full,
-    indices,
-    joined,
+    Scalars,
+    Vectors,
+    concatenate,
+    full_like,
     maximum,
     minimum,
+    nonzero,
     norm,
     stack,
     to_numpy,
     where,
 )
 from mimic3d.synthetic.identity import HEAD_SCALE, Identity
-from mimic3d.synthetic.kind import Kind
+from mimic3d.synthetic.kind import SubjectKind
 from mimic3d.synthetic.light import shade
-from mimic3d.synthetic.points import Group, Points, Table
+from mimic3d.synthetic.points import ParameterGroup, ParameterTable, Points
 from mimic3d.synthetic.primitives import vector
-from mimic3d.synthetic.surface import fill
-from mimic3d.synthetic.trace import Rays, march_cones, trace
+from mimic3d.synthetic.trace import SubjectRays, march_cones, trace
 
 BATCH_PIXELS = 2**20  # rendered together; more gain nothing, and need more memory of the GPU
 ROOM = ((-0.49, -0.49, -0.38), (0.49, 0.49, 0.49))  # corners, world units; the front is open
@@ -50,7 +50,7 @@ Background = Literal["room", "constant"]
 
 
 @dataclass(frozen=True)
-class Views:
+class RenderedViews:
     """Images with their ground truth."""
 
     images: UInt8[np.ndarray, "n h w 3"]
@@ -64,7 +64,7 @@ def tabulate_cameras(
     cam2world: Float32[np.ndarray, "n 4 4"],
     intrinsics: Float32[np.ndarray, "n 3 3"],
     resolution: int,
-) -> dict[str, Group]:
+) -> dict[str, ParameterGroup]:
     """Rays through positions in pixels, as in `mimic3d.rays`, in the axes of the heads."""
     k, pose = intrinsics.astype(np.float64), cam2world.astype(np.float64)
     side = np.asarray([identity.side for identity in identities])
@@ -91,68 +91,70 @@ def tabulate_cameras(
 
 
 @dataclass(frozen=True)
-class Session:
-    """Subjects of one kind, each before its camera."""
+class SubjectRenderer:
+    """Renders subjects of one kind, each by its own camera."""
 
-    kind: Kind
-    table: Table
+    kind: SubjectKind
+    table: ParameterTable
     num: int
     resolution: int
     background: Background
     specular: float
 
     @staticmethod
-    def prepare(
-        kind: Kind,
+    def build(
+        kind: SubjectKind,
         identities: Sequence[Identity],
         cam2world: Float32[np.ndarray, "n 4 4"],
         intrinsics: Float32[np.ndarray, "n 3 3"],
         resolution: int,
         background: Background = "room",
         specular: float = 0.0,
-    ) -> "Session":
-        """A session in NumPy; cameras are OpenCV's, with normalised intrinsics."""
+    ) -> "SubjectRenderer":
+        """A renderer in NumPy; cameras are OpenCV's, with normalised intrinsics."""
         groups = kind.tabulate(identities) | light.tabulate(identities)
         groups |= tabulate_cameras(identities, cam2world, intrinsics, resolution)
         num = len(identities)
-        return Session(kind, Table.build(groups, num), num, resolution, background, specular)
+        return SubjectRenderer(
+            kind, ParameterTable.build(groups, num), num, resolution, background, specular
+        )
 
-    def on(self, device: str) -> "Session":
-        """The same session, in torch on a device."""
+    def on(self, device: str) -> "SubjectRenderer":
+        """The same renderer, in torch on a device."""
         return replace(self, table=self.table.on(device))
 
-    def shoot(self) -> Views:
+    def render(self) -> RenderedViews:
         """The views, anti-aliased where neighbouring pixels differ."""
         row, column, owners = self._grid(1)
         starts, ends = march_cones(self._distance, self._cast(*self._grid(BLOCK)))
         block = self._blocks()
         rays = self._cast(row, column, owners)
         colors, plain, depth, alpha = self._sample(rays, starts[block], ends[block])
-        again = indices(self._differs(plain, alpha))
+        again = nonzero(self._differs(plain, alpha))
         if len(again):
             parts = len(SUBPIXELS)
-            picked = joined([again] * parts)
+            picked = concatenate([again] * parts)
             rays = self._cast(
-                joined([row[again] + dy for _, dy in SUBPIXELS]),
-                joined([column[again] + dx for dx, _ in SUBPIXELS]),
+                concatenate([row[again] + dy for _, dy in SUBPIXELS]),
+                concatenate([column[again] + dx for dx, _ in SUBPIXELS]),
                 None if owners is None else owners[picked],
             )
             fine, _, _, solid = self._sample(rays, starts[block[picked]], ends[block[picked]])
             colors[:, again] = fine.reshape(3, parts, -1).mean(1)
             alpha[again] = solid.reshape(parts, -1).mean(0)
         if self.background == "room":
-            alpha = full(alpha, 1)
+            alpha = full_like(alpha, 1)
         shape = self.num, self.resolution, self.resolution
-        return Views(
+        return RenderedViews(
             np.moveaxis(_bytes(colors).reshape(3, *shape), 0, -1),
             to_numpy(depth).reshape(shape),
             _bytes(alpha).reshape(shape),
         )
 
-    def _distance(self, points: Points) -> Axis:
+    def _distance(self, points: Points) -> Scalars:
         return light.distance(self.kind, points)
 
-    def _grid(self, step: int) -> tuple[Axis, Axis, Index | None]:
+    def _grid(self, step: int) -> tuple[Scalars, Scalars, Index | None]:
         """Rows and columns of the middles of all squares of `step` pixels, and whose they are."""
         num = -(-self.resolution // step)
         middles = (np.arange(num, dtype=np.float32) + 0.5) * step
@@ -169,39 +171,41 @@ class Session:
         blocks = (along[:, None] * num + along).ravel()
         return self.table.place((np.arange(self.num)[:, None] * num * num + blocks).ravel())
 
-    def _cast(self, row: Axis, column: Axis, owners: Index | None) -> Rays:
+    def _cast(self, row: Scalars, column: Scalars, owners: Index | None) -> SubjectRays:
         """Rays through positions in pixels."""
         camera = self.table.of("camera", owners)
         directions = column * camera.across + row * camera.down + camera.corner
-        return Rays(directions / norm(directions), self.table, owners)
+        return SubjectRays(directions / norm(directions), self.table, owners)
 
-    def _sample(self, rays: Rays, start: Axis, end: Axis) -> tuple[Axes, Axes, Axis, Axis]:
+    def _sample(
+        self, rays: SubjectRays, start: Scalars, end: Scalars
+    ) -> tuple[Vectors, Vectors, Scalars, Scalars]:
         """Colours, the same without texture, depth in world units, and 1 where the subject is."""
         t, hit = trace(self._distance, rays, start, end)
         wall = _wall(rays)
         hit = hit & (t < wall)  # shoulders end where the box ends
         colors = fill(wall, rays.of("light").background)
         plain = colors * 1
-        index = indices(hit)
+        index = nonzero(hit)
         if len(index):
             shaded = shade(self.kind, rays.take(index), t[index], self.specular)
             colors[:, index], plain[:, index] = shaded
         if self.background == "constant":
-            wall = full(wall, float("inf"))
-        return colors, plain, where(hit, t, wall) * HEAD_SCALE, where(hit, full(t, 1), 0)
+            wall = full_like(wall, float("inf"))
+        return colors, plain, where(hit, t, wall) * HEAD_SCALE, where(hit, full_like(t, 1), 0)
 
-    def _differs(self, plain: Axes, solid: Axis) -> Mask:
+    def _differs(self, plain: Vectors, solid: Scalars) -> Mask:
         """Pixels with a neighbour of another colour, or at the outline."""
         side = self.resolution
         image = stack([*plain, solid]).reshape(4, self.num, side, side)
-        found = image[0] > 2  # none yet
+        differs = image[0] > 2  # none yet
         across = (abs(image[..., 1:] - image[..., :-1]) > CONTRAST).any(0)
         down = (abs(image[:, :, 1:] - image[:, :, :-1]) > CONTRAST).any(0)
-        found[..., 1:] |= across
-        found[..., :-1] |= across
-        found[:, 1:] |= down
-        found[:, :-1] |= down
-        return found.reshape(-1)
+        differs[..., 1:] |= across
+        differs[..., :-1] |= across
+        differs[:, 1:] |= down
+        differs[:, :-1] |= down
+        return differs.reshape(-1)
 
 
 def _bytes(a: Array) -> UInt8[np.ndarray, "..."]:
@@ -209,10 +213,10 @@ def _bytes(a: Array) -> UInt8[np.ndarray, "..."]:
     return (to_numpy(a.clip(0, 1)) * 255 + 0.5).astype(np.uint8)
 
 
-def _wall(rays: Rays) -> Axis:
+def _wall(rays: SubjectRays) -> Scalars:
     """Distance to the walls of the room, from inside, head units."""
     room, d = rays.of("room"), rays.directions
-    d = where(abs(d) < PARALLEL, full(d, PARALLEL), d)
+    d = where(abs(d) < PARALLEL, full_like(d, PARALLEL), d)
     origin = rays.camera.origin
     exits = maximum((room.low - origin) / d, (room.high - origin) / d)
     return minimum(minimum(exits[0], exits[1]), exits[2])

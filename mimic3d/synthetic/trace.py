@@ -5,22 +5,22 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from mimic3d.synthetic.arrays import (
-    Axes,
-    Axis,
     Index,
     Mask,
-    columns_of,
+    Scalars,
+    Vectors,
     dot,
-    full,
-    indices,
+    full_like,
     maximum,
     minimum,
+    nonzero,
     sqrt,
+    take_columns,
     where,
 )
-from mimic3d.synthetic.points import Points, Table, Traits
+from mimic3d.synthetic.points import GroupParameters, ParameterTable, Points
 
-Distance = Callable[[Points], Axis]
+Distance = Callable[[Points], Scalars]
 
 CONE_STEPS = 5
 MAX_STEPS = 14
@@ -31,39 +31,39 @@ PATIENCE = 4  # steps after which both grow, since slow rays graze a surface and
 
 
 @dataclass(frozen=True)
-class Rays:
+class SubjectRays:
     """Rays of unit length from the cameras of their owners, in head units and head axes."""
 
-    directions: Axes
-    table: Table
+    directions: Vectors
+    table: ParameterTable
     owners: Index | None
 
     def __len__(self) -> int:
         return self.directions.shape[1]
 
-    def take(self, index: Index) -> "Rays":
+    def take(self, index: Index) -> "SubjectRays":
         """Some of the rays."""
         owners = None if self.owners is None else self.owners[index]
-        return Rays(columns_of(self.directions, index), self.table, owners)
+        return SubjectRays(take_columns(self.directions, index), self.table, owners)
 
     @cached_property
-    def camera(self) -> Traits:
+    def camera(self) -> GroupParameters:
         """The numbers of the camera."""
         return self.of("camera")
 
-    def of(self, group: str) -> Traits:
+    def of(self, group: str) -> GroupParameters:
         """The numbers of a group."""
         return self.table.of(group, self.owners)
 
-    def at(self, t: Axis) -> Points:
+    def at(self, t: Scalars) -> Points:
         """Points at a distance along each ray."""
         return Points(self.camera.origin + t * self.directions, self.table, self.owners)
 
 
-def bounding_interval(rays: Rays) -> tuple[Axis, Axis]:
+def bounding_interval(rays: SubjectRays) -> tuple[Scalars, Scalars]:
     """Where each ray enters and leaves the hull of its subject; in reverse order if it misses."""
     x, origin = rays.directions[0], rays.camera.origin
-    start, end = full(x, float("inf")), full(x, -float("inf"))
+    start, end = full_like(x, float("inf")), full_like(x, -float("inf"))
     for body in rays.of("hull"):
         offset, d = (origin - body.center) * body.inverse, rays.directions * body.inverse
         a, b, c = (dot(d, d), dot(d, offset), dot(offset, offset) - 1)
@@ -74,7 +74,7 @@ def bounding_interval(rays: Rays) -> tuple[Axis, Axis]:
     return start, end
 
 
-def march_cones(distance: Distance, rays: Rays) -> tuple[Axis, Axis]:
+def march_cones(distance: Distance, rays: SubjectRays) -> tuple[Scalars, Scalars]:
     """Safe starts for the bundles of rays around each given one, and where they end.
 
     The cone around a ray has radius slope x distance; up to the start it is empty. A cone that
@@ -83,30 +83,32 @@ def march_cones(distance: Distance, rays: Rays) -> tuple[Axis, Axis]:
     start, end = bounding_interval(rays)
     margin = 3.5 * rays.camera.slope  # the hull may be missed by the axis and hit by the cone
     missed = start >= end
-    start = where(missed, full(start, float("inf")), start * (1 - margin))
+    start = where(missed, full_like(start, float("inf")), start * (1 - margin))
     end = end * (1 + margin)
-    active = indices(~missed)
+    active = nonzero(~missed)
     for _ in range(CONE_STEPS):
         if not len(active):
             break
-        t, some = start[active], rays.take(active)
-        slope = some.camera.slope
-        room = STEP_SHARE * distance(some.at(t)) - slope * t
+        t, active_rays = start[active], rays.take(active)
+        slope = active_rays.camera.slope
+        room = STEP_SHARE * distance(active_rays.at(t)) - slope * t
         t = t + maximum(room, 0)
         gone = t > end[active]
-        start[active] = where(gone, full(t, float("inf")), t)
+        start[active] = where(gone, full_like(t, float("inf")), t)
         active = active[(room > 0.5 * slope * t) & ~gone]
     return start, end
 
 
-def trace(distance: Distance, rays: Rays, start: Axis, end: Axis) -> tuple[Axis, Mask]:
+def trace(
+    distance: Distance, rays: SubjectRays, start: Scalars, end: Scalars
+) -> tuple[Scalars, Mask]:
     """Distance along each ray to the surface, and whether there is one before `end`."""
     t, hit = start * 1, start < start
-    active = indices(start < end)
+    active = nonzero(start < end)
     if not len(active):
         return t, hit
     along = t[active]
-    before, gap_before = along - 1, full(along, -float("inf"))  # as if nothing were near
+    before, gap_before = along - 1, full_like(along, -float("inf"))  # as if nothing were near
     rays, end = rays.take(active), end[active]
     for step in range(MAX_STEPS):
         gap, tolerance = distance(rays.at(along)), rays.camera.tolerance
@@ -117,7 +119,7 @@ def trace(distance: Distance, rays: Rays, start: Axis, end: Axis) -> tuple[Axis,
         along = along + stride
         t[active] = along
         hit[active] = arrived
-        keep = indices(~arrived & (along < end))
+        keep = nonzero(~arrived & (along < end))
         if not len(keep):
             return t, hit
         active, along, end = active[keep], along[keep], end[keep]
@@ -126,7 +128,7 @@ def trace(distance: Distance, rays: Rays, start: Axis, end: Axis) -> tuple[Axis,
     return t, hit
 
 
-def _stride(last: Axis, gap_before: Axis, gap: Axis, haste: float) -> Axis:
+def _stride(last: Scalars, gap_before: Scalars, gap: Scalars, haste: float) -> Scalars:
     """To where the line through the last two gaps is 0, hardly beyond what is known to be free.
 
     Behind the surface (gap < 0) this leads back.

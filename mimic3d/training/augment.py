@@ -1,4 +1,4 @@
-"""Adaptive discriminator augmentation: distort what D sees, as often as it overfits.
+"""Adaptive discriminator augmentation: apply_transform what D sees, as often as it overfits.
 
 StyleGAN2-ADA (Karras et al. 2020, Sec. 3.1). D sees real and generated images through the same
 distortions, so it cannot memorise a small dataset, and G learns the undistorted images as long as
@@ -12,10 +12,10 @@ from torch import Tensor, nn
 
 from mimic3d.config import Config
 from mimic3d.training.augment_transforms import (
-    DistortionConfig,
-    Numbers,
-    distort,
-    sample_distortion,
+    RandomSource,
+    TransformConfig,
+    apply_transform,
+    sample_transform,
 )
 
 
@@ -25,7 +25,7 @@ class AugmentConfig(Config):
     enabled: bool = False
     """Whether anything is ever distorted; the authors do so for AFHQ only."""
     initial_p: NonNegativeFloat = 0.0
-    """Probability of each distortion at the start of a run that inherits none."""
+    """Probability of each distortion at the start of a run that takes none from a snapshot."""
     max_p: PositiveFloat | None = None
     """p stays at or below this; null sets no bound, as in the paper, which finds that distortions
     leak into generated images from about 0.8."""
@@ -36,7 +36,7 @@ class AugmentConfig(Config):
     speed_kimg: PositiveFloat = 500.0
     """Images in which p can rise by 1; 100 in runs that start from a trained network (all of the
     authors' AFHQ settings)."""
-    distortion: DistortionConfig = DistortionConfig()
+    distortion: TransformConfig = TransformConfig()
     """How often each distortion happens, as a multiple of p."""
 
     @model_validator(mode="after")
@@ -71,8 +71,8 @@ class Augment(nn.Module):
         if self.is_idle():
             return images
         with torch.autocast(images.device.type, enabled=False):  # positions need all their digits
-            drawn = sample_distortion(images.shape, self.p, self.config.distortion, Numbers(rng))
-            return distort(images, drawn)
+            cfg, source = self.config.distortion, RandomSource(rng)
+            return apply_transform(images, sample_transform(images.shape, self.p, cfg, source))
 
     @torch.no_grad()
     def observe(self, mean_sign: Float[Tensor, ""], batch: int) -> None:

@@ -1,8 +1,8 @@
-"""Random distortions of images that a discriminator can be fooled with safely.
+"""Random transforms of adaptive discriminator augmentation.
 
 The pipeline of StyleGAN2-ADA (Karras et al. 2020, App. B): its order, probabilities and strengths.
-Drawing is apart from applying: `sample_distortion` turns random numbers into one map per image,
-`distort` applies the maps and can be differentiated twice.
+Drawing is apart from applying: `sample_transform` turns random numbers into one map per image,
+`apply_transform` applies the maps and can be differentiated twice.
 """
 
 import math
@@ -30,8 +30,8 @@ CUTOUT = 0.5  # side of the square, as a share of the image
 OUTSIDE = 2.0  # centre of a square that misses the image
 
 
-class DistortionConfig(Config):
-    """How often each distortion happens: its probability is this multiple of p; 0 is off."""
+class TransformConfig(Config):
+    """How often each operation happens: its probability is this multiple of p; 0 is off."""
 
     xflip: NonNegativeFloat = 1.0
     """Mirrored, every other time."""
@@ -65,7 +65,7 @@ class DistortionConfig(Config):
     """A square set to 0; off in "bgc"."""
 
 
-class Numbers:
+class RandomSource:
     """Random numbers of a generator, on its device."""
 
     def __init__(self, rng: torch.Generator):
@@ -89,11 +89,11 @@ class Affine:
 
 
 @dataclass(frozen=True)
-class Distortion:
-    """All that happens to the images of a batch, in order; None does nothing to any."""
+class ImageTransform:
+    """Operations on the images of a batch, in order; None does nothing to any."""
 
-    lookup: Affine | None
-    """Position in the result -> where to look in the image; x, y in pixels from the centre."""
+    inverse_warp: Affine | None
+    """Position in the result -> position in the image; x, y in pixels from the centre."""
     color: Affine | None
     """Of rgb, in each triple of channels."""
     band_gains: Float[Tensor, "n 4"] | None
@@ -105,98 +105,106 @@ class Distortion:
 
 
 @dataclass(frozen=True)
-class _Dice:
+class _ChanceDraws:
     """One number (or `axes` of them) per image, which by chance is drawn and else is neutral."""
 
-    numbers: Numbers
+    source: RandomSource
     num: int
 
     def uniform(self, chance: Float[Tensor, ""], neutral: float, *axes: int) -> Tensor:
-        return self._keep(self.numbers.uniform(self.num, *axes), chance, neutral)
+        return self._keep(self.source.uniform(self.num, *axes), chance, neutral)
 
     def normal(self, chance: Float[Tensor, ""], *axes: int) -> Tensor:
-        return self._keep(self.numbers.normal(self.num, *axes), chance, 0.0)
+        return self._keep(self.source.normal(self.num, *axes), chance, 0.0)
 
     def _keep(self, value: Tensor, chance: Float[Tensor, ""], neutral: float) -> Tensor:
-        lot = self.numbers.uniform(self.num, *(1 for _ in value.shape[1:]))
-        return torch.where(lot < chance, value, neutral)
+        trigger = self.source.uniform(self.num, *(1 for _ in value.shape[1:]))
+        return torch.where(trigger < chance, value, neutral)
 
 
-def sample_distortion(
-    shape: torch.Size, p: Float[Tensor, ""], cfg: DistortionConfig, numbers: Numbers
-) -> Distortion:
-    """Distortions for images of a shape n c h w."""
+def sample_transform(
+    shape: torch.Size, p: Float[Tensor, ""], cfg: TransformConfig, source: RandomSource
+) -> ImageTransform:
+    """A transform for images of a shape n c h w."""
     num, _, height, width = shape
-    dice = _Dice(numbers, num)
-    moves = (
+    draws = _ChanceDraws(source, num)
+    geometric_ops = (
         cfg.xflip, cfg.rotate90, cfg.integer_translation, cfg.isotropic_scale, cfg.rotation,
         cfg.anisotropic_scale, cfg.fractional_translation,
     )  # fmt: skip
-    paints = cfg.brightness, cfg.contrast, cfg.luma_flip, cfg.hue, cfg.saturation
-    return Distortion(  # in this order, which is that of the draws
-        lookup=_sample_lookup(dice, p, cfg, height, width) if any(moves) else None,
-        color=_sample_color(dice, p, cfg) if any(paints) else None,
-        band_gains=_sample_band_gains(dice, p * cfg.image_filter) if cfg.image_filter else None,
-        noise=_sample_noise(dice, p * cfg.noise, shape) if cfg.noise else None,
-        cutout=dice.uniform(p * cfg.cutout, OUTSIDE, 2) if cfg.cutout else None,
+    color_ops = cfg.brightness, cfg.contrast, cfg.luma_flip, cfg.hue, cfg.saturation
+    return ImageTransform(  # in this order, which is that of the draws
+        inverse_warp=_sample_warp(draws, p, cfg, height, width) if any(geometric_ops) else None,
+        color=_sample_color(draws, p, cfg) if any(color_ops) else None,
+        band_gains=_sample_band_gains(draws, p * cfg.image_filter) if cfg.image_filter else None,
+        noise=_sample_noise(draws, p * cfg.noise, shape) if cfg.noise else None,
+        cutout=draws.uniform(p * cfg.cutout, OUTSIDE, 2) if cfg.cutout else None,
     )
 
 
-def distort(images: Float[Tensor, "n c h w"], distortion: Distortion) -> Float[Tensor, "n c h w"]:
-    """Images with their distortions applied; channels are triples of rgb, all treated alike."""
+def apply_transform(
+    images: Float[Tensor, "n c h w"], transform: ImageTransform
+) -> Float[Tensor, "n c h w"]:
+    """Images with a transform applied; channels are triples of rgb, all treated alike."""
     x = images.to(torch.promote_types(images.dtype, torch.float32))
-    if distortion.lookup is not None:
-        x = warp(x, distortion.lookup.matrix, distortion.lookup.offset)
-    if distortion.color is not None:
-        x = _paint(x, distortion.color)
-    if distortion.band_gains is not None:
-        x = amplify_bands(x, distortion.band_gains)
-    if distortion.noise is not None:
-        x = x + distortion.noise
-    if distortion.cutout is not None:
-        x = _cut_out(x, distortion.cutout)
+    if transform.inverse_warp is not None:
+        x = warp(x, transform.inverse_warp.matrix, transform.inverse_warp.offset)
+    if transform.color is not None:
+        x = _apply_color(x, transform.color)
+    if transform.band_gains is not None:
+        x = amplify_bands(x, transform.band_gains)
+    if transform.noise is not None:
+        x = x + transform.noise
+    if transform.cutout is not None:
+        x = _cut_out(x, transform.cutout)
     return x.to(images.dtype)
 
 
-def _sample_lookup(
-    dice: _Dice, p: Float[Tensor, ""], cfg: DistortionConfig, height: int, width: int
+def _sample_warp(
+    draws: _ChanceDraws, p: Float[Tensor, ""], cfg: TransformConfig, height: int, width: int
 ) -> Affine:
-    """The inverse of all geometric distortions, the last of which is undone first."""
-    mirror = 1 - 2 * (2 * dice.uniform(p * cfg.xflip, 0.0)).floor()
-    quarters = (4 * dice.uniform(p * cfg.rotate90, 0.0)).floor()
-    jump = INTEGER_TRANSLATION * (2 * dice.uniform(p * cfg.integer_translation, 0.5, 2) - 1)
-    zoom = torch.exp2(-SCALE * dice.normal(p * cfg.isotropic_scale))
-    turn_chance = 1 - (1 - p * cfg.rotation).clamp(min=0).sqrt()  # so that P(either) is p
-    turn_before = dice.uniform(turn_chance, 0.5)
-    squeeze = torch.exp2(-SCALE * dice.normal(p * cfg.anisotropic_scale))
-    turn_after = dice.uniform(turn_chance, 0.5)
-    glide = FRACTIONAL_TRANSLATION * dice.normal(p * cfg.fractional_translation, 2)
+    """The inverse of all geometric operations, the last of which is undone first."""
+    mirror = 1 - 2 * (2 * draws.uniform(p * cfg.xflip, 0.0)).floor()
+    quarters = (4 * draws.uniform(p * cfg.rotate90, 0.0)).floor()
+    integer_chance, fractional_chance = p * cfg.integer_translation, p * cfg.fractional_translation
+    integer_shift = INTEGER_TRANSLATION * (2 * draws.uniform(integer_chance, 0.5, 2) - 1)
+    zoom = torch.exp2(-SCALE * draws.normal(p * cfg.isotropic_scale))
+    rotate_chance = 1 - (1 - p * cfg.rotation).clamp(min=0).sqrt()  # so that P(either) is p
+    rotate_before = draws.uniform(rotate_chance, 0.5)
+    stretch = torch.exp2(-SCALE * draws.normal(p * cfg.anisotropic_scale))
+    rotate_after = draws.uniform(rotate_chance, 0.5)
+    fractional_shift = FRACTIONAL_TRANSLATION * draws.normal(fractional_chance, 2)
 
-    jump = torch.stack([jump[:, 0] * width, jump[:, 1] * height], dim=1).round()
-    glide = torch.stack([glide[:, 0] * width, glide[:, 1] * height], dim=1)
-    blit = _scaling(mirror, torch.ones_like(mirror)) @ _turning(quarters * (math.pi / 2))
-    deform = _scaling(zoom, zoom) @ _turning(math.pi * (2 * turn_before - 1))
-    deform = deform @ _scaling(squeeze, 1 / squeeze) @ _turning(math.pi * (2 * turn_after - 1))
-    offset = blit @ (deform @ glide[..., None] + jump[..., None])
-    return Affine(blit @ deform, -offset[..., 0])
+    integer_shift = _to_pixels(integer_shift, height, width).round()
+    fractional_shift = _to_pixels(fractional_shift, height, width)
+    flip_turn = _scaling(mirror, torch.ones_like(mirror)) @ _rotation(quarters * (math.pi / 2))
+    resampled = _scaling(zoom, zoom) @ _rotation(math.pi * (2 * rotate_before - 1))
+    rotation_after = _rotation(math.pi * (2 * rotate_after - 1))
+    resampled = resampled @ _scaling(stretch, 1 / stretch) @ rotation_after
+    offset = flip_turn @ (resampled @ fractional_shift[..., None] + integer_shift[..., None])
+    return Affine(flip_turn @ resampled, -offset[..., 0])
+
+
+def _to_pixels(shift: Float[Tensor, "n 2"], height: int, width: int) -> Float[Tensor, "n 2"]:
+    return torch.stack([shift[:, 0] * width, shift[:, 1] * height], dim=1)
 
 
 def _scaling(x: Float[Tensor, " n"], y: Float[Tensor, " n"]) -> Float[Tensor, "n 2 2"]:
     return torch.diag_embed(torch.stack([x, y], dim=1))
 
 
-def _turning(angle: Float[Tensor, " n"]) -> Float[Tensor, "n 2 2"]:
+def _rotation(angle: Float[Tensor, " n"]) -> Float[Tensor, "n 2 2"]:
     cos, sin = angle.cos(), angle.sin()
     return torch.stack([cos, -sin, sin, cos], dim=1).unflatten(1, (2, 2))
 
 
-def _sample_color(dice: _Dice, p: Float[Tensor, ""], cfg: DistortionConfig) -> Affine:
-    """All colour distortions: the grey axis is scaled, the rest is scaled and turned about it."""
-    brightness = BRIGHTNESS * dice.normal(p * cfg.brightness)
-    contrast = torch.exp2(CONTRAST * dice.normal(p * cfg.contrast))
-    flip = 1 - 2 * (2 * dice.uniform(p * cfg.luma_flip, 0.0, 1, 1)).floor()
-    hue = math.pi * (2 * dice.uniform(p * cfg.hue, 0.5) - 1)
-    saturation = torch.exp2(SATURATION * dice.normal(p * cfg.saturation, 1, 1))
+def _sample_color(draws: _ChanceDraws, p: Float[Tensor, ""], cfg: TransformConfig) -> Affine:
+    """All colour operations: the grey axis is scaled, the rest is scaled and turned about it."""
+    brightness = BRIGHTNESS * draws.normal(p * cfg.brightness)
+    contrast = torch.exp2(CONTRAST * draws.normal(p * cfg.contrast))
+    flip = 1 - 2 * (2 * draws.uniform(p * cfg.luma_flip, 0.0, 1, 1)).floor()
+    hue = math.pi * (2 * draws.uniform(p * cfg.hue, 0.5) - 1)
+    saturation = torch.exp2(SATURATION * draws.normal(p * cfg.saturation, 1, 1))
 
     identity = torch.eye(3, device=hue.device)
     grey = torch.full_like(identity, 1 / 3)
@@ -207,15 +215,15 @@ def _sample_color(dice: _Dice, p: Float[Tensor, ""], cfg: DistortionConfig) -> A
     return Affine(matrix, matrix.sum(dim=2) * brightness[:, None])
 
 
-def _paint(images: Float[Tensor, "n c h w"], color: Affine) -> Float[Tensor, "n c h w"]:
+def _apply_color(images: Float[Tensor, "n c h w"], color: Affine) -> Float[Tensor, "n c h w"]:
     pixels = images.unflatten(1, (-1, 3)).flatten(3)  # n c/3 3 h*w
     matrix, offset = color.matrix[:, None].to(images), color.offset[:, None, :, None].to(images)
     return (matrix @ pixels + offset).view_as(images)
 
 
-def _sample_band_gains(dice: _Dice, chance: Float[Tensor, ""]) -> Float[Tensor, "n 4"]:
+def _sample_band_gains(draws: _ChanceDraws, chance: Float[Tensor, ""]) -> Float[Tensor, "n 4"]:
     """Each band amplified in turn, then all scaled so that the expected power stays."""
-    octaves = [BAND_GAIN * dice.normal(chance) for _ in BAND_POWER]
+    octaves = [BAND_GAIN * draws.normal(chance) for _ in BAND_POWER]
     power = torch.stack(
         [1 + share * (torch.exp2(2 * z) - 1) for share, z in zip(BAND_POWER, octaves, strict=True)]
     )
@@ -223,11 +231,11 @@ def _sample_band_gains(dice: _Dice, chance: Float[Tensor, ""]) -> Float[Tensor, 
 
 
 def _sample_noise(
-    dice: _Dice, chance: Float[Tensor, ""], shape: torch.Size
+    draws: _ChanceDraws, chance: Float[Tensor, ""], shape: torch.Size
 ) -> Float[Tensor, "n c h w"]:
     """Noise whose strength, one per image, is half-normal."""
-    sigma = NOISE * dice.normal(chance, 1, 1, 1).abs()
-    return sigma * dice.numbers.normal(*shape)
+    sigma = NOISE * draws.normal(chance, 1, 1, 1).abs()
+    return sigma * draws.source.normal(*shape)
 
 
 def _cut_out(

@@ -1,4 +1,4 @@
-"""The 2D game plus the patches of the 3D branch: the losses of `imitate`."""
+"""The losses of `pretrain` plus those of the patches of the 3D branch: the losses of `imitate`."""
 
 from dataclasses import replace
 
@@ -10,40 +10,132 @@ from mimic3d.cameras import cameras_from_labels
 from mimic3d.data.dataset import Batch
 from mimic3d.losses.adversarial import (
     AdversarialConfig,
-    discrimination_loss,
-    fooling_loss,
+    discriminator_loss,
+    generator_loss,
     r1_penalty,
 )
+from mimic3d.losses.density import DensityConfig
 from mimic3d.losses.imitation import ImitationConfig, imitation_loss
 from mimic3d.losses.perceptual import Perceptual
-from mimic3d.networks.discriminator import PatchDiscriminator
+from mimic3d.networks.discriminator import DualDiscriminator, PatchDiscriminator
+from mimic3d.networks.generator import Generator
 from mimic3d.networks.resample import gaussian_blur
 from mimic3d.rays import Windows, crop, random_windows
 from mimic3d.rendering.depths import Sampling, uniform_draws
-from mimic3d.training.phases import Moment, Outcome
-from mimic3d.training.pretrain_losses import DualGame, Fake
-from mimic3d.training.schedules import blur_sigma
+from mimic3d.training.augment import Augment, AugmentConfig
+from mimic3d.training.phases import LossOutput, StepContext
+from mimic3d.training.pretrain_losses import (
+    CameraLabels,
+    Fake,
+    PretrainLossConfig,
+    PretrainLosses,
+)
+from mimic3d.training.schedules import BlurConfig, SwappingConfig, blur_sigma
 
 
-class ImitationGame(DualGame):
-    """The 2D game plus the 3D branch, which imitates it patch by patch (Mimic3D)."""
+class ImitateLossConfig(PretrainLossConfig):
+    """Losses of `imitate`; the defaults are the authors' FFHQ-512 settings."""
+
+    imitation: ImitationConfig = ImitationConfig()
+    """How the 3D branch is taught."""
+    patch_adversarial: AdversarialConfig = AdversarialConfig()
+    """R1 of the patch discriminator."""
+    density: DensityConfig = DensityConfig(distance=0.002)
+    """Density regularisation, of coarse and detail planes together."""
+    swapping: SwappingConfig = SwappingConfig(fade_kimg=0)
+    """Pose swapping; the fade is over since stage 1."""
+    blur: BlurConfig = BlurConfig(initial_sigma_px=0)
+    """Blur on what both discriminators see; it is over since stage 1, unless that was left out."""
+    augment: AugmentConfig = AugmentConfig(speed_kimg=100)
+    """Adaptive augmentation of what both discriminators see; its strength goes on from stage 1."""
+
+
+class ImitationLosses(PretrainLosses):
+    """The losses of the 2D branch plus those of the 3D branch, which imitates it patch by patch.
+
+    Mimic3D "3D-to-2D imitation". D_patch sees windows of `patch_size` pixels.
+    """
 
     def __init__(
-        self, dual: DualGame, D_patch: PatchDiscriminator, perceptual: Perceptual,
-        imitation: ImitationConfig, patch_adversarial: AdversarialConfig, patch_size: int,
+        self, G: Generator, D: DualDiscriminator, D_patch: PatchDiscriminator,
+        perceptual: Perceptual, labels: CameraLabels, cfg: ImitateLossConfig, patch_size: int,
+        augment: Augment | None = None,
     ):  # fmt: skip
-        super().__init__(
-            dual.G, dual.D, dual.table, dual.adversarial, dual.density, dual.swapping, dual.blur,
-            dual.augment,
-        )  # fmt: skip
+        super().__init__(G, D, labels, cfg, augment)
         self.D_patch, self.perceptual = D_patch, perceptual
-        self.imitation, self.patch_adversarial = imitation, patch_adversarial
+        self.imitation, self.patch_adversarial = cfg.imitation, cfg.patch_adversarial
         self.patch_size = patch_size
 
-    def windows(self, num: int, moment: Moment) -> Windows:
+    def generator_phase(self, real: Batch, context: StepContext) -> LossOutput:
+        """Phase G of `imitate`: everything is trained, nothing is frozen."""
+        num, sampling = len(real.c), uniform_draws(context.rng)
+        latents = self.draw_latents(num, context)
+        fake = self.synthesize(latents, detail=True, noise=context.rng)
+        generated = self.render_2d(fake, sampling)
+        windows = self.draw_windows(num, context)
+        patch_3d = self.render_patch(fake, windows, sampling)
+        dual = self.generator_loss(generated, fake.c, context)
+        terms = (
+            replace(dual, loss=self.imitation.dual_weight * dual.loss),
+            self.imitation_loss(patch_3d, crop(generated.image, windows)),
+            self.patch_generator_loss(patch_3d, context),
+        )
+        loss = torch.stack([term.loss for term in terms]).sum()
+        return LossOutput(loss, {k: v for term in terms for k, v in term.stats.items()})
+
+    def patch_discriminator_phase(self, real: Batch, context: StepContext) -> LossOutput:
+        """Phase D_patch: rendered patches against windows of real images."""
+        num = len(real.c)
+        with torch.no_grad():
+            latents = self.draw_latents(num, context)
+            fake = self.synthesize(latents, detail=True, noise=context.rng)
+            windows = self.draw_windows(num, context)
+            patch_3d = self.render_patch(fake, windows, uniform_draws(context.rng))
+        real_patch = crop(real.image, self.draw_windows(num, context))
+        return self.patch_discriminator_loss(patch_3d, real_patch, context)
+
+    def patch_r1_phase(self, real: Batch, context: StepContext) -> LossOutput:
+        """Phase D_patch_r1."""
+        windows = self.draw_windows(len(real.c), context)
+        return self.patch_r1_loss(crop(real.image, windows), context)
+
+    def imitation_loss(
+        self, patch_3d: Float[Tensor, "n 3 h w"], patch_2d: Float[Tensor, "n 3 h w"]
+    ) -> LossOutput:
+        """G's loss for differing from its own 2D branch; sees the clean patches."""
+        loss = imitation_loss(patch_3d, patch_2d, self.perceptual, self.imitation)
+        return LossOutput(loss, {"loss/imitation": loss})
+
+    def patch_generator_loss(
+        self, patch_3d: Float[Tensor, "n 3 h w"], context: StepContext
+    ) -> LossOutput:
+        """G's loss by the patch discriminator."""
+        loss = generator_loss(self.D_patch(self.augment_patch(patch_3d, context)))
+        return LossOutput(self.imitation.adversarial_weight * loss, {"loss/G_patch": loss})
+
+    def patch_discriminator_loss(
+        self, fake: Float[Tensor, "n 3 h w"], real: Float[Tensor, "n 3 h w"], context: StepContext
+    ) -> LossOutput:
+        """The patch discriminator's loss."""
+        fake_logits = self.D_patch(self.augment_patch(fake, context))
+        real_logits = self.D_patch(self.augment_patch(real, context))
+        loss = discriminator_loss(real_logits, fake_logits)
+        return LossOutput(loss, {"loss/D_patch": loss, "logits/real_patch": real_logits.mean()})
+
+    def patch_r1_loss(self, patch: Float[Tensor, "n 3 h w"], context: StepContext) -> LossOutput:
+        """R1 of the patch discriminator, by the clean patches unless `legacy`."""
+        if self.legacy:
+            leaf = shown = self.augment_patch(patch, context).detach().requires_grad_()
+        else:
+            leaf = patch.detach().requires_grad_()
+            shown = self.augment_patch(leaf, context)
+        loss = r1_penalty(self.D_patch(shown), (leaf,), self.patch_adversarial)
+        return LossOutput(loss, {"loss/D_patch_r1": loss})
+
+    def draw_windows(self, num: int, context: StepContext) -> Windows:
         """A random window of the image per sample."""
         side = self.G.config.image_resolution
-        return random_windows(num, side, self.patch_size, moment.rng)
+        return random_windows(num, side, self.patch_size, context.rng)
 
     def render_patch(
         self, fake: Fake, windows: Windows, sampling: Sampling | None
@@ -52,70 +144,9 @@ class ImitationGame(DualGame):
         cameras = cameras_from_labels(fake.c)
         return fake.objects.render_windows(cameras, windows, sampling=sampling).image
 
-    def generator_loss(self, real: Batch, moment: Moment) -> Outcome:
-        """Phase G of `imitate`: everything is trained, nothing is frozen."""
-        num, sampling = len(real.c), uniform_draws(moment.rng)
-        fake = self.fake(self.draw(num, moment), detail=True, noise=moment.rng)
-        generated = self.render_2d(fake, sampling)
-        windows = self.windows(num, moment)
-        patch_3d = self.render_patch(fake, windows, sampling)
-        fooled = self.fool(generated, fake.c, moment)
-        terms = (
-            replace(fooled, loss=self.imitation.dual_weight * fooled.loss),
-            self.imitate(patch_3d, crop(generated.image, windows)),
-            self.fool_patch(patch_3d, moment),
-        )
-        loss = torch.stack([term.loss for term in terms]).sum()
-        return Outcome(loss, {k: v for term in terms for k, v in term.stats.items()})
-
-    def imitate(
-        self, patch_3d: Float[Tensor, "n 3 h w"], patch_2d: Float[Tensor, "n 3 h w"]
-    ) -> Outcome:
-        """G's loss for differing from its own 2D branch; sees the clean patches."""
-        loss = imitation_loss(patch_3d, patch_2d, self.perceptual, self.imitation)
-        return Outcome(loss, {"loss/imitation": loss})
-
-    def fool_patch(self, patch_3d: Float[Tensor, "n 3 h w"], moment: Moment) -> Outcome:
-        """G's loss by the patch discriminator."""
-        loss = fooling_loss(self.D_patch(self.show_patch(patch_3d, moment)))
-        return Outcome(self.imitation.adversarial_weight * loss, {"loss/G_patch": loss})
-
-    def patch_discriminator_loss(self, real: Batch, moment: Moment) -> Outcome:
-        """Phase D_patch: rendered patches against windows of real images."""
-        num = len(real.c)
-        with torch.no_grad():
-            fake = self.fake(self.draw(num, moment), detail=True, noise=moment.rng)
-            windows = self.windows(num, moment)
-            patch_3d = self.render_patch(fake, windows, uniform_draws(moment.rng))
-        real_patch = crop(real.image, self.windows(num, moment))
-        return self.discriminate_patch(patch_3d, real_patch, moment)
-
-    def discriminate_patch(
-        self, fake: Float[Tensor, "n 3 h w"], real: Float[Tensor, "n 3 h w"], moment: Moment
-    ) -> Outcome:
-        """The patch discriminator's loss."""
-        fake_logits = self.D_patch(self.show_patch(fake, moment))
-        real_logits = self.D_patch(self.show_patch(real, moment))
-        loss = discrimination_loss(real_logits, fake_logits)
-        return Outcome(loss, {"loss/D_patch": loss, "logits/real_patch": real_logits.mean()})
-
-    def patch_real_penalty(self, real: Batch, moment: Moment) -> Outcome:
-        """Phase D_patch_r1."""
-        return self.patch_penalty(crop(real.image, self.windows(len(real.c), moment)), moment)
-
-    def patch_penalty(self, patch: Float[Tensor, "n 3 h w"], moment: Moment) -> Outcome:
-        """R1 of the patch discriminator, by the clean patches unless `legacy`."""
-        if self.legacy:
-            inputs = seen = self.show_patch(patch, moment).detach().requires_grad_()
-        else:
-            inputs = patch.detach().requires_grad_()
-            seen = self.show_patch(inputs, moment)
-        loss = r1_penalty(self.D_patch(seen), (inputs,), self.patch_adversarial)
-        return Outcome(loss, {"loss/D_patch_r1": loss})
-
-    def show_patch(
-        self, patch: Float[Tensor, "n 3 h w"], moment: Moment
+    def augment_patch(
+        self, patch: Float[Tensor, "n 3 h w"], context: StepContext
     ) -> Float[Tensor, "n 3 h w"]:
-        """How the patch discriminator sees a patch: blurred and augmented as D sees images."""
-        patch = gaussian_blur(patch, blur_sigma(moment.kimg, self.blur))
-        return patch if self.augment is None else self.augment(patch, moment.rng)
+        """A patch as the patch discriminator sees it: blurred and augmented like D's images."""
+        patch = gaussian_blur(patch, blur_sigma(context.kimg, self.cfg.blur))
+        return patch if self.augment is None else self.augment(patch, context.rng)

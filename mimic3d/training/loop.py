@@ -15,8 +15,8 @@ from mimic3d.data.dataset import Batch
 from mimic3d.networks.precision import Precision
 from mimic3d.training.ema import EmaConfig, ema_beta, update_ema
 from mimic3d.training.meter import Meter, Sums, mean_over_processes
-from mimic3d.training.nonfinite import Streaks
-from mimic3d.training.phases import Moment, Phase, seeded_rng
+from mimic3d.training.nonfinite import NonFiniteCounter
+from mimic3d.training.phases import Phase, StepContext, seeded_rng
 
 MAX_GRADIENT = 1e5  # replaces an infinite gradient, as in StyleGAN2
 
@@ -53,7 +53,7 @@ class LoopConfig(Config):
 
 @dataclass(frozen=True)
 class Tick:
-    """What happened since the tick before: means of all that the losses report."""
+    """Means since the tick before of all that the losses report."""
 
     nimg: int
     stats: dict[str, float]
@@ -113,7 +113,7 @@ def train(
     for module in modules:
         module.requires_grad_(False)
     meter = Meter(accelerator, sums)
-    failures = Streaks(cfg.max_nonfinite)
+    failures = NonFiniteCounter(cfg.max_nonfinite)
     tick_nimg = cfg.tick_kimg * 1000
     while nimg < cfg.total_nimg:
         if _in_any_process(is_halted(), accelerator):
@@ -157,12 +157,12 @@ def _step(
     tracked, broken = [], torch.zeros((), device=accelerator.device)
     for real, index in zip(reals, mine, strict=True):
         rng = seeded_rng(accelerator.device, cfg.seed, nimg, index, phase.name)
-        outcome = phase.loss(real, Moment(nimg / 1000, rng))
-        (outcome.loss * (phase.interval / len(mine))).backward()
-        broken += (~outcome.loss.detach().isfinite()).float() / len(mine)
-        meter.add(outcome.stats)
-        if outcome.tracked is not None:
-            tracked.append(outcome.tracked)
+        output = phase.loss(real, StepContext(nimg / 1000, rng))
+        (output.loss * (phase.interval / len(mine))).backward()
+        broken += (~output.loss.detach().isfinite()).float() / len(mine)
+        meter.add(output.stats)
+        if output.tracked is not None:
+            tracked.append(output.tracked)
     phase.module.requires_grad_(False)
     replaced, broken = _average_gradients(phase.module, broken, accelerator)
     meter.add({f"replaced_gradients/{phase.name}": replaced})

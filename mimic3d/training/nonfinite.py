@@ -11,7 +11,7 @@ class NonFiniteError(ValueError):
     """Too many steps in a row went wrong; `loop` in its text is short for the stage's section."""
 
 
-class Streaks:
+class NonFiniteCounter:
     """Steps in a row that went wrong, by phase; counted on the device, without waiting for it."""
 
     def __init__(self, limit: int) -> None:
@@ -41,7 +41,7 @@ class Streaks:
         self._longest = dict(self._now)
 
 
-def find_broken(tensors: Mapping[str, Tensor]) -> str | None:
+def find_nonfinite(tensors: Mapping[str, Tensor]) -> str | None:
     """Name of a tensor that holds a value that is not finite."""
     for name, tensor in tensors.items():
         if tensor.is_floating_point() and not tensor.isfinite().all():

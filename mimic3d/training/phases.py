@@ -25,7 +25,7 @@ class OptimizerConfig(Config):
 
 
 @dataclass(frozen=True)
-class Moment:
+class StepContext:
     """When a loss is taken, and the random numbers it may use."""
 
     kimg: float
@@ -33,7 +33,7 @@ class Moment:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class LossOutput:
     """A loss to differentiate, scalars to report, and means that the phase tracks."""
 
     loss: Float[Tensor, ""]
@@ -45,13 +45,13 @@ class Outcome:
 class Phase:
     """One loss of one network; `interval` iterations lie between two of its steps.
 
-    `track` gets the mean of `Outcome.tracked` over the global batch, and the size of that batch.
+    `track` gets the mean of `LossOutput.tracked` over the global batch, and the size of that batch.
     """
 
     name: str
     module: nn.Module
     optimizer: torch.optim.Optimizer
-    loss: Callable[[Batch, Moment], Outcome]
+    loss: Callable[[Batch, StepContext], LossOutput]
     interval: int = 1
     track: Callable[[Float[Tensor, " k"], int], None] | None = None
 

@@ -1,4 +1,4 @@
-"""What changes in the course of a training: pure functions of kimg."""
+"""Schedules of a training: pure functions of kimg."""
 
 from pydantic import Field, NonNegativeFloat
 

@@ -1,4 +1,4 @@
-"""Which snapshot of a run is published, if not the last: the best ones so far, kept on disk.
+"""The snapshot of a run that is published, if not the last: the best ones so far, on disk.
 
 A best snapshot is written when it is measured, between two states. All that a run may still need
 after it was resumed from one of its states is kept.
@@ -20,7 +20,7 @@ def best_row(rows: list[Row], metric: str) -> Row | None:
     return min(rows, key=lambda row: row[metric], default=None)
 
 
-def keep_if_best(
+def save_if_best(
     folder: Path, rows: list[Row], metric: str, images: str, meta: SnapshotMeta,
     networks: dict[str, nn.Module],
 ) -> None:  # fmt: skip
@@ -35,17 +35,17 @@ def keep_if_best(
     nimg = int(newest["nimg"])
     selection = Selection(metric=metric, value=newest[metric], images=images)
     stated = meta.model_copy(update={"nimg": nimg, "selection": selection})
-    save_snapshot(kept_snapshot(folder, nimg), stated, networks)
+    save_snapshot(best_snapshot_path(folder, nimg), stated, networks)
 
 
-def drop_superseded(folder: Path, rows: list[Row], metric: str, oldest_nimg: int) -> None:
+def prune_superseded(folder: Path, rows: list[Row], metric: str, oldest_nimg: int) -> None:
     """Remove what was beaten before `oldest_nimg`, the oldest state a run may be resumed from."""
     best = best_row([row for row in rows if row["nimg"] <= oldest_nimg], metric)
     for path in folder.glob("nimg-*"):
-        if best is not None and path.name < kept_snapshot(folder, int(best["nimg"])).name:
+        if best is not None and path.name < best_snapshot_path(folder, int(best["nimg"])).name:
             shutil.rmtree(path)
 
 
-def kept_snapshot(folder: Path, nimg: int) -> Path:
-    """Where the snapshot of this many images is kept."""
+def best_snapshot_path(folder: Path, nimg: int) -> Path:
+    """Folder of the best snapshot after this many images."""
     return folder / f"nimg-{nimg:09d}"

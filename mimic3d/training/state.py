@@ -10,9 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from mimic3d.atomic import atomic_file, atomic_folder
-from mimic3d.networks.snapshot import checksum, load_weights, save_weights
+from mimic3d.content_hash import content_hash
+from mimic3d.networks.snapshot import load_weights, save_weights
 from mimic3d.training.meter import Sums
-from mimic3d.training.nonfinite import find_broken
+from mimic3d.training.nonfinite import find_nonfinite
 
 META = "state.json"
 FINISHED = "finished.json"
@@ -41,20 +42,20 @@ def save_state(
     Raises:
         ValueError: the disk is full, or a weight is not finite; the states before are intact.
     """
-    with atomic_folder(folder / f"nimg-{progress.nimg:09d}") as draft:
+    with atomic_folder(folder / f"nimg-{progress.nimg:09d}") as tmp:
         tensors = {name: network.state_dict() for name, network in networks.items()}
         tensors |= {f"{name}.adam": _adam_tensors(adam) for name, adam in optimizers.items()}
         sha256 = {}
         for name, weights in tensors.items():
-            if broken := find_broken(weights):
+            if broken := find_nonfinite(weights):
                 raise ValueError(
                     f"a state must be finite to be saved, {broken} of {name} is not after "
                     f"{progress.nimg} images; the states before are intact: lower a learning rate"
                 )
-            path = draft / f"{name}.safetensors"
+            path = tmp / f"{name}.safetensors"
             save_weights(path, weights)
-            sha256[path.name] = checksum(path)
-        (draft / META).write_text(json.dumps({**vars(progress), "sha256": sha256}))
+            sha256[path.name] = content_hash(path)
+        (tmp / META).write_text(json.dumps({**vars(progress), "sha256": sha256}))
     for old in _states(folder)[:-KEEP]:
         shutil.rmtree(old)
 
@@ -112,7 +113,7 @@ def mark_finished(folder: Path, nimg: int) -> None:
 
 
 def oldest_state(folder: Path) -> int:
-    """Images seen by the oldest state below `folder`, 0 without one."""
+    """Images consumed by the oldest state below `folder`, 0 without one."""
     states = _states(folder)
     return _nimg(states[0]) if states else 0
 

@@ -88,7 +88,7 @@ def _in_power(taps: np.ndarray, step: int) -> np.ndarray:
 
 
 def _mirrored(index: np.ndarray, size: int) -> np.ndarray:
-    """The pixel seen at any index of the mirrored line."""
+    """Index of the pixel at any place of the mirrored line."""
     index = index % (2 * size - 2)
     return np.minimum(index, 2 * size - 2 - index)
 
@@ -128,9 +128,9 @@ def _band_filtering(
     num_taps = filters.shape[1]
     matrices = np.zeros((NUM_BANDS, size, size))
     pixels = np.arange(size)[:, None]
-    seen = _mirrored(pixels + np.arange(num_taps) - num_taps // 2, size)
+    sources = _mirrored(pixels + np.arange(num_taps) - num_taps // 2, size)
     for matrix, taps in zip(matrices, filters, strict=True):
-        np.add.at(matrix, (pixels, seen), taps)
+        np.add.at(matrix, (pixels, sources), taps)
     return torch.from_numpy(matrices).to(device, dtype)
 
 

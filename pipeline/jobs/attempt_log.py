@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from pipeline.jobs.follow import WORKER_PREFIX
+from pipeline.project import ProjectPaths
 from pipeline.redaction import redact
 from pipeline.tracking.tracker import PROGRESS
 
-FOLDER = Path(".pipeline") / "logs"
 MAX_BYTES = 10_000_000
 """Of one log; from there on its first half is dropped."""
 KEPT = 20
@@ -27,8 +27,8 @@ class AttemptLog:
     """A file below .pipeline/logs/<stage>/ that grows with the log of a job."""
 
     def __init__(self, root: Path, stage: str, number: int, source: BinaryIO, secrets: list[str]):
-        stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
-        self.path = root / FOLDER / stage / f"{stamp}-{number}.log"
+        started = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+        self.path = ProjectPaths(root).logs(stage) / f"{started}-{number}.log"
         self.progress: dict[str, Any] | None = None
         """What the stage said last about how far it is."""
         self._source = source

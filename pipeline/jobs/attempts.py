@@ -21,13 +21,13 @@ def begin_attempt(address: RunAddress, environ: Mapping[str, str]) -> int:
     """Counts this attempt in the run's tags, and says there where it runs; from 1."""
     run = connect(address.uri).get_run(address.run_id)
     number = int(run.data.tags.get("attempt", 0)) + 1
-    about = {
+    tags = {
         "attempt": str(number),
         "attempt.started": str(int(time.time() * 1000)),
         "node": socket.gethostname(),
         "ray.job": environ.get(JOB, "none"),
     }
-    _set_tags(address, about)
+    _set_tags(address, tags)
     return number
 
 

@@ -4,7 +4,8 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-FOLDER = Path(".pipeline") / "detached"
+from mimic3d.atomic import atomic_file
+from pipeline.project import ProjectPaths
 
 
 @dataclass(frozen=True)
@@ -27,9 +28,8 @@ class Detached:
 
 def remember(root: Path, detached: Detached) -> None:
     """Keeps note of a job that goes on by itself."""
-    path = _path(root, detached.stage)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(asdict(detached)))
+    with atomic_file(_path(root, detached.stage)) as path:
+        path.write_text(json.dumps(asdict(detached)))
 
 
 def recall(root: Path, stage: str) -> Detached | None:
@@ -40,8 +40,8 @@ def recall(root: Path, stage: str) -> Detached | None:
 
 def recall_all(root: Path) -> list[Detached]:
     """Such jobs of all stages."""
-    found = (recall(root, path.stem) for path in sorted((root / FOLDER).glob("*.json")))
-    return [each for each in found if each]
+    jobs = (recall(root, path.stem) for path in sorted(ProjectPaths(root).detached.glob("*.json")))
+    return [each for each in jobs if each]
 
 
 def forget(root: Path, stage: str) -> None:
@@ -50,4 +50,4 @@ def forget(root: Path, stage: str) -> None:
 
 
 def _path(root: Path, stage: str) -> Path:
-    return root / FOLDER / f"{stage}.json"
+    return ProjectPaths(root).detached / f"{stage}.json"

@@ -27,7 +27,7 @@ PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True)
-class Head:
+class RayHead:
     """A running head: its address, and the variables with which other processes reach it."""
 
     address: Address
@@ -36,7 +36,7 @@ class Head:
 
 
 @contextlib.contextmanager
-def local_head(min_cpus: int = 1, root: Path | None = None) -> Iterator[Head]:
+def local_head(min_cpus: int = 1, root: Path | None = None) -> Iterator[RayHead]:
     """Starts a head that listens on loopback only and wants a random token; stops it at the end.
 
     Its variables are set in this process too, since Ray reads the token at its first import. With
@@ -80,7 +80,7 @@ def local_head(min_cpus: int = 1, root: Path | None = None) -> Iterator[Head]:
         _wait_until_up(url, process, log)
         announcement = announced(root, url, environ["RAY_AUTH_TOKEN"]) if root else None
         with announcement or contextlib.nullcontext():
-            yield Head(Address(url, "a head of its own", is_local=True), environ, process)
+            yield RayHead(Address(url, "a head of its own", is_local=True), environ, process)
     finally:
         if process is not None:
             _stop(process)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-FOLDER = Path(".pipeline") / "heads"
+from pipeline.project import ProjectPaths
 
 
 @dataclass(frozen=True)
@@ -25,13 +25,13 @@ class HeadFile:
 @contextlib.contextmanager
 def announced(root: Path, url: str, token: str) -> Iterator[Path]:
     """Tells other processes of this user about a head, for as long as it runs."""
-    about = HeadFile(url, token, os.getpid(), socket.gethostname())
-    path = root / FOLDER / f"{about.host}-{about.pid}.json"
+    head = HeadFile(url, token, os.getpid(), socket.gethostname())
+    path = ProjectPaths(root).heads / f"{head.host}-{head.pid}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.unlink(missing_ok=True)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w") as file:
-        json.dump(asdict(about), file)
+        json.dump(asdict(head), file)
     try:
         yield path
     finally:
@@ -40,19 +40,19 @@ def announced(root: Path, url: str, token: str) -> Iterator[Path]:
 
 def find_heads(root: Path) -> list[HeadFile]:
     """Heads of this folder on this machine; files of those that were killed are removed."""
-    found = []
-    for path in sorted((root / FOLDER).glob("*.json")):
+    heads = []
+    for path in sorted(ProjectPaths(root).heads.glob("*.json")):
         try:
-            about = HeadFile(**json.loads(path.read_text()))
+            head = HeadFile(**json.loads(path.read_text()))
         except (OSError, ValueError, TypeError):  # it ends, or is being written
             continue
-        if about.host != socket.gethostname():
+        if head.host != socket.gethostname():
             continue
-        if is_alive(about.pid):
-            found.append(about)
+        if is_alive(head.pid):
+            heads.append(head)
         else:
             path.unlink(missing_ok=True)
-    return found
+    return heads
 
 
 def is_alive(pid: int) -> bool:

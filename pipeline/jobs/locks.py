@@ -10,33 +10,32 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pipeline.jobs.heads import is_alive
-
-FOLDER = Path(".pipeline") / "locks"
+from pipeline.project import ProjectPaths
 
 
 @contextlib.contextmanager
-def locked(root: Path, name: str, what: str) -> Iterator[None]:
+def locked(root: Path, name: str, activity: str) -> Iterator[None]:
     """Holds the lock of this name; the system frees it with the process, however that ends.
 
     Args:
         root: The project folder.
         name: What must not happen twice at once: `repro`, or a stage.
-        what: The same for people, such as "a reproduction".
+        activity: The same for people, such as "a reproduction".
 
     Raises:
         ValueError: another process holds it.
     """
-    path = root / FOLDER / f"{name}.json"
+    path = ProjectPaths(root).lock(name)
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise ValueError(_who(path, what)) from None
+            raise ValueError(_who(path, activity)) from None
         # A shared file system may not show locks to other machines, but it shows the file.
         if (owner := _read(path)) and owner["host"] != socket.gethostname():
             raise ValueError(
-                f"{_who(path, what)}; if that machine is gone, delete {path.relative_to(root)}"
+                f"{_who(path, activity)}; if that machine is gone, delete {path.relative_to(root)}"
             )
         _write(path, {"pid": os.getpid(), "host": socket.gethostname(), "since": _now()})
         try:
@@ -56,10 +55,10 @@ def dvc_owner(root: Path) -> str | None:
     return f"DVC (pid {living[0]})" if living else None
 
 
-def _who(path: Path, what: str) -> str:
+def _who(path: Path, activity: str) -> str:
     owner = _read(path)
     by = f" (pid {owner['pid']} on {owner['host']}, since {owner['since']})" if owner else ""
-    return f"{what} runs in this folder already{by}; wait for it or end it"
+    return f"{activity} runs in this folder already{by}; wait for it or end it"
 
 
 def _read(path: Path) -> dict[str, str]:

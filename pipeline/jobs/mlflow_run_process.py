@@ -39,8 +39,8 @@ class MlflowRunProcess:
         """The run; waits until it is open. None if MLflow is in trouble."""
         if not self._has_address:
             assert self._process.stdout
-            found = json.loads(self._process.stdout.readline() or "null")
-            self._address = RunAddress(**found) if found else None
+            fields = json.loads(self._process.stdout.readline() or "null")
+            self._address = RunAddress(**fields) if fields else None
             self._has_address = True
         return self._address
 
@@ -59,14 +59,14 @@ def main(arguments: dict[str, Any]) -> None:
     """Opens a run, tells its address, waits for the status or for the end of the job."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # Ray sends it to all descendants of a job
     artifacts = Path(arguments.pop("artifacts"))
-    found = attempt(lambda: open_run(artifacts=artifacts, **arguments))
-    print(json.dumps(asdict(found[0]) if found else None), flush=True)
-    report = AttemptReport(Path.cwd(), arguments["stage"], found[0] if found else None)
+    opened = attempt(lambda: open_run(artifacts=artifacts, **arguments))
+    print(json.dumps(asdict(opened[0]) if opened else None), flush=True)
+    report = AttemptReport(Path.cwd(), arguments["stage"], opened[0] if opened else None)
     while not select.select([sys.stdin], [], [], FOLLOW_SECONDS)[0]:
         report.follow()
     status = sys.stdin.readline().strip() or "KILLED"
-    if found:
-        attempt(lambda: close_run(found[0], status))
+    if opened:
+        attempt(lambda: close_run(opened[0], status))
     report.close()
 
 

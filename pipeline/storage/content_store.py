@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -11,6 +10,8 @@ from pathlib import Path
 from typing import Any, cast
 
 import fsspec
+
+from mimic3d.atomic import atomic_file
 
 INDEX = "index.json"
 """Record of a folder: the contents of its files."""
@@ -37,13 +38,13 @@ def open_url(url: str) -> tuple[fsspec.AbstractFileSystem, str]:
         ValueError: there is none, or its package is not installed.
     """
     try:
-        found = fsspec.core.url_to_fs(url)
+        opened = fsspec.core.url_to_fs(url)
     except (ImportError, ValueError) as error:
         raise ValueError(
             f"metadata.pipeline.storage must be a URL that fsspec can open, is {url}: {error}; for "
             f"s3:// install the extra `s3`, for gs:// the extra `gs`"
         ) from None
-    return cast(tuple[fsspec.AbstractFileSystem, str], found)
+    return cast(tuple[fsspec.AbstractFileSystem, str], opened)
 
 
 def index_files(root: Path, names: Iterable[str]) -> Index:
@@ -108,9 +109,8 @@ class ContentStore:
         if "file" not in self._fs.protocol:  # elsewhere an upload is seen when it is complete
             self._fs.pipe_file(f"{self._root}/{name}", text)
             return
-        draft = f"{self._root}/.{name}.{uuid.uuid4().hex}"
-        self._fs.pipe_file(draft, text)
-        os.replace(draft, f"{self._root}/{name}")
+        with atomic_file(Path(self._root) / name) as partial:
+            partial.write_bytes(text)
 
     def read(self, name: str) -> dict[str, Any] | None:
         """A record; None if there is none."""
@@ -129,24 +129,19 @@ class ContentStore:
 
     def _list(self) -> dict[str, int]:
         try:
-            found = cast(dict[str, Any], self._fs.find(f"{self._root}/contents", detail=True))
+            files = cast(dict[str, Any], self._fs.find(f"{self._root}/contents", detail=True))
         except FileNotFoundError:
             return {}
-        return {path.rpartition("/")[2]: int(info["size"]) for path, info in found.items()}
+        return {path.rpartition("/")[2]: int(info["size"]) for path, info in files.items()}
 
     def _download_one(self, target: Path, content: Content) -> None:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        draft = target.with_name(f".part-{uuid.uuid4().hex}")
-        try:
-            self._fs.get_file(self._of(content.sha256), str(draft))
-            if _read(draft) != content:
+        with atomic_file(target) as partial:
+            self._fs.get_file(self._of(content.sha256), str(partial))
+            if _read(partial) != content:
                 raise ValueError(
                     f"{self._url}/contents/{content.sha256} must be as it was stored, is not; "
                     f"delete it and start the same command again"
                 )
-            draft.replace(target)
-        finally:
-            draft.unlink(missing_ok=True)
 
     @staticmethod
     def _each(work: Any, items: Iterable[Any]) -> None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock
 
 from pipeline.cluster import Settings
+from pipeline.project import CACHE, STATES
 from pipeline.redaction import require_no_password
 from pipeline.storage.content_store import (
     INDEX,
@@ -75,9 +76,9 @@ class RemoteRun:
 
     def find_states(self, stage: str) -> frozenset[str]:
         """States of a training that a restart would find, by their paths."""
-        files, folder = open_url(f"{self.storage}/state/{stage}")
+        files, folder = open_url(f"{self.storage}/{STATES}/{stage}")
         keys = [path.split("/")[-2] for path in map(str, files.glob(f"{folder}/*/{INDEX}"))]
-        records = {key: self.state(f"state/{stage}/{key}").read(INDEX) or {} for key in keys}
+        records = {key: self.state(f"{STATES}/{stage}/{key}").read(INDEX) or {} for key in keys}
         return frozenset(
             f"{key}/{name.partition('/')[0]}"
             for key, record in records.items()
@@ -135,20 +136,20 @@ class RemoteRun:
         self.inputs().download(missing)
         for path in missing:
             path.chmod(0o444)  # all runs on this machine share it
-        draft = root.with_name(f".{root.name}")
-        shutil.rmtree(draft, ignore_errors=True)
-        (draft / PIDS).mkdir(parents=True)
+        partial = root.with_name(f".{root.name}")
+        shutil.rmtree(partial, ignore_errors=True)
+        (partial / PIDS).mkdir(parents=True)
         for folder in plan["folders"]:
-            (draft / folder).mkdir(parents=True)
+            (partial / folder).mkdir(parents=True)
         for path, content in index.items():
-            target = draft / path
+            target = partial / path
             target.parent.mkdir(parents=True, exist_ok=True)
             os.link(cache / content.sha256, target)
         for name in COPIED:
-            shutil.copy(CODE / name, draft / name)
-        (home / "cache").mkdir(exist_ok=True)
-        (draft / "cache").symlink_to(home / "cache")
-        draft.rename(root)
+            shutil.copy(CODE / name, partial / name)
+        (home / CACHE).mkdir(exist_ok=True)
+        (partial / CACHE).symlink_to(home / CACHE)
+        partial.rename(root)
 
 
 def remote_run_of(settings: Settings, stage: str, key: str) -> RemoteRun:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pipeline.project import ProjectPaths
 from pipeline.storage.content_store import INDEX, dump_index, index_files, parse_index
 from pipeline.storage.remote_run import COPIED, PLAN, RemoteRun
 
@@ -30,10 +31,10 @@ def read_contract(root: Path, stage: str) -> Contract:
 
     try:
         with Repo(str(root)) as repo:
-            found = repo.stage.load_one(str(root / "dvc.yaml"), stage)
-            files = [dep for dep in found.deps if not isinstance(dep, ParamsDependency)]
+            definition = repo.stage.load_one(str(root / "dvc.yaml"), stage)
+            files = [dep for dep in definition.deps if not isinstance(dep, ParamsDependency)]
             deps = [str(dep.def_path) for dep in files]
-            outs = [str(out.def_path) for out in found.outs]
+            outs = [str(out.def_path) for out in definition.outs]
     except DvcException as error:
         raise ValueError(f"dvc.yaml must have a stage {stage}: {error}") from None
     return Contract([dep for dep in deps if Path(dep).parts[0] not in PACKAGES], outs)
@@ -91,13 +92,13 @@ def collect(remote: RemoteRun, root: Path) -> list[str] | None:
     if record is None or plan is None:
         return None
     index = parse_index(record)
-    draft = root / ".pipeline" / "incoming" / remote.run
-    shutil.rmtree(draft, ignore_errors=True)
-    store.download({draft / path: content for path, content in index.items()})
-    outs = [out for out in plan["outs"] if (draft / out).exists()]
+    partial = ProjectPaths(root).incoming(remote.run)
+    shutil.rmtree(partial, ignore_errors=True)
+    store.download({partial / path: content for path, content in index.items()})
+    outs = [out for out in plan["outs"] if (partial / out).exists()]
     for out in outs:
-        _replace(draft / out, root / out)
-    shutil.rmtree(draft)
+        _replace(partial / out, root / out)
+    shutil.rmtree(partial)
     remote.record().remove()
     return outs
 

@@ -1,11 +1,10 @@
-"""Which trials go on: asynchronous successive halving (ASHA; Li et al. 2020, the stopping rule)."""
+"""Early stopping of trials: asynchronous successive halving (ASHA; Li et al. 2020)."""
 
 import math
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
-import numpy as np
 from pydantic import (
-    BaseModel,
     ConfigDict,
     Field,
     PositiveFloat,
@@ -13,19 +12,23 @@ from pydantic import (
     model_validator,
 )
 
+from mimic3d.config import Config
+
 Mode = Literal["min", "max"]
+DIRECTIONS: dict[Mode, Literal["minimize", "maximize"]] = {"min": "minimize", "max": "maximize"}
+"""Optuna's words."""
 
 
-class Section(BaseModel):
+class SweepSection(Config):
     """A group of sweep.yaml, unknown keys refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(strict=True)
 
 
 Budgets = Annotated[list[PositiveInt | PositiveFloat], Field(min_length=2)]
 
 
-class Asha(Section):
+class AshaConfig(SweepSection):
     """Early stopping by asynchronous successive halving: at every rung only the best go on."""
 
     budgets: dict[str, Budgets] | None = None
@@ -37,7 +40,7 @@ class Asha(Section):
     """One in this many trials passes a rung."""
 
     @model_validator(mode="after")
-    def _is_one_of_two(self) -> "Asha":
+    def _is_one_of_two(self) -> "AshaConfig":
         if (self.budgets is None) == (self.nimg is None):
             raise ValueError("asha must have one of budgets and nimg; leave out the other")
         if self.budgets is not None and len(self.budgets) != 1:
@@ -48,36 +51,29 @@ class Asha(Section):
         return self
 
 
-class Rungs:
-    """Metrics of all trials at every rung.
+def should_continue(
+    scores: Mapping[int, float], number: int, reduction_factor: int, mode: Mode
+) -> bool:
+    """Whether a trial is among the best 1 / reduction_factor of those that came to a rung so far.
 
-    Kept by trial, so that a trial that reports a rung again, after its process died, counts once.
+    `scores` is the metric at this rung, of that trial and of the others, by number. The rule is
+    that of Optuna's SuccessiveHalvingPruner. It is asked in a study of this one rung, because in
+    the study of the sweep it takes a decision once only: one that was lost with a killed process
+    would not be taken again, nor one about a last rung that a further budget makes last but one.
     """
+    if not math.isfinite(scores[number]):
+        return False
+    import optuna
 
-    def __init__(self, num_rungs: int, reduction_factor: int, mode: Mode) -> None:
-        self._last = num_rungs - 1
-        self._share = 1 - 1 / reduction_factor
-        self._mode: Mode = mode
-        self._values: dict[int, dict[int, float]] = {}
-
-    def add(self, trial: int, rung: int, score: float) -> None:
-        """Keeps the metric of a trial."""
-        self._values.setdefault(rung, {})[trial] = goodness(score, self._mode)
-
-    def keeps(self, trial: int, rung: int, score: float) -> bool:
-        """Keeps the metric of a trial, and tells whether the trial may go on.
-
-        It may if it is among the best 1 / reduction_factor of those that came to this rung so far;
-        at the last rung there is nothing to decide.
-        """
-        others = [value for each, value in self._values.get(rung, {}).items() if each != trial]
-        self.add(trial, rung, score)
-        mine = self._values[rung][trial]
-        if rung >= self._last:
-            return True
-        if not math.isfinite(mine):
-            return False
-        return not others or mine >= quantile(others, self._share)
+    pruner = optuna.pruners.SuccessiveHalvingPruner(1, reduction_factor)
+    study = optuna.create_study(direction=DIRECTIONS[mode], pruner=pruner)
+    others = [score for each, score in scores.items() if each != number and math.isfinite(score)]
+    is_pruned = False
+    for score in (*others, scores[number]):
+        trial = study.ask()
+        trial.report(score, step=1)
+        is_pruned = trial.should_prune()
+    return not is_pruned
 
 
 def goodness(score: float, mode: Mode) -> float:
@@ -85,9 +81,3 @@ def goodness(score: float, mode: Mode) -> float:
     if not math.isfinite(score):
         return -math.inf
     return -score if mode == "min" else score
-
-
-def quantile(values: list[float], share: float) -> float:
-    """The value below which this share lies, between two neighbours in proportion."""
-    finite = [value for value in values if math.isfinite(value)]
-    return float(np.quantile(finite, share)) if finite else -math.inf

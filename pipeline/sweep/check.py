@@ -9,16 +9,15 @@ from typing import Any
 from pipeline.cluster import FILE as CLUSTER
 from pipeline.cluster import Settings
 from pipeline.stage import load_config, validate
-from pipeline.sweep.plan import FILE, Plan
+from pipeline.sweep.plan import FILE, SweepPlan
 from pipeline.sweep.project import PARAMS, build_project, write_params
-from pipeline.sweep.search import require_optuna
 from pipeline.sweep.space import draw_point
 
 MIN_POINTS, MAX_POINTS = 32, 200
 """Whole trials that are tried; ends of ranges and choices are tried in any case."""
 
 
-def check_plan(plan: Plan, root: Path, settings: Settings) -> None:
+def check_plan(plan: SweepPlan, root: Path, settings: Settings) -> None:
     """Tries the ends of every range, every choice, every budget, and then whole trials.
 
     Values of listed trials are tried together only, as they were written.
@@ -32,21 +31,19 @@ def check_plan(plan: Plan, root: Path, settings: Settings) -> None:
             f"stages in {FILE} must be of {', '.join(settings.local)} in {CLUSTER}, "
             f"{', '.join(unknown)} is not"
         )
-    if plan.search == "optuna":
-        require_optuna()
-    mistakes = [line for stage in plan.stages for line in _complaints(stage, root)]
+    mistakes = [line for stage in plan.stages for line in _mistakes_of(stage, root)]
     if not mistakes:
         with tempfile.TemporaryDirectory() as folder:
-            probe = _Probe(Path(folder), root, plan)
+            probe = _PlanProbe(Path(folder), root, plan)
             mistakes = list(probe.try_values()) or list(probe.try_points())
     if mistakes:
         raise ValueError("\n".join(dict.fromkeys(mistakes)))
 
 
-class _Probe:
+class _PlanProbe:
     """A project folder in which values are tried."""
 
-    def __init__(self, folder: Path, root: Path, plan: Plan) -> None:
+    def __init__(self, folder: Path, root: Path, plan: SweepPlan) -> None:
         self._folder, self._root, self._plan = folder, root, plan
         build_project(folder, root, plan.stages)
 
@@ -60,7 +57,7 @@ class _Probe:
             lines = (
                 line for edge in edges for line in self._try({key: edge}, key.partition(".")[0])
             )
-            yield from itertools.islice((line for line in lines if _is_about(line, key)), 1)
+            yield from itertools.islice((line for line in lines if _names(line, key)), 1)
 
     def try_points(self) -> Iterator[str]:
         """What is wrong with whole trials, and with the inputs of their first stage."""
@@ -76,12 +73,12 @@ class _Probe:
 
     def _try(self, values: Mapping[str, Any], stage: str, is_thorough: bool = False) -> list[str]:
         write_params(self._folder, self._root, values)
-        lines = _complaints(stage, self._folder, is_thorough)
+        lines = _mistakes_of(stage, self._folder, is_thorough)
         here = (str(self._folder), str(self._root))
         return [line.replace(*here).replace(f"it in {PARAMS}", f"it in {FILE}") for line in lines]
 
 
-def _complaints(stage: str, root: Path, is_thorough: bool = False) -> list[str]:
+def _mistakes_of(stage: str, root: Path, is_thorough: bool = False) -> list[str]:
     """What is wrong with the parameters of a stage; thorough: with its inputs, too."""
     try:
         if is_thorough:
@@ -93,7 +90,7 @@ def _complaints(stage: str, root: Path, is_thorough: bool = False) -> list[str]:
     return []
 
 
-def _is_about(line: str, key: str) -> bool:
+def _names(line: str, key: str) -> bool:
     """Whether a complaint names this parameter, a group around it, or a part of it."""
     word = line.partition(" ")[0]
     return key == word or key.startswith(f"{word}.") or word.startswith(f"{key}.")

@@ -2,12 +2,12 @@
 
 import math
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pipeline.sweep.asha import goodness
-from pipeline.sweep.ledger import Trial
-from pipeline.sweep.plan import Plan
+from pipeline.sweep.plan import SweepPlan
+from pipeline.sweep.sweep_store import SweepTrial
 from pipeline.tracking.tracker import RelayTracker
 
 TABLE_ROWS = 10
@@ -17,18 +17,18 @@ TABLE_SECONDS, TABLE_SHARE = 60.0, 0.1
 """A table comes this much later than the one before, or this share of the whole time so far."""
 
 
-class Board:
+class SweepConsole:
     """Shows how a sweep goes."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: SweepPlan) -> None:
         self._plan = plan
         self._relay = RelayTracker()
         self._start = time.monotonic()
         self._table_at = self._start + TABLE_SECONDS
 
-    def show_end(self, trial: Trial) -> None:
+    def show_end(self, trial: SweepTrial) -> None:
         """A line for a trial that ended."""
-        plan, values = self._plan, self._describe(trial)
+        plan, values = self._plan, describe_values(self._plan, trial.values, trial.number)
         if plan.labels is None:
             pairs = zip(plan.searched, values, strict=True)
             values = [f"{key}={value}" for key, value in pairs]
@@ -37,13 +37,17 @@ class Board:
             flush=True,
         )
 
-    def show_progress(self, ended: list[Trial], num_running: int) -> None:
-        """How many of the trials ended, and the best so far."""
-        best = ranking(self._plan, ended)[:1]
-        about = f", best {best[0].history.score:.6g} (trial {best[0].number})" if best else ""
-        self._relay.progress(len(ended), self._plan.total, f"sweep, {num_running} running{about}")
+    def show_running(self, trials: Sequence[SweepTrial]) -> None:
+        """How many of the trials ended, and the best so far; now and then the table."""
+        best = ranking(self._plan, trials)[:1]
+        text = f", best {best[0].score:.6g} (trial {best[0].number})" if best else ""
+        num_running = sum(each.outcome == "unfinished" for each in trials)
+        num_ended = len(trials) - num_running
+        self._relay.progress(num_ended, self._plan.total, f"sweep, {num_running} running{text}")
+        if self._is_time_for_table():
+            self.show_table(trials, is_over=False)
 
-    def is_time_for_table(self) -> bool:
+    def _is_time_for_table(self) -> bool:
         """Whether the last table is old: soon in a short sweep, rarely in a long one."""
         now = time.monotonic()
         if now < self._table_at:
@@ -51,60 +55,68 @@ class Board:
         self._table_at = now + max(TABLE_SECONDS, TABLE_SHARE * (now - self._start))
         return True
 
-    def show_table(self, trials: Sequence[Trial], is_over: bool = True) -> None:
+    def show_table(self, trials: Sequence[SweepTrial], is_over: bool = True) -> None:
         """The best trials, best first; while the sweep goes on also those that run."""
-        plan = self._plan
-        ranked = ranking(plan, trials)
-        shown = ranked[:TABLE_ROWS]
-        running = [] if is_over else [each for each in trials if each.outcome == "unfinished"]
-        numbers = {each.number for each in shown}
-        shown += [each for each in running if each.number not in numbers]
-        names = short_names(plan.searched) if plan.labels is None else [""]
-        rows = [["trial", "rung", "state", plan.metric, *names]]
-        for trial in shown:
-            history = trial.history
-            score = f"{history.score:.6g}" if history.scores else "-"
-            rung = f"{history.rung + 1}/{plan.num_rungs}"
-            about = [str(trial.number), rung, _state(trial, is_over), score]
-            rows.append([*about, *self._describe(trial)])
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        for row in rows:
-            print("  ".join(text.rjust(width) for text, width in zip(row, widths, strict=True)))
-        print(flush=True)
-
-    def _describe(self, trial: Trial) -> list[str]:
-        """What tells a trial from others: its label, or its values of what is searched."""
-        if self._plan.labels is None:
-            return [_text(trial.values[key]) for key in self._plan.searched]
-        return [name_trial(self._plan, trial.number)]
+        print(
+            "\n".join(format_table(table_rows(self._plan, trials, is_over))),
+            "\n",
+            sep="",
+            flush=True,
+        )
 
 
-def name_trial(plan: Plan, number: int) -> str:
-    """What a trial is called; one of an earlier, longer list has lost its label."""
-    labels = plan.labels or []
-    return labels[number] if number < len(labels) else f"trial {number}"
+def format_table(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Lines with columns of equal width, all text at the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(map(str.rjust, row, widths)) for row in rows]
 
 
-def ranking(plan: Plan, trials: Iterable[Trial]) -> list[Trial]:
+def table_rows(plan: SweepPlan, trials: Sequence[SweepTrial], is_over: bool) -> list[list[str]]:
+    """A head, and a row per trial: the best, and those that run unless the sweep is over."""
+    ranked = ranking(plan, trials)
+    shown = ranked[:TABLE_ROWS]
+    running = [] if is_over else [each for each in trials if each.outcome == "unfinished"]
+    numbers = {each.number for each in shown}
+    shown += [each for each in running if each.number not in numbers]
+    names = short_names(plan.searched) if plan.labels is None else [""]
+    rows = [["trial", "rung", "state", plan.metric, *names]]
+    for trial in shown:
+        score = f"{trial.score:.6g}" if trial.scores else "-"
+        rung = f"{trial.rung + 1}/{plan.num_rungs}"
+        cells = [str(trial.number), rung, _state(trial, is_over), score]
+        rows.append([*cells, *describe_values(plan, trial.values, trial.number)])
+    return rows
+
+
+def describe_values(plan: SweepPlan, values: Mapping[str, Any], number: int) -> list[str]:
+    """The label of a trial, or its values of what is searched."""
+    if plan.labels is None:
+        return [_text(values[key]) for key in plan.searched]
+    return [name_trial(plan, number)]
+
+
+def name_trial(plan: SweepPlan, number: int) -> str:
+    """What a trial is called."""
+    return plan.labels[number] if plan.labels else f"trial {number}"
+
+
+def ranking(plan: SweepPlan, trials: Iterable[SweepTrial]) -> list[SweepTrial]:
     """Trials with a metric: those that came furthest first, and of these the best first."""
-    measured = [each for each in trials if math.isfinite(each.history.score)]
-    return sorted(
-        measured, key=lambda each: (-each.history.rung, -goodness(each.history.score, plan.mode))
-    )
+    measured = [each for each in trials if math.isfinite(each.score)]
+    return sorted(measured, key=lambda each: (-each.rung, -goodness(each.score, plan.mode)))
 
 
-def describe_outcome(plan: Plan, trial: Trial) -> str:
+def describe_outcome(plan: SweepPlan, trial: SweepTrial) -> str:
     """How a trial ended, in a few words."""
-    history = trial.history
     if trial.outcome == "failed":
-        return f"failed: {history.failure}"
-    score = f"{plan.metric} {history.score:.6g}" if history.scores else "no metric yet"
+        return f"failed: {trial.failure}"
+    score = f"{plan.metric} {trial.score:.6g}" if trial.scores else "no metric yet"
     if trial.outcome == "stopped":
-        return f"stopped at rung {history.rung + 1} of {plan.num_rungs}: {score}"
+        return f"stopped at rung {trial.rung + 1} of {plan.num_rungs}: {score}"
     return f"{'finished' if trial.outcome == 'finished' else 'cut off'}: {score}"
 
 
-def _state(trial: Trial, is_over: bool) -> str:
+def _state(trial: SweepTrial, is_over: bool) -> str:
     if trial.outcome != "unfinished":
         return trial.outcome
     if is_over:

@@ -1,91 +1,71 @@
-"""How much each searched parameter matters: our own estimate, from the trials of one sweep."""
+"""Importance of each searched parameter: fANOVA (Hutter et al. 2014) over the trials of a sweep."""
 
+import random
 from collections.abc import Sequence
 
-import numpy as np
+import optuna
 import pandas as pd
+from optuna.distributions import FloatDistribution
 
 from pipeline.sweep.asha import goodness
-from pipeline.sweep.ledger import Trial
-from pipeline.sweep.plan import Plan
-from pipeline.sweep.space import Choice, Domain
+from pipeline.sweep.plan import SweepPlan
+from pipeline.sweep.search import distributions_of, encode
+from pipeline.sweep.space import ChoiceDomain, Domain
+from pipeline.sweep.sweep_store import SweepTrial
 
 MIN_TRIALS = 6
 """Fewer say nothing."""
-NUM_TREES = 300
+NOISE = "(random numbers)"
+COLUMNS = ["parameter", "importance", "rank_correlation", "num_trials"]
 
-COLUMNS = ["parameter", "rank_correlation", "importance", "r2_out_of_bag", "num_trials"]
 
-
-def estimate_importance(plan: Plan, trials: Sequence[Trial]) -> pd.DataFrame:
+def estimate_importance(plan: SweepPlan, trials: Sequence[SweepTrial]) -> pd.DataFrame:
     """A row per searched parameter, the most important first; none if there are too few trials.
 
     Trials are compared at the first rung, which all of them reached with the same budget, by the
-    rank of their metric. `rank_correlation` is Spearman's, positive where larger values are better.
-    `importance` is the parameter's share of the variance that a random forest explains;
-    `r2_out_of_bag` tells how much that is of the whole, on trials that a tree has not seen: near 0
-    or below, the importances are noise. Good trials are not sampled more densely than others by
-    random search and grid; with optuna they are, which flatters parameters that it fixed early.
+    rank of their metric. `importance` is the parameter's share of the variance of ranks that
+    Optuna's fANOVA assigns to single parameters, and sums to 1 whatever the trials are worth: what
+    is not well above the row NOISE, a parameter of random numbers that no trial knew of, is noise.
+    `rank_correlation` is Spearman's, positive where larger values are better. Random search and
+    grid sample good trials no more densely than others; optuna does, which flatters parameters
+    that it fixed early.
     """
-    known = [trial for trial in trials if 0 in trial.history.scores]
-    keys = plan.searched
-    if len(known) < MIN_TRIALS or not keys:
+    measured = [trial for trial in trials if 0 in trial.scores]
+    goods = pd.Series([goodness(trial.scores[0], plan.mode) for trial in measured], dtype=float)
+    if len(measured) < MIN_TRIALS or not plan.searched or goods.nunique() < 2:
         return pd.DataFrame(columns=COLUMNS)
-    scores = [goodness(trial.history.scores[0], plan.mode) for trial in known]
-    ranks = pd.Series(scores).rank().to_numpy()
-    features = {key: _features(plan.domains[key], [t.values[key] for t in known]) for key in keys}
-    shares, fit = _explain(features, ranks)
+    ranks = goods.rank()
+    importance = _fanova(plan, measured, ranks)
     rows = [
-        [key, _correlate(plan.domains[key], features[key], ranks), shares[key], fit, len(known)]
-        for key in keys
+        [key, share, _rank_correlation(plan, key, measured, ranks), len(measured)]
+        for key, share in importance.items()
     ]
     return pd.DataFrame(rows, columns=COLUMNS).sort_values("importance", ascending=False)
 
 
-def position(domain: Domain, value: float) -> float:
-    """Where a value lies in its domain: 0 at the lower end, 1 at the upper."""
-    if isinstance(domain, Choice):
-        return domain.values.index(value) / max(1, len(domain.values) - 1)
-    ends = np.array([domain.low, domain.high, value], dtype=float)
-    low, high, at = np.log(ends) if domain.is_log else ends
-    return float((at - low) / (high - low))
+def _fanova(plan: SweepPlan, trials: Sequence[SweepTrial], ranks: pd.Series) -> dict[str, float]:
+    """Share by key, that of random numbers among them."""
+    study = optuna.create_study()
+    distributions = distributions_of(plan) | {NOISE: FloatDistribution(0.0, 1.0)}
+    noise = random.Random(plan.seed)
+    for trial, rank in zip(trials, ranks, strict=True):
+        params = encode(plan, trial.values) | {NOISE: noise.random()}
+        study.add_trial(optuna.create_trial(params=params, distributions=distributions, value=rank))
+    evaluator = optuna.importance.FanovaImportanceEvaluator(seed=0)
+    return optuna.importance.get_param_importances(study, evaluator=evaluator)
+
+
+def _rank_correlation(
+    plan: SweepPlan, key: str, trials: Sequence[SweepTrial], ranks: pd.Series
+) -> float:
+    if key == NOISE or not is_ordered(plan.domains[key]):
+        return float("nan")
+    values = pd.Series([float(trial.values[key]) for trial in trials])
+    return float(values.rank().corr(ranks))
 
 
 def is_ordered(domain: Domain) -> bool:
     """Whether its values are numbers, so that larger and smaller mean something."""
-    return not isinstance(domain, Choice) or all(
+    return not isinstance(domain, ChoiceDomain) or all(
         isinstance(value, int | float) and not isinstance(value, bool) for value in domain.values
-    )
-
-
-def _features(domain: Domain, values: list[float]) -> np.ndarray:
-    """Columns for the forest: the position of a number, or one column per choice."""
-    if isinstance(domain, Choice):
-        codes = np.array([domain.values.index(value) for value in values])
-        return np.eye(len(domain.values))[codes]
-    return np.array([[position(domain, value)] for value in values])
-
-
-def _correlate(domain: Domain, features: np.ndarray, ranks: np.ndarray) -> float:
-    if not is_ordered(domain):
-        return float("nan")
-    if isinstance(domain, Choice):
-        numbers = features @ np.array(domain.values, dtype=float)
-    else:
-        numbers = features[:, 0]
-    table = pd.DataFrame({"value": numbers, "rank": ranks}).rank()
-    return float(table.corr().loc["value", "rank"])  # pyright: ignore[reportArgumentType]
-
-
-def _explain(features: dict[str, np.ndarray], ranks: np.ndarray) -> tuple[dict[str, float], float]:
-    """Share of each parameter in what a forest explains, and its R2 on what it has not seen."""
-    from sklearn.ensemble import RandomForestRegressor  # MLflow brings it
-
-    columns = np.concatenate(list(features.values()), axis=1)
-    forest = RandomForestRegressor(NUM_TREES, oob_score=True, random_state=0)
-    forest.fit(columns, ranks)
-    splits = np.cumsum([block.shape[1] for block in features.values()])[:-1]
-    parts = np.split(forest.feature_importances_, splits)
-    return {key: float(part.sum()) for key, part in zip(features, parts, strict=True)}, float(
-        forest.oob_score_
     )

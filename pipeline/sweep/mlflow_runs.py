@@ -1,4 +1,4 @@
-"""MLflow runs of the trials of a sweep, written from their journals as these grow."""
+"""MLflow runs of the trials of a sweep, written from their event logs as these grow."""
 
 import contextlib
 import getpass
@@ -8,17 +8,17 @@ from pathlib import Path
 from PIL import Image
 
 from pipeline.sweep.console import name_trial
-from pipeline.sweep.history import History
-from pipeline.sweep.journal import Entry, Journal
-from pipeline.sweep.ledger import Outcome, Trial
-from pipeline.sweep.plan import Plan
+from pipeline.sweep.event_log import Event, EventLog
+from pipeline.sweep.history import TrialHistory
+from pipeline.sweep.plan import SweepPlan
+from pipeline.sweep.sweep_store import SweepTrial, TrialOutcome
 from pipeline.tracking.mlflow_runs import RunAddress, attempt, connect, flatten
 from pipeline.tracking.mlflow_tracker import MlflowTracker
 
-RECORDED = "journal_bytes"
-"""A tag: how much of the trial's journal the run has."""
+RECORDED = "event_log_bytes"
+"""A tag: how much of the trial's event log the run has."""
 
-STATUS: dict[Outcome, str] = {
+STATUS: dict[TrialOutcome, str] = {
     "finished": "FINISHED",
     "stopped": "FINISHED",
     "failed": "FAILED",
@@ -29,54 +29,56 @@ STATUS: dict[Outcome, str] = {
 class TrialRun:
     """The run of one trial. Metrics are named stage/name, their step counts the stage's images."""
 
-    def __init__(self, sweep: RunAddress, plan: Plan, trial: Trial) -> None:
+    def __init__(self, sweep: RunAddress, plan: SweepPlan, trial: SweepTrial) -> None:
         self._plan = plan
-        self._journal = Journal(trial.folder)
-        self._history = History()
+        self._log = EventLog(trial.folder)
+        self._history = TrialHistory(plan)
         self._params: set[str] = set(plan.budget_keys)  # they rise, and MLflow's cannot change
         self._at_metric = 0
         self._address = _open(sweep, plan, trial)
         self._tracker = MlflowTracker(self._address)
         self._tracker.log_params(self._new_params(trial.values))
 
-    def read_on(self) -> None:
-        """Passes on what the trial has told since the last call."""
-        for entry in self._journal.read_on():
-            self._history.add(entry)
-            self._pass_on(entry)
+    def write_new(self) -> None:
+        """Passes on the events since the last call."""
+        for event in self._log.read_new():
+            known = len(self._history.scores)
+            self._history.add(event)
+            self._pass_on(event)
+            for rung in list(self._history.scores)[known:]:
+                score = self._history.scores[rung]
+                self._tracker.log_metrics({"score": score}, self._at_metric)
 
-    def close(self, trial: Trial) -> None:
+    def close(self, trial: SweepTrial) -> None:
         """Ends the run as the trial ended."""
-        tags = {"outcome": trial.outcome, "rung": str(trial.history.rung)}
-        tags[RECORDED] = str(self._journal.position)
-        if trial.history.failure:
-            tags["failure"] = trial.history.failure
+        tags = {"outcome": trial.outcome, "rung": str(trial.rung)}
+        tags[RECORDED] = str(self._log.position)
+        if trial.failure:
+            tags["failure"] = trial.failure
         self._tracker.set_tags(tags)
         run_id, status = self._address.run_id, STATUS[trial.outcome]
         attempt(lambda: connect(self._address.uri).set_terminated(run_id, status))
 
-    def _pass_on(self, entry: Entry) -> None:
-        match entry["event"]:
+    def _pass_on(self, event: Event) -> None:
+        match event["event"]:
             case "params":
-                self._tracker.log_params(self._new_params(dict(flatten(entry["params"]))))
+                self._tracker.log_params(self._new_params(dict(flatten(event["params"]))))
             case "tags":
                 self._tracker.set_tags(
-                    {f"{entry['stage']}.{k}": v for k, v in entry["tags"].items()}
+                    {f"{event['stage']}.{k}": v for k, v in event["tags"].items()}
                 )
             case "metrics":
-                step = self._history.step(entry)
-                if entry["stage"] == self._plan.metric_stage:
+                step = self._history.step(event)
+                if event["stage"] == self._plan.metric_stage:
                     self._at_metric = step
-                metrics = {f"{entry['stage']}/{k}": v for k, v in entry["metrics"].items()}
+                metrics = {f"{event['stage']}/{k}": v for k, v in event["metrics"].items()}
                 self._tracker.log_metrics(metrics, step)
-            case "score":
-                self._tracker.log_metrics({"score": entry["value"]}, self._at_metric)
             case "image":
-                with contextlib.suppress(FileNotFoundError), Image.open(entry["path"]) as image:
-                    key = f"{entry['stage']}/{entry['key']}"
-                    self._tracker.log_image(key, image, self._history.step(entry))
-            case "artifact" if Path(entry["path"]).exists():
-                self._tracker.log_artifact(Path(entry["path"]), entry["folder"])
+                with contextlib.suppress(FileNotFoundError), Image.open(event["path"]) as image:
+                    key = f"{event['stage']}/{event['key']}"
+                    self._tracker.log_image(key, image, self._history.step(event))
+            case "artifact" if Path(event["path"]).exists():
+                self._tracker.log_artifact(Path(event["path"]), event["folder"])
 
     def _new_params(self, params: dict[str, object]) -> dict[str, object]:
         fresh = {key: value for key, value in params.items() if key not in self._params}
@@ -84,7 +86,7 @@ class TrialRun:
         return fresh
 
 
-def find_recorded(sweep: RunAddress, trials: Iterable[Trial]) -> list[int]:
+def find_recorded(sweep: RunAddress, trials: Iterable[SweepTrial]) -> list[int]:
     """Numbers of the trials of which nothing is left to record."""
     client = connect(sweep.uri)
     experiment = client.get_run(sweep.run_id).info.experiment_id
@@ -94,20 +96,20 @@ def find_recorded(sweep: RunAddress, trials: Iterable[Trial]) -> list[int]:
     return [
         trial.number
         for trial in trials
-        if sizes.get(str(trial.number)) == str(Journal(trial.folder).path.stat().st_size)
+        if sizes.get(str(trial.number)) == str(EventLog(trial.folder).size)
     ]
 
 
-def _open(sweep: RunAddress, plan: Plan, trial: Trial) -> RunAddress:
+def _open(sweep: RunAddress, plan: SweepPlan, trial: SweepTrial) -> RunAddress:
     """The run of a trial below that of the sweep; one that is there already is opened again."""
     client = connect(sweep.uri)
     tags = {"mlflow.parentRunId": sweep.run_id, "level": "trial", "trial": str(trial.number)}
     user = {"mlflow.user": getpass.getuser()}
     experiment = client.get_run(sweep.run_id).info.experiment_id
-    wanted = " and ".join(f"tags.`{key}` = '{value}'" for key, value in tags.items())
-    found = client.search_runs([experiment], wanted, max_results=1)
-    if found:
-        run_id = found[0].info.run_id
+    conditions = " and ".join(f"tags.`{key}` = '{value}'" for key, value in tags.items())
+    runs = client.search_runs([experiment], conditions, max_results=1)
+    if runs:
+        run_id = runs[0].info.run_id
         client.update_run(run_id, status="RUNNING")
     else:
         name = name_trial(plan, trial.number)

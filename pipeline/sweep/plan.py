@@ -14,11 +14,10 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
-from pipeline.sweep.asha import Asha, Section
-from pipeline.sweep.space import Choice, Domain, draw_point, grid_points, parse_domain
+from pipeline.sweep.asha import AshaConfig, SweepSection
+from pipeline.sweep.space import ChoiceDomain, Domain, draw_point, grid_points, parse_domain
+from pipeline.yaml_file import explain, load_yaml
 
 FILE = "sweep.yaml"
 MAX_GRID = 10_000
@@ -33,7 +32,7 @@ CHANGING: Any = {
 """What may change while a sweep stays the same: a longer list of trials continues it."""
 
 
-class Plan(Section):
+class SweepPlan(SweepSection):
     """What sweep.yaml says."""
 
     stages: Annotated[list[str], Field(min_length=1)]
@@ -59,13 +58,13 @@ class Plan(Section):
     cluster.yaml leave room for, where a row without resources takes all of this machine."""
     minutes: PositiveFloat | None = None
     """No longer than this, counted from every start; trials that were cut off go on at the next."""
-    asha: Asha | None = None
+    asha: AshaConfig | None = None
     """Null: every trial runs to its end."""
     space: dict[str, Any] = Field(default_factory=dict)
     """Parameters by their full keys: a value that stays, or `{form: [...]}` to be searched."""
 
     @model_validator(mode="after")
-    def _fits_together(self) -> "Plan":
+    def _fits_together(self) -> "SweepPlan":
         if len(set(self.stages)) != len(self.stages):
             raise ValueError(f"stages must name each stage once, is {self.stages}")
         _require_stage("metric", self.metric_stage, self.stages)
@@ -118,7 +117,7 @@ class Plan(Section):
                 f"write it to trials"
             )
         is_grid = isinstance(written, dict) and "grid" in written
-        if self.search == "grid" and not isinstance(domain, Choice):
+        if self.search == "grid" and not isinstance(domain, ChoiceDomain):
             raise ValueError(
                 f"space.{key} must be {{grid: [...]}} with `search: grid`, is {written}"
             )
@@ -167,6 +166,11 @@ class Plan(Section):
         return [{key: value} for value in values]
 
     @property
+    def budget_values(self) -> list[float]:
+        """The values of that parameter, rung by rung."""
+        return [value for budget in self.budgets for value in budget.values()]
+
+    @property
     def thresholds(self) -> list[int]:
         """Numbers of images at which a running stage is judged."""
         return list((self.asha.nimg if self.asha else None) or [])
@@ -196,43 +200,26 @@ class Plan(Section):
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def _distinct(values: list[Any]) -> Choice:
+def _distinct(values: list[Any]) -> ChoiceDomain:
     """Each of the values once, in the order of their appearance."""
-    return Choice(tuple({repr(value): value for value in values}.values()))
+    return ChoiceDomain(tuple({repr(value): value for value in values}.values()))
 
 
-def _require_stage(what: str, stage: str, stages: list[str]) -> None:
+def _require_stage(subject: str, stage: str, stages: list[str]) -> None:
     if stage not in stages:
         raise ValueError(
-            f"{what} must belong to one of stages = {', '.join(stages)}, is of {stage}"
+            f"{subject} must belong to one of stages = {', '.join(stages)}, is of {stage}"
         )
 
 
-def load_plan(path: Path) -> Plan:
+def load_plan(path: Path) -> SweepPlan:
     """The plan in a file.
 
     Raises:
         ValueError: one line per mistake, with the key.
     """
+    content = load_yaml(path, "see the one in git")
     try:
-        content = YAML(typ="safe").load(path)
-    except FileNotFoundError:
-        raise ValueError(f"there is no {path.name} in {path.parent}; see the one in git") from None
-    except YAMLError as error:
-        raise ValueError(
-            f"{path.name} must be valid YAML: {' '.join(str(error).split())}"
-        ) from None
-    try:
-        return Plan.model_validate_json(json.dumps(content, default=str))
+        return SweepPlan.model_validate_json(json.dumps(content, default=str))
     except ValidationError as error:
-        raise ValueError("\n".join(_explain(path.name, each) for each in error.errors())) from None
-
-
-def _explain(file: str, detail: Any) -> str:
-    key = ".".join(map(str, detail["loc"]))
-    if detail["type"] == "value_error":
-        return f"{file}: {detail['ctx']['error']}"
-    if detail["type"] == "extra_forbidden":
-        return f"{file}: {key} is no key of it; known are {', '.join(Plan.model_fields)}"
-    found = "" if detail["type"] == "missing" else f", is {detail['input']!r}"
-    return f"{file}: {key}: {detail['msg']}{found}"
+        raise explain(error, SweepPlan, path.name, noun=f"key of {path.name}") from None

@@ -7,10 +7,14 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
+from mimic3d.atomic import atomic_file
+from pipeline.project import ARTIFACTS, CACHE, DATA, DATABASE, REPORTS, RESULTS, STATES
+
 PARAMS = "params.yaml"
-OWN = (PARAMS, "reports", "runs", "state", "data")
+FOLDERS = (REPORTS, RESULTS, STATES, DATA)
+OWN = (PARAMS, *FOLDERS)
 """What is not linked as a whole."""
-NEVER = ("dvc.lock", "mlartifacts", "mlflow.db", "mlruns")
+NEVER = ("dvc.lock", ARTIFACTS, DATABASE, "mlruns")
 """What a trial must not see, beside hidden files."""
 
 
@@ -20,12 +24,12 @@ def build_project(folder: Path, root: Path, stages: Sequence[str]) -> None:
     Datasets and the results of other stages are links to those of `root`: stages replace whole
     folders when they write, which replaces a link and never what it leads to.
     """
-    for name in ("reports", "runs", "state", "data"):
+    for name in FOLDERS:
         (folder / name).mkdir(parents=True, exist_ok=True)
-    (root / "cache").mkdir(exist_ok=True)
+    (root / CACHE).mkdir(exist_ok=True)
     kept = [path for path in root.iterdir() if not path.name.startswith((".", *NEVER))]
-    inputs = [*_entries(root / "data"), *_entries(root / "runs")]
-    own = [root / "runs" / stage for stage in stages]
+    inputs = [*_entries(root / DATA), *_entries(root / RESULTS)]
+    own = [root / RESULTS / stage for stage in stages]
     for path in [each for each in kept if each.name not in OWN] + inputs:
         link = folder / path.relative_to(root)
         if path not in own and not os.path.lexists(link):
@@ -44,9 +48,8 @@ def write_params(folder: Path, root: Path, overrides: Mapping[str, Any]) -> None
                 place[group] = {}
             place = place[group]
         place[name] = value
-    draft = folder / f".part-{os.getpid()}-{PARAMS}"
-    yaml.dump(sections, draft)
-    draft.replace(folder / PARAMS)
+    with atomic_file(folder / PARAMS) as tmp:
+        yaml.dump(sections, tmp)
 
 
 def _entries(folder: Path) -> list[Path]:

@@ -10,13 +10,17 @@ import pandas as pd
 
 from pipeline.cluster import Settings
 from pipeline.sweep.console import ranking
-from pipeline.sweep.ledger import Trial
-from pipeline.sweep.plan import Plan
+from pipeline.sweep.plan import SweepPlan
+from pipeline.sweep.sweep_store import SweepTrial
 from pipeline.sweep.winner import Winner, build_winner
 
 
 def write_report(
-    folder: Path, plan: Plan, trials: Sequence[Trial], threads: int | None, settings: Settings
+    folder: Path,
+    plan: SweepPlan,
+    trials: Sequence[SweepTrial],
+    threads: int | None,
+    settings: Settings,
 ) -> Winner | None:
     """Writes all files; None if no trial has a metric."""
     shutil.rmtree(folder, ignore_errors=True)
@@ -27,7 +31,7 @@ def write_report(
     if not ranked:
         return None
     _draw(folder, plan, trials)
-    picture = ranked[0].history.best_picture()
+    picture = ranked[0].history.last_picture()
     if picture and picture.exists():
         shutil.copy(picture, folder / f"best{picture.suffix}")
     winner = build_winner(plan, ranked[0], threads, settings)
@@ -36,27 +40,27 @@ def write_report(
     return winner
 
 
-def tabulate(plan: Plan, trials: Sequence[Trial]) -> pd.DataFrame:
+def tabulate(plan: SweepPlan, trials: Sequence[SweepTrial]) -> pd.DataFrame:
     """A row per trial, the best first, those without a metric last."""
     ranked = ranking(plan, trials)
     rest = [trial for trial in trials if trial not in ranked]
     rows = []
     for trial in [*ranked, *rest]:
-        history = trial.history
-        scores = {f"rung{rung + 1}": history.scores.get(rung) for rung in range(plan.num_rungs)}
-        row = {"trial": trial.number, "outcome": trial.outcome, plan.metric: history.score}
+        scores = {f"rung{rung + 1}": trial.scores.get(rung) for rung in range(plan.num_rungs)}
+        row = {"trial": trial.number, "outcome": trial.outcome, plan.metric: trial.score}
         row |= scores if plan.num_rungs > 1 else {}
-        row |= {"seconds": round(history.seconds, 1), **trial.values, "failure": history.failure}
+        seconds = round(trial.history.seconds, 1)
+        row |= {"seconds": seconds, **trial.values, "failure": trial.failure}
         rows.append(row)
     return pd.DataFrame(rows)
 
 
-def _draw(folder: Path, plan: Plan, trials: Sequence[Trial]) -> None:
+def _draw(folder: Path, plan: SweepPlan, trials: Sequence[SweepTrial]) -> None:
+    from pipeline.sweep.charts import draw_importance, draw_parallel
     from pipeline.sweep.importance import estimate_importance
-    from pipeline.sweep.plots import draw_importance, draw_parallel
 
-    draw_parallel(plan, trials, folder / "parallel.png")
+    draw_parallel(plan, trials, folder / "parallel.svg")
     table = estimate_importance(plan, trials)
     if len(table):
         table.to_csv(folder / "importance.csv", index=False, float_format="%.4g")
-        draw_importance(table, folder / "importance.png")
+        draw_importance(table, folder / "importance.svg")

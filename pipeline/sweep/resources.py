@@ -1,16 +1,16 @@
 """What one trial gets of the machines, by the rows of cluster.yaml."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from pipeline.cluster import Settings, Workers, cores
-from pipeline.sweep.plan import Plan
+from pipeline.sweep.plan import SweepPlan
 from pipeline.workers.placement import resources_of_worker
 
 COORDINATOR = {"node:__internal_head__": 0.001}
 """Of a trial that only watches over Ray Train workers: a place on the head, and no core of it."""
 
 
-def rows_of_trial(plan: Plan, settings: Settings, is_local: bool) -> dict[str, Workers]:
+def rows_of_trial(plan: SweepPlan, settings: Settings, is_local: bool) -> dict[str, Workers]:
     """What each stage of a trial asks for; on this machine an equal share of it by default."""
     rows = {stage: settings.workers_of(stage, is_local) for stage in plan.stages}
     if not is_local:
@@ -28,19 +28,27 @@ def threads_of_trial(rows: Mapping[str, Workers]) -> int:
     return max(1, int(max(_cores_of_process(row) for row in rows.values())))
 
 
-def cores_at_once(plan: Plan, rows: Mapping[str, Workers]) -> int:
+def cores_at_once(plan: SweepPlan, rows: Mapping[str, Workers]) -> int:
     """Cores that a head on this machine must offer, whether there are as many or not."""
     most = max(max(1, row.num_workers) * _cores_of_process(row) for row in rows.values())
     return int((plan.concurrent or 1) * most)
 
 
 def trials_at_once(
-    plan: Plan, rows: Mapping[str, Workers], available: Mapping[str, float], is_local: bool
+    plan: SweepPlan, rows: Mapping[str, Workers], available: Mapping[str, float], is_local: bool
 ) -> int | None:
     """The most trials at a time; None: as many as a cluster, which may grow, has room for."""
     if plan.concurrent or not is_local:
         return plan.concurrent
     return max(1, int(available.get("CPU", 1) // cores_at_once(plan, rows)))
+
+
+def trials_with_room(bundle: Mapping[str, float], machines: Iterable[Mapping[str, float]]) -> int:
+    """Trials that fit on the machines of a cluster as it is, each trial on one of them."""
+    return sum(
+        int(min(machine.get(name, 0.0) / amount for name, amount in bundle.items()))
+        for machine in machines
+    )
 
 
 def is_nested(rows: Mapping[str, Workers]) -> bool:

@@ -27,7 +27,7 @@ FORMS = {
 
 
 @dataclass(frozen=True)
-class Choice:
+class ChoiceDomain:
     """One of a few values of any type."""
 
     values: tuple[Any, ...]
@@ -42,7 +42,7 @@ class Choice:
 
 
 @dataclass(frozen=True)
-class Range:
+class RangeDomain:
     """A number between two ends, both included; in steps from the lower end if there are steps."""
 
     low: float
@@ -81,7 +81,7 @@ class Range:
         return (self.snap(self.low), self.snap(self.high))
 
 
-Domain = Choice | Range
+Domain = ChoiceDomain | RangeDomain
 
 
 def parse_domain(key: str, written: Any) -> Domain:
@@ -91,27 +91,27 @@ def parse_domain(key: str, written: Any) -> Domain:
         ValueError: it is neither, or its numbers make no range.
     """
     if not isinstance(written, dict):
-        return Choice((written,))
+        return ChoiceDomain((written,))
     (form, numbers), *more = written.items() or [("", None)]
     is_list = isinstance(numbers, list) and not any(isinstance(each, dict) for each in numbers)
     if form not in FORMS or more or not is_list or not numbers:
-        forms = ", ".join(f"{{{name}: {what}}}" for name, what in FORMS.items())
+        forms = ", ".join(f"{{{name}: {shape}}}" for name, shape in FORMS.items())
         raise ValueError(
             f"space.{key} must be a value or one of {forms}, is {written}; parameters of a group "
             f"are written one by one, by their full keys"
         )
     if form in ("choice", "grid"):
-        return Choice(tuple(numbers))
+        return ChoiceDomain(tuple(numbers))
     return _parse_range(f"space.{key}.{form}", form, numbers)
 
 
-def _parse_range(name: str, form: str, numbers: list[Any]) -> Range:
+def _parse_range(name: str, form: str, numbers: list[Any]) -> RangeDomain:
     is_log, is_whole = "log" in form, "randint" in form
     count = 3 if form.startswith("q") else 2
     kinds = (int,) if is_whole else (int, float)
     if len(numbers) != count or any(type(number) not in kinds for number in numbers):
-        what = "whole numbers" if is_whole else "numbers"
-        raise ValueError(f"{name} must be {count} {what}, {FORMS[form]}, is {numbers}")
+        kind = "whole numbers" if is_whole else "numbers"
+        raise ValueError(f"{name} must be {count} {kind}, {FORMS[form]}, is {numbers}")
     low, high, *steps = numbers
     if not low < high or (is_log and low <= 0):
         rule = "0 < low < high" if is_log else "low < high"
@@ -119,7 +119,7 @@ def _parse_range(name: str, form: str, numbers: list[Any]) -> Range:
     step = steps[0] if steps else (1 if is_whole else None)
     if step is not None and not 0 < step <= high - low:
         raise ValueError(f"{name} must have a step between 0 and high - low, is {numbers}")
-    return Range(low, high, step, is_log, is_whole)
+    return RangeDomain(low, high, step, is_log, is_whole)
 
 
 def draw_point(space: Mapping[str, Domain], seed: int, number: int) -> dict[str, Any]:
@@ -142,6 +142,6 @@ def _draw_share(seed: int, number: int, key: str) -> float:
 
 def grid_points(space: Mapping[str, Domain]) -> list[dict[str, Any]]:
     """All combinations of the values; the last parameter varies fastest."""
-    assert all(isinstance(domain, Choice) for domain in space.values())
+    assert all(isinstance(domain, ChoiceDomain) for domain in space.values())
     rows = itertools.product(*(domain.edges() for domain in space.values()))
     return [dict(zip(space, row, strict=True)) for row in rows]

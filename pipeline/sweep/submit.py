@@ -5,6 +5,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -13,32 +14,47 @@ from ruamel.yaml import YAML
 
 from pipeline.cluster import Address, Settings, Workers, find_address, load_settings
 from pipeline.jobs.head import local_head
-from pipeline.run import run_job
+from pipeline.jobs.locks import locked
+from pipeline.jobs.submit import run_job
+from pipeline.project import ProjectPaths
 from pipeline.stage import load_config
 from pipeline.sweep.check import check_plan
-from pipeline.sweep.ledger import Ledger
-from pipeline.sweep.plan import FILE, Plan, load_plan
+from pipeline.sweep.dry_run import describe_sweep
+from pipeline.sweep.plan import FILE, SweepPlan, load_plan
 from pipeline.sweep.resources import cores_at_once, rows_of_trial, threads_of_trial
+from pipeline.sweep.sweep_store import check_longer, former_sweeps, read_trials, write_plan
+
+NAME = "sweep"
 
 
 def main(argv: list[str] | None = None) -> int:
     """`python -m pipeline.sweep [sweep.yaml]`, in the project folder; returns the exit code."""
     parser = argparse.ArgumentParser(prog="mimic3d sweep", description=__doc__)
     parser.add_argument("plan", nargs="?", default=FILE, help=f"the search; {FILE} if left out")
-    file = parser.parse_args(argv).plan
+    parser.add_argument("--dry-run", action="store_true", help="show the trials and what they cost")
+    args = parser.parse_args(argv)
     root = Path.cwd()
     try:
         settings = load_settings(root)
-        plan = load_plan(root / file)
+        plan, name = load_plan(root / args.plan), name_of(args.plan)
         check_plan(plan, root, settings)
         key = fingerprint(plan, root, settings)
-        ledger = Ledger(root / "state" / "sweep" / key, plan)
-        ledger.begin()
-        over = sum(trial.is_over for trial in ledger.trials())
+        folder = ProjectPaths(root).states("sweep") / key
+        check_longer(folder, plan)
+        for former in former_sweeps(folder.parent):
+            print(
+                f"{former} is a sweep of a former version, which stays as it is until you delete it"
+            )
+        trials = read_trials(folder, plan)
+        over = sum(trial.is_over for trial in trials)
         print(f"sweep {key}: {plan.total} trials" + (f", {over} are over" if over else ""))
-        with _reach(plan, settings) as address:
+        if args.dry_run:
+            print(describe_sweep(plan, trials, plan.concurrent))
+            return 0
+        with _reach(name, plan, settings) as address:
+            write_plan(folder, plan)
             print(f"sweep: on Ray at {address.url} ({address.source})", flush=True)
-            return _submit(ledger, root, settings, address)
+            return _submit(name, folder, plan, settings, address)
     except ValueError as error:
         print(error, file=sys.stderr)
         return 2
@@ -47,7 +63,13 @@ def main(argv: list[str] | None = None) -> int:
         return 1
 
 
-def fingerprint(plan: Plan, root: Path, settings: Settings) -> str:
+def name_of(file: str) -> str:
+    """What a sweep is called in reports/, in MLflow and among jobs: one name per file."""
+    stem = re.sub(r"[^\w-]+", "-", Path(file).stem)
+    return NAME if file == FILE else f"{NAME}-{stem}"
+
+
+def fingerprint(plan: SweepPlan, root: Path, settings: Settings) -> str:
     """What makes two sweeps the same: plan, other parameters, code, results of earlier stages."""
     digest = hashlib.sha256(plan.identity().encode())
     for stage in plan.stages:
@@ -66,7 +88,7 @@ def fingerprint_code(root: Path) -> str:
     return digest.hexdigest()
 
 
-def _earlier_results(plan: Plan, root: Path, settings: Settings) -> dict[str, object]:
+def _earlier_results(plan: SweepPlan, root: Path, settings: Settings) -> dict[str, object]:
     """What DVC locked of the stages before those of a trial; later ones do not matter."""
     lock = root / "dvc.lock"
     locked = YAML(typ="safe").load(lock)["stages"] if lock.exists() else {}
@@ -76,25 +98,27 @@ def _earlier_results(plan: Plan, root: Path, settings: Settings) -> dict[str, ob
 
 
 @contextlib.contextmanager
-def _reach(plan: Plan, settings: Settings) -> Iterator[Address]:
+def _reach(name: str, plan: SweepPlan, settings: Settings) -> Iterator[Address]:
     """The Ray that runs already, else a head on this machine for this sweep."""
     address = find_address(settings, os.environ)
-    rows: Mapping[str, Workers] = rows_of_trial(plan, settings, not address or address.is_local)
-    if address:
+    is_local = address is None or address.is_local
+    rows: Mapping[str, Workers] = rows_of_trial(plan, settings, is_local)
+    with contextlib.ExitStack() as stack:
+        if is_local:  # a cluster knows itself which jobs it runs
+            stack.enter_context(locked(Path.cwd(), name, f"the sweep {name}"))
+        if address is None:
+            address = stack.enter_context(local_head(cores_at_once(plan, rows), Path.cwd())).address
         yield address
-        return
-    with local_head(cores_at_once(plan, rows), Path.cwd()) as head:
-        yield head.address
 
 
-def _submit(ledger: Ledger, root: Path, settings: Settings, address: Address) -> int:
-    key = ledger.folder.name
+def _submit(name: str, folder: Path, plan: SweepPlan, settings: Settings, address: Address) -> int:
+    root = Path.cwd()
     if settings.storage and not address.is_local:
         raise ValueError(
             "metadata.pipeline.storage in cluster.yaml must be null for a sweep, whose machines "
             f"all see this folder, is {settings.storage}; sweep in a checkout the cluster sees"
         )
-    about = {"stage": "sweep", "root": str(root), "fingerprint": key}
-    command = ["pipeline.sweep.job", str(ledger.folder.relative_to(root))]
-    threads = threads_of_trial(rows_of_trial(ledger.plan, settings, address.is_local))
-    return run_job(about, command, threads, settings, address)
+    job = {"stage": name, "root": str(root), "fingerprint": folder.name}
+    command = ["pipeline.sweep.job", str(folder.relative_to(root)), "--name", name]
+    threads = threads_of_trial(rows_of_trial(plan, settings, address.is_local))
+    return run_job(job, command, threads, settings, address)

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.cluster import Settings, cores
-from pipeline.sweep.ledger import Trial
-from pipeline.sweep.plan import Plan
+from pipeline.sweep.plan import SweepPlan
+from pipeline.sweep.sweep_store import SweepTrial
 
 THREADS = "OMP_NUM_THREADS"  # of a job; pipeline.run sets it, too
 
@@ -29,9 +29,11 @@ class Winner:
     command: str
 
 
-def build_winner(plan: Plan, trial: Trial, threads: int | None, settings: Settings) -> Winner:
+def build_winner(
+    plan: SweepPlan, trial: SweepTrial, threads: int | None, settings: Settings
+) -> Winner:
     """The winner; `threads` is how many a trial had on this machine, None on a cluster."""
-    rung = max(0, trial.history.rung - len(plan.thresholds))
+    rung = max(0, trial.rung - len(plan.thresholds))
     values = trial.values | plan.budgets[rung]
     overrides = [f"++{key}={write_value(value)}" for key, value in values.items()]
     environment = {} if threads is None else _environment(plan, threads, settings)
@@ -42,8 +44,8 @@ def build_winner(plan: Plan, trial: Trial, threads: int | None, settings: Settin
         trial.number,
         plan.metric,
         plan.mode,
-        trial.history.score,
-        trial.history.rung == plan.num_rungs - 1,
+        trial.score,
+        trial.rung == plan.num_rungs - 1,
         overrides,
         environment,
         " ".join([*words, plan.stages[-1]]),
@@ -67,7 +69,7 @@ def write_value(value: Any) -> str:
             return repr(value)
 
 
-def _environment(plan: Plan, threads: int, settings: Settings) -> dict[str, str]:
+def _environment(plan: SweepPlan, threads: int, settings: Settings) -> dict[str, str]:
     """The number of threads, unless a stage by itself takes as many anyway."""
     for stage in plan.stages:
         alone = cores() // max(1, settings.workers_of(stage, is_local=True).num_workers)

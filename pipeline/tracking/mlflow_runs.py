@@ -1,4 +1,4 @@
-"""MLflow runs of a reproduction and its stages: opened, found again, ended."""
+"""MLflow runs of a reproduction and its stages: opened, known again, ended."""
 
 import getpass
 import os
@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
+
+from pipeline.yaml_file import one_line
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -54,10 +56,10 @@ def open_run(
     finished one is opened again, too.
     """
     client = connect(uri)
-    found = client.get_experiment_by_name(EXPERIMENT)
+    known = client.get_experiment_by_name(EXPERIMENT)
     location = None if uri.startswith("http") else artifacts.as_uri()
     experiment = (
-        found.experiment_id if found else client.create_experiment(EXPERIMENT, location, UI_TAGS)
+        known.experiment_id if known else client.create_experiment(EXPERIMENT, location, UI_TAGS)
     )
     name = os.environ.get("DVC_EXP_NAME") or f"reproduction {reproduction[:7]}"
     common = {**tags, "reproduction": reproduction}
@@ -92,8 +94,9 @@ def attempt(call: Callable[[], T], quiet: bool = False) -> tuple[T] | None:
         return (call(),)
     except Exception as error:  # whatever breaks in a tracking store, training goes on
         if not quiet:
-            what = " ".join(str(error).split())[:300]
-            print(f"MLflow cannot be reached, the stage goes on: {what}", file=sys.stderr)
+            print(
+                f"MLflow cannot be reached, the stage goes on: {one_line(error)}", file=sys.stderr
+            )
         return None
 
 
@@ -117,5 +120,5 @@ def _find(
 
 
 def _create(client: "MlflowClient", experiment: str, name: str, tags: dict[str, str]) -> str:
-    about = {"mlflow.user": getpass.getuser(), **tags}
-    return client.create_run(experiment, tags=about, run_name=name).info.run_id
+    all_tags = {"mlflow.user": getpass.getuser(), **tags}
+    return client.create_run(experiment, tags=all_tags, run_name=name).info.run_id

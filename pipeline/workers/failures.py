@@ -5,6 +5,7 @@ from collections.abc import Collection
 
 from pipeline.preemption import PreemptedError
 from pipeline.workers.restarts import DiedError, FailedError, LeftError
+from pipeline.yaml_file import one_line
 
 NAMES = {"AcceleratorError", "DistBackendError", "DistNetworkError", "DistStoreError"}
 """Of PyTorch: a GPU or a collective failed. OutOfMemoryError is not among them: it comes back."""
@@ -34,8 +35,7 @@ def restartable(causes: Collection[BaseException]) -> Exception | None:
         return DiedError("a worker process died")
     for cause in causes:
         if is_transient(cause):
-            what = " ".join(str(cause).split())[:300]
-            return FailedError(f"{type(cause).__name__}: {what}")
+            return FailedError(f"{type(cause).__name__}: {one_line(cause)}")
     return None
 
 

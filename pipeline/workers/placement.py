@@ -31,8 +31,8 @@ def place(workers: Workers, available: Mapping[str, float], is_local: bool) -> "
     elif workers.machines > 1:
         strategy = "PACK"
         bundle = resources or {}
-        found = find_machines(workers, {"GPU": 1.0, **bundle} if use_gpu else {"CPU": 1.0} | bundle)
-        machines = [{NODE_ID: machine} for machine in found for _ in range(workers.per_machine)]
+        ids = find_machines(workers, {"GPU": 1.0, **bundle} if use_gpu else {"CPU": 1.0} | bundle)
+        machines = [{NODE_ID: machine} for machine in ids for _ in range(workers.per_machine)]
     return ScalingConfig(
         num_workers=workers.num_workers,
         use_gpu=use_gpu,
@@ -74,9 +74,9 @@ def _check_room(workers: Workers, available: Mapping[str, float]) -> None:
     elif memory_gb < (workers.memory_gb or 0):
         rule = "memory_gb", f"at most what Ray may use here = {memory_gb:.1f}", workers.memory_gb
     if rule:
-        key, limit, found = rule
+        key, limit, value = rule
         raise ValueError(
-            f"{key} below metadata.pipeline.local in {FILE} must be {limit}, is {found}; lower it, "
+            f"{key} below metadata.pipeline.local in {FILE} must be {limit}, is {value}; lower it, "
             f"or give the address of a cluster"
         )
 

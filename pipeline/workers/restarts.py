@@ -5,8 +5,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from pipeline.project import ProjectPaths
+
 MAX_PAUSE_SECONDS = 300.0
-LOGS = Path(".pipeline") / "logs"
 
 
 class DiedError(Exception):
@@ -73,11 +74,11 @@ def run_until_done(
 
 def find_states(root: Path, stage: str) -> frozenset[str]:
     """States of a training below state/<stage>/, by their paths."""
-    folder = root / "state" / stage
+    folder = ProjectPaths(root).states(stage)
     return frozenset(str(path.relative_to(folder)) for path in folder.glob("*/nimg-*"))
 
 
 def _log(root: Path, stage: str) -> str:
     """The last log of a stage, if logs are kept."""
-    logs = sorted((root / LOGS / stage).glob("*.log"))
+    logs = sorted(ProjectPaths(root).logs(stage).glob("*.log"))
     return str(logs[-1]) if logs else "the lines above"

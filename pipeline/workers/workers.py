@@ -15,6 +15,7 @@ from typing import Any
 import pipeline.stage
 from pipeline.cluster import Workers
 from pipeline.preemption import PreemptedError, add_preemption_check
+from pipeline.project import ProjectPaths
 from pipeline.storage.remote_run import RemoteRun
 from pipeline.tracking.tracker import RelayTracker, SilentTracker, Tracker
 from pipeline.workers.failures import StageError, restartable
@@ -193,7 +194,7 @@ def _tracker(open_tracker: OpenTracker | None) -> Tracker:
 
 
 def _storage(root: Path) -> Path:
-    return root / ".pipeline" / "train"
+    return ProjectPaths(root).scratch("train")
 
 
 def _clear(root: Path, remote: RemoteRun | None, name: str) -> None:

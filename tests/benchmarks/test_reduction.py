@@ -21,10 +21,9 @@ from mimic3d.losses.perceptual import PerceptualConfig, build_perceptual
 from mimic3d.networks.discriminator import DiscriminatorConfig
 from mimic3d.networks.discriminator import DualDiscriminator, PatchDiscriminator
 from mimic3d.networks.generator import Generator, GeneratorConfig
-from mimic3d.training.pretrain_losses import DualGame, Table
+from mimic3d.training.pretrain_losses import CameraLabels, PretrainLossConfig, PretrainLosses
 from mimic3d.training.ema import EmaConfig
-from mimic3d.losses.imitation import ImitationConfig
-from mimic3d.training.imitate_losses import ImitationGame
+from mimic3d.training.imitate_losses import ImitateLossConfig, ImitationLosses
 from mimic3d.training.loop import LoopConfig, train
 from mimic3d.training.recipes import imitate_phases, pretrain_phases
 from mimic3d.training.schedules import BlurConfig, SwappingConfig
@@ -50,18 +49,18 @@ labels = orbit_cameras(torch.linspace(-0.4, 0.4, 9), torch.zeros(9), Scene()).la
 def load(start, num):
     return Batch(torch.zeros(num, 3, 16, 16), labels[:num])
 
-lazy = AdversarialConfig(r1_interval=2)
-game = DualGame(
-    G, D, Table(labels, torch.ones(9)), lazy, DensityConfig(num_points=20, interval=2),
-    SwappingConfig(fade_kimg=0), BlurConfig(initial_sigma_px=0), None,
-)
+lazy, cameras = AdversarialConfig(r1_interval=2), CameraLabels(labels, torch.ones(9))
+given = {"adversarial": lazy, "density": DensityConfig(num_points=20, interval=2)}
+given |= {"swapping": SwappingConfig(fade_kimg=0), "blur": BlurConfig(initial_sigma_px=0)}
 optimizers = [torch.optim.SGD(each.parameters(), lr=0.01) for each in (G, D, D_patch)]
 if stage == "pretrain":
-    phases = pretrain_phases(game, *optimizers[:2])
+    losses = PretrainLosses(G, D, cameras, PretrainLossConfig(**given))
+    phases = pretrain_phases(losses, *optimizers[:2])
 else:
     perceptual = build_perceptual(PerceptualConfig(channel_divisor=32), None)
-    game = ImitationGame(game, D_patch, perceptual, ImitationConfig(), lazy, 16)
-    phases = imitate_phases(game, *optimizers)
+    cfg = ImitateLossConfig(**given, patch_adversarial=lazy)
+    losses = ImitationLosses(G, D, D_patch, perceptual, cameras, cfg, 16)
+    phases = imitate_phases(losses, *optimizers)
 cfg = LoopConfig(total_kimg=0.016, batch=8, microbatch=4, tick_kimg=0.016)
 list(train(phases, load, G, copy.deepcopy(G), Accelerator(cpu=True), cfg, EmaConfig()))
 expected = [

@@ -1,4 +1,4 @@
-"""Losses replayed: our games, given the random numbers that the reference drew.
+"""Losses replayed: our losses, given the random numbers that the reference drew.
 
 In float64, but for what may compute in a shorter format (`MixedPrecision`), where it would take
 long: in float32 an activation near zero lies on the other side of its leaky ReLU now and then, and
@@ -28,9 +28,15 @@ from mimic3d.losses.perceptual import Perceptual
 from mimic3d.networks.generator import Generated
 from mimic3d.networks.mapping import MappingConfig
 from mimic3d.rays import Windows, crop
-from mimic3d.training.imitate_losses import ImitationGame
-from mimic3d.training.phases import Moment
-from mimic3d.training.pretrain_losses import DualGame, Fake, Latents, Table
+from mimic3d.training.imitate_losses import ImitateLossConfig, ImitationLosses
+from mimic3d.training.phases import StepContext
+from mimic3d.training.pretrain_losses import (
+    CameraLabels,
+    Fake,
+    Latents,
+    PretrainLossConfig,
+    PretrainLosses,
+)
 from mimic3d.training.schedules import BlurConfig, SwappingConfig, blur_sigma, swapping_prob
 
 Network = TypeVar("Network", bound=nn.Module)
@@ -49,27 +55,31 @@ def in_training(network: Network) -> Network:
     return network.train().to(PRECISION)
 
 
-def build_game(net: str, conditioned: bool) -> DualGame | ImitationGame:
-    """The game that the reference played with this net, in training mode."""
+def build_losses(net: str, conditioned: bool) -> PretrainLosses | ImitationLosses:
+    """The losses that the reference took with this net, in training mode."""
     given = options(net)["loss_kwargs"]
     rendering = options(net)["G_kwargs"]["rendering_kwargs"]
     changes = {} if conditioned else {"mapping": MappingConfig(camera_conditioning=False)}
     G = in_training(build_generator(net, **changes))
     D, D_patch = build_discriminators(net)
-    adversarial = AdversarialConfig(r1_gamma=given["r1_gamma"])
-    dual = DualGame(
-        G, in_training(D), Table(torch.zeros(1, 25), torch.ones(1)), adversarial,
-        DensityConfig(weight=rendering["density_reg"], distance=rendering["density_reg_p_dist"]),
-        SwappingConfig(final_prob=given["gpc_reg_prob"], fade_kimg=1000),
-        BlurConfig(initial_sigma_px=10, fade_kimg=given["blur_fade_kimg"]),
-    )  # fmt: skip
+    D, labels = in_training(D), CameraLabels(torch.zeros(1, 25), torch.ones(1))
+    dual = {
+        "adversarial": AdversarialConfig(r1_gamma=given["r1_gamma"]),
+        "density": DensityConfig(
+            weight=rendering["density_reg"], distance=rendering["density_reg_p_dist"]
+        ),
+        "swapping": SwappingConfig(final_prob=given["gpc_reg_prob"], fade_kimg=1000),
+        "blur": BlurConfig(initial_sigma_px=10, fade_kimg=given["blur_fade_kimg"]),
+    }
     if D_patch is None:
-        return dual
-    return ImitationGame(
-        dual, in_training(D_patch), perceptual(),
-        ImitationConfig(adversarial_weight=given["patch_gan"]),
-        AdversarialConfig(r1_gamma=given["r1_gamma_patch"]), G.config.neural_rendering_resolution,
-    )  # fmt: skip
+        return PretrainLosses(G, D, labels, PretrainLossConfig(**dual))
+    cfg = ImitateLossConfig(
+        **dual,
+        imitation=ImitationConfig(adversarial_weight=given["patch_gan"]),
+        patch_adversarial=AdversarialConfig(r1_gamma=given["r1_gamma_patch"]),
+    )
+    size = G.config.neural_rendering_resolution
+    return ImitationLosses(G, D, in_training(D_patch), perceptual(), labels, cfg, size)
 
 
 class Replay:
@@ -78,9 +88,9 @@ class Replay:
     def __init__(self, golden: Callable[[str], Arrays], name: str, conditioned: bool = True):
         self.net = name[: len("tiny_2d")]
         self.arrays = golden(f"losses/{name}")
-        self.game = build_game(self.net, conditioned)
+        self.losses = build_losses(self.net, conditioned)
         self.gain = float(self.arrays["gain"])
-        self.moment = Moment(float(self.arrays["cur_nimg"]) / 1000, torch.Generator())
+        self.context = StepContext(float(self.arrays["cur_nimg"]) / 1000, torch.Generator())
         inputs = golden(f"losses/{self.net}_inputs")
         self.z, self.c = (inputs[k].to(PRECISION) for k in ("gen_z", "gen_c"))
         image = inputs["real_uint8"].to(PRECISION) / 127.5 - 1
@@ -88,16 +98,17 @@ class Replay:
 
     def check_schedule(self) -> None:
         """The blur, the size of image_raw, and the interval of lazy regularisation."""
-        game, phase = self.game, self.arrays.text("phase")
-        intervals = {"Greg": game.density.interval, "Dreg": game.adversarial.r1_interval}
-        if isinstance(game, ImitationGame):
-            intervals["D_patchreg"] = game.patch_adversarial.r1_interval
+        losses, phase = self.losses, self.arrays.text("phase")
+        cfg = losses.cfg
+        intervals = {"Greg": cfg.density.interval, "Dreg": cfg.adversarial.r1_interval}
+        if isinstance(losses, ImitationLosses):
+            intervals["D_patchreg"] = losses.patch_adversarial.r1_interval
         self.arrays.agree(torch.tensor(intervals.get(phase, 1)), "gain")
-        found = {
-            "blur_sigma": blur_sigma(self.moment.kimg, game.blur),
-            "render_size": game.G.config.neural_rendering_resolution,
+        schedule = {
+            "blur_sigma": blur_sigma(self.context.kimg, cfg.blur),
+            "render_size": losses.G.config.neural_rendering_resolution,
         }
-        for name, value in found.items():
+        for name, value in schedule.items():
             self.arrays.agree(torch.tensor(value), f"report.Progress/{name}")
 
     def drawn(self, function: str) -> list[Tensor]:
@@ -109,31 +120,31 @@ class Replay:
         chances = self.drawn("rand.")
         if not chances:  # the mapping sees no cameras
             return Latents(self.z, self.c, self.c)
-        swapped = chances[0] < swapping_prob(self.moment.kimg, self.game.swapping)
+        swapped = chances[0] < swapping_prob(self.context.kimg, self.losses.cfg.swapping)
         return Latents(self.z, self.c, torch.where(swapped, self.c.roll(1, dims=0), self.c))
 
     def fake(self, detail: bool) -> Fake:
         """The reference's objects."""
-        return self.game.fake(self.latents(), detail, "const")
+        return self.losses.synthesize(self.latents(), detail, "const")
 
     def generated(self) -> tuple[Fake, Generated]:
         """The reference's objects without detail planes, and their 2D branch."""
         fake = self.fake(detail=False)
-        return fake, self.game.render_2d(fake, None)
+        return fake, self.losses.render_2d(fake, None)
 
     def windows(self, first: int = 0) -> Windows:
         """The four drawn from the `first` pair of integers on."""
         pairs = torch.stack(self.drawn("randint"))[2 * first : 2 * first + 8].reshape(4, 2)
-        return Windows(pairs[:, 0], pairs[:, 1], self.game.G.config.neural_rendering_resolution)
+        return Windows(pairs[:, 0], pairs[:, 1], self.losses.G.config.neural_rendering_resolution)
 
     def patch_3d(self, fake: Fake, windows: Windows) -> Tensor:
         """The 3D branch in these windows."""
-        assert isinstance(self.game, ImitationGame)
-        return self.game.render_patch(fake, windows, None)
+        assert isinstance(self.losses, ImitationLosses)
+        return self.losses.render_patch(fake, windows, None)
 
     def patch_2d(self, fake: Fake, windows: Windows) -> Tensor:
         """The 2D branch in these windows."""
-        return crop(self.game.render_2d(fake, None).image, windows)
+        return crop(self.losses.render_2d(fake, None).image, windows)
 
     def report(self, **values: Tensor) -> None:
         """Compares with what the reference reported; `scores__fake` is Loss/scores/fake."""

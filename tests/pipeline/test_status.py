@@ -7,21 +7,21 @@ import pytest
 
 from pipeline.cluster import Settings
 from pipeline.status import render
-from pipeline.status_rows import Report, StageRow, collect_status
+from pipeline.status_rows import StageRow, StatusReport, collect_status
 from pipeline.tracking.mlflow_runs import close_run, connect, open_run
 
 
 def test_the_table_has_a_row_per_run():
     progress = {"done": 12000.0, "total": 20000, "text": "12 kimg"}
     row = StageRow("toy", "running", progress, 2, "node7", "2026-11-22T21:00:05+00:00", 3725.9)
-    header, *lines = render(Report([row, StageRow("other", "locked")], [])).splitlines()
+    header, *lines = render(StatusReport([row, StageRow("other", "locked")], [])).splitlines()
     assert header.split() == "stage state progress attempt node started (UTC) took link".split()
     assert (
         lines[0].split()
         == "toy running 12000/20000 12 kimg 2 node7 2026-11-22 21:00 1:02:05 -".split()
     )
     assert lines[1].split() == ["other", "locked", *"------"]
-    assert render(Report([], [])) == "No stage has run in this folder yet."
+    assert render(StatusReport([], [])) == "No stage has run in this folder yet."
 
 
 def test_without_a_store_only_dvc_knows(tmp_path, monkeypatch):
@@ -29,7 +29,7 @@ def test_without_a_store_only_dvc_knows(tmp_path, monkeypatch):
         monkeypatch.delenv(name, raising=False)
     (tmp_path / "dvc.lock").write_text("schema: '2.0'\nstages:\n  toy:\n    cmd: true\n")
     report = collect_status(Settings(), tmp_path, 20)
-    assert report == Report([StageRow("toy", "locked")], [])
+    assert report == StatusReport([StageRow("toy", "locked")], [])
     assert not (tmp_path / "mlflow.db").exists()
 
 

@@ -5,7 +5,7 @@ from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 from mimic3d.config import Config
 from mimic3d.evaluation.views.table import LISTED, VIEW_METRICS, MetricSettings
 from mimic3d.metrics.bootstrap import BootstrapConfig
-from mimic3d.weights import Digest
+from mimic3d.weights import Sha256
 
 DESCRIPTIONS = "; ".join(f"{each.name}: {each.description}" for each in VIEW_METRICS)
 
@@ -15,11 +15,11 @@ class LpipsConfig(Config):
 
     vgg16_weights: str | None = None
     """Path or URL of a state dict of torchvision's VGG16 (.pth, .safetensors)."""
-    vgg16_sha256: Digest | None = None
+    vgg16_sha256: Sha256 | None = None
     """SHA-256 of that file or its beginning; null: not known."""
     lpips_weights: str | None = None
     """Path or URL of the linear weights of LPIPS v0.1 for VGG (.pth, .safetensors)."""
-    lpips_sha256: Digest | None = None
+    lpips_sha256: Sha256 | None = None
     """SHA-256 of that file or its beginning; null: not known."""
 
     @model_validator(mode="after")

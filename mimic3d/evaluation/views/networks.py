@@ -1,10 +1,10 @@
 """The networks that score views: the probe, and optional ones that the user brings."""
 
-import hashlib
 from pathlib import Path
 
 import torch
 
+from mimic3d.content_hash import content_hash
 from mimic3d.data.schema import Manifest
 from mimic3d.evaluation.context import EvaluationContext
 from mimic3d.evaluation.views.config import ConsistencyConfig, LpipsConfig
@@ -14,7 +14,7 @@ from mimic3d.evaluation.views.scores import FacesMetric
 from mimic3d.evaluation.views.table import settings_of
 from mimic3d.losses.perceptual import PerceptualConfig, build_perceptual
 from mimic3d.metrics.faces import FaceNetworkConfig, load_face_network
-from mimic3d.weights import Digest, fetch
+from mimic3d.weights import Sha256, fetch
 
 KEY = "evaluate.consistency"
 NOT_SYNTHETIC = "the dataset is not synthetic, so that nothing true is known of its objects"
@@ -36,7 +36,7 @@ def load_scoring_networks(ctx: EvaluationContext, cfg: ConsistencyConfig) -> Sco
     lpips = None
     if cfg.lpips.vgg16_weights is not None:
         lpips = build_perceptual(_perceptual(cfg.lpips), ctx.cache, f"{KEY}.lpips").to(device)
-    hashes = {name: _sha256(fetch(*where, ctx.cache, key)) for name, key, where in _files(cfg)}
+    hashes = {name: content_hash(fetch(*where, ctx.cache, key)) for name, key, where in _files(cfg)}
     return ScoringNetworks(probe, lpips, faces.get("arcface"), faces.get("deep3d"), hashes)
 
 
@@ -77,10 +77,10 @@ def _face_networks(cfg: ConsistencyConfig) -> dict[str, FaceNetworkConfig]:
     return {name: network for name, network in networks.items() if network.weights is not None}
 
 
-def _files(cfg: ConsistencyConfig) -> list[tuple[str, str, tuple[str, Digest | None]]]:
+def _files(cfg: ConsistencyConfig) -> list[tuple[str, str, tuple[str, Sha256 | None]]]:
     """Name, parameter, and source with SHA-256 of every weight file that is named."""
     lpips = cfg.lpips
-    named: list[tuple[str, str, tuple[str | None, Digest | None]]] = [
+    named: list[tuple[str, str, tuple[str | None, Sha256 | None]]] = [
         (name, f"{KEY}.faces.{name}.weights", (network.weights, network.sha256))
         for name, network in _face_networks(cfg).items()
     ]
@@ -95,8 +95,3 @@ def _files(cfg: ConsistencyConfig) -> list[tuple[str, str, tuple[str, Digest | N
 
 def _perceptual(cfg: LpipsConfig) -> PerceptualConfig:
     return PerceptualConfig(network="lpips_vgg", **cfg.model_dump())
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

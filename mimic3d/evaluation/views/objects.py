@@ -17,7 +17,7 @@ from mimic3d.cameras import Cameras, Scene, orbit_cameras
 from mimic3d.data.schema import Manifest, Subjects
 from mimic3d.evaluation.context import EvaluationContext
 from mimic3d.evaluation.sampling import BRANCHES, draw_latents
-from mimic3d.evaluation.truth import held_out_subject, photograph
+from mimic3d.evaluation.truth import held_out_subject, render_true_views
 from mimic3d.metrics.views import PosedView
 from mimic3d.networks.objects import synthesize_objects
 
@@ -99,7 +99,7 @@ def true_views(
     subject = held_out_subject(subjects, identity)
 
     def render(cameras: Cameras) -> PosedView:
-        photos = photograph([subject], cameras, resolution, subjects)
+        photos = render_true_views([subject], cameras, resolution, subjects)
         return PosedView(photos.images, photos.depth, photos.alpha, cameras)
 
     return ViewSource(scene, device, render)

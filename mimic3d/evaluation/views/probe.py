@@ -19,7 +19,7 @@ from mimic3d.config import Config
 from mimic3d.data.schema import Manifest, Subjects
 from mimic3d.evaluation.context import EvaluationContext
 from mimic3d.evaluation.metric_info import MetricInfo
-from mimic3d.evaluation.truth import other_subject, photograph
+from mimic3d.evaluation.truth import other_subject, render_true_views
 from mimic3d.evaluation.views.metric import JointViewMetric, Row
 from mimic3d.evaluation.views.objects import ObjectViews, ViewSource, draw_wide_angles
 from mimic3d.metrics.probe import (
@@ -128,7 +128,7 @@ def photograph_others(
         for subject in [other_subject(subjects, number)] * shape[1]
     ]
     cameras = orbit_cameras(angles[:, 0], angles[:, 1], manifest.scene)
-    images = photograph(shown, cameras, resolution, subjects).images
+    images = render_true_views(shown, cameras, resolution, subjects).images
     pixels = (images * 127.5 + 127.5).round().to(torch.uint8)
     return ProbeViews(pixels.unflatten(0, shape), angles.unflatten(0, shape))
 

@@ -23,8 +23,8 @@ MIN_DEVIATION = 0.01  # share of the median; labels that all have one distance a
 
 
 @dataclass(frozen=True)
-class Rays:
-    """Where cameras look from and to."""
+class CameraAxes:
+    """Positions of cameras and two of their axes, unit length."""
 
     centers: Float64[np.ndarray, "n 3"]
     forward: Float64[np.ndarray, "n 3"]
@@ -43,10 +43,12 @@ def normalize_cameras(
     Raises:
         ValueError: The optical axes are parallel or all the images' ups cancel.
     """
-    axes = Rays(table.cam2world[:, :3, 3], table.cam2world[:, :3, 2], table.cam2world[:, :3, 1])
-    pivot = meeting_point(axes)
+    axes = CameraAxes(
+        table.cam2world[:, :3, 3], table.cam2world[:, :3, 2], table.cam2world[:, :3, 1]
+    )
+    pivot = nearest_point(axes)
     offsets = axes.centers - pivot
-    turn = _turn(offsets, -axes.down.mean(axis=0) if up is None else up)
+    turn = _upright_rotation(offsets, -axes.down.mean(axis=0) if up is None else up)
     distances = np.linalg.norm(offsets, axis=1)
     scale = radius / float(np.median(distances))
     moved = table.cam2world.copy()
@@ -68,7 +70,7 @@ def normalize_cameras(
     )
 
 
-def meeting_point(axes: Rays) -> Float64[np.ndarray, " 3"]:
+def nearest_point(axes: CameraAxes) -> Float64[np.ndarray, " 3"]:
     """The point nearest to all optical axes, by least squares.
 
     Raises:
@@ -94,7 +96,7 @@ def outlying_distances(
     return scores > max_deviation, scores
 
 
-def _turn(
+def _upright_rotation(
     offsets: Float64[np.ndarray, "n 3"], up: Float64[np.ndarray, " 3"]
 ) -> Float64[np.ndarray, "3 3"]:
     """The rotation that makes up y and the front z."""

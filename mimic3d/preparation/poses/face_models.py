@@ -11,7 +11,6 @@ downloaded.
 """
 
 import argparse
-import hashlib
 import importlib.util
 import subprocess
 import sys
@@ -22,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mimic3d.atomic import atomic_file
+from mimic3d.content_hash import content_hash
 
 FOLDER = Path("cache/models")
 WHEEL = "mediapipe==0.10.21"  # the last one that holds them
@@ -74,7 +74,7 @@ def _place(folder: Path, member: str) -> Path | None:
     package = importlib.util.find_spec("mediapipe")  # does not import it
     for root in package.submodule_search_locations or () if package else ():
         shipped = Path(root, member)
-        if shipped.is_file() and _digest(shipped) == SHA256[member]:
+        if shipped.is_file() and content_hash(shipped) == SHA256[member]:
             return shipped
     return None
 
@@ -86,17 +86,13 @@ def _find(folder: Path, member: str) -> Path:
             f"finding faces needs {Path(member).name} in {folder}, it is not there; run "
             f"`python -m mimic3d.preparation.poses.face_models {folder}`, or {_by_hand(folder)}"
         )
-    digest = _digest(place)
+    digest = content_hash(place)
     if digest != SHA256[member]:
         raise ValueError(
             f"the SHA-256 of {place} must be {SHA256[member]}, is {digest}; remove it, and "
             f"{_by_hand(folder)}"
         )
     return place
-
-
-def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _by_hand(folder: Path) -> str:

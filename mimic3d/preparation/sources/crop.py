@@ -27,7 +27,7 @@ from mimic3d.preparation.gates import (
 )
 from mimic3d.preparation.photos.container import Container, open_container
 from mimic3d.preparation.photos.duplicates import difference_hash
-from mimic3d.preparation.photos.photo import Colour, NoPhoto, open_photo
+from mimic3d.preparation.photos.photo import Colour, DecodedPhoto, NoPhoto, decode_photo
 from mimic3d.preparation.pose import Corners, PoseEstimator, PoseResult, Reject
 from mimic3d.preparation.sample import Rejected, Sample
 from mimic3d.preparation.warp import crop_image
@@ -76,22 +76,26 @@ class PhotoProcessor:
         """The image at `resolution` with its camera, or the first gate that it fails."""
         try:
             data = self._photos.read(photo.image_id, self.gates.max_file_mib * 2**20)
-            image = open_photo(data, self.gates.max_megapixels * 1e6, self.background)
+            opened = decode_photo(
+                data, self.gates.max_megapixels * 1e6, self.background, is_turned=not self.is_given
+            )
+            image = opened.image
         except NoPhoto as refusal:
             return Rejected(photo.image_id, refusal.reject, refusal.detail)
         pose: PoseResult | Reject | None = check_source(image, self.resolution, self.gates)
         if pose is None:
             pose = self._estimate(image, photo.image_id)
         if isinstance(pose, Reject):
-            return Rejected(photo.image_id, pose, thumbnail=_thumbnail(image))
+            return Rejected(photo.image_id, pose, thumbnail=_thumbnail(opened))
         reject = self._check(pose, image.size)
         if reject is None:
-            pixels = cut_out(image, pose.crop, self.resolution)
+            cropped = Image.fromarray(cut_out(image, pose.crop, self.resolution))
+            pixels = np.asarray(opened.to_srgb(cropped))
             if self.judges:
                 reject = check_sharpness(pixels, self.gates)
             if reject is None:
                 return self._sample(photo, data, pose, pixels)
-        return Rejected(photo.image_id, reject, pose=pose, thumbnail=_thumbnail(image))
+        return Rejected(photo.image_id, reject, pose=pose, thumbnail=_thumbnail(opened))
 
     @property
     def judges(self) -> bool:
@@ -139,9 +143,9 @@ def cut_out(image: Image.Image, crop: Corners, resolution: int) -> UInt8[np.ndar
     return np.asarray(image.resize(size, Image.Resampling.LANCZOS, box=box))
 
 
-def _thumbnail(image: Image.Image) -> bytes:
-    small = image.copy()
+def _thumbnail(opened: DecodedPhoto) -> bytes:
+    small = opened.image.copy()
     small.thumbnail((THUMBNAIL, THUMBNAIL))
     buffer = io.BytesIO()
-    small.save(buffer, "JPEG", quality=80)
+    opened.to_srgb(small).save(buffer, "JPEG", quality=80)
     return buffer.getvalue()

@@ -20,13 +20,13 @@ from mimic3d.preparation.sources.external_program import (
     ExternalPoses,
     check_command,
     check_output,
-    read_answers,
+    read_program_cameras,
     run_command,
 )
 from mimic3d.preparation.sources.find_cameras import GivenCameras
-from mimic3d.preparation.sources.given import PosedSetConfig, plan_posed
 from mimic3d.preparation.sources.photo_set import PhotoRequest, PhotoSet, background_of, find_photos
 from mimic3d.preparation.sources.plan import DatasetPlan
+from mimic3d.preparation.sources.posed_set import PosedSetConfig, plan_posed
 
 KEY = "prepare.external"
 PLAIN_FORMATS = ("JPEG", "PNG")
@@ -60,35 +60,35 @@ def plan_external(
 ) -> DatasetPlan[Photo]:
     """One task per photo that the program found a camera for.
 
-    What it answered stays in `workspace`, so that a run that is started again does not ask again.
+    Its output stays in `workspace`, so that a run that is started again does not ask again.
 
     Raises:
         ValueError: The program fails, or its table is broken.
     """
     photos = check_external(cfg, raw)
-    handed, refused = _hand_over(photos, request, cfg.white_back, workspace / "images")
-    answers = workspace / cfg.output
-    if not answers.is_file():
-        draft = workspace / "running"
-        shutil.rmtree(draft, ignore_errors=True)
-        draft.mkdir(parents=True)
+    written, refused = _write_photos(photos, request, cfg.white_back, workspace / "images")
+    output = workspace / cfg.output
+    if not output.is_file():
+        tmp = workspace / "running"
+        shutil.rmtree(tmp, ignore_errors=True)
+        tmp.mkdir(parents=True)
         run_command(
-            cfg.command, workspace / "images", draft / cfg.output, cfg.timeout_s, f"{KEY}.command"
+            cfg.command, workspace / "images", tmp / cfg.output, cfg.timeout_s, f"{KEY}.command"
         )
-        (draft / cfg.output).replace(answers)
-    table = read_answers(answers, handed)
-    silent = [
+        (tmp / cfg.output).replace(output)
+    table = read_program_cameras(output, written)
+    unanswered = [
         Rejected(name, Reject("no_answer", 0.0, 1.0))
-        for name in handed.values()
+        for name in written.values()
         if name not in table.rows
     ]
-    found = GivenCameras(table, is_foreign=False, has_up=True, rejected=[*refused, *silent])
+    cameras = GivenCameras(table, is_foreign=False, has_up=True, rejected=[*refused, *unanswered])
     build = partial(ExternalPoses, max_reprojection=cfg.max_reprojection)
-    return plan_posed(cfg, KEY, photos, found, request, ExternalPoses.name, build, is_given=False)
+    return plan_posed(cfg, KEY, photos, cameras, request, ExternalPoses.name, build, is_given=False)
 
 
 @dataclass(frozen=True)
-class _Handing:
+class _PhotoWriter:
     """Writes a photo where the program finds it: upright, RGB, under a number."""
 
     path: Path
@@ -118,13 +118,13 @@ class _Handing:
         return target.name
 
 
-def _hand_over(
+def _write_photos(
     photos: PhotoSet, request: PhotoRequest, white_back: bool, folder: Path
 ) -> tuple[dict[str, str], list[Rejected]]:
     """Image ids by the names that the program sees, and photos that cannot be opened."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    handing = _Handing(
+    write = _PhotoWriter(
         photos.path,
         photos.cfg.image_column,
         request.gates,
@@ -133,14 +133,14 @@ def _hand_over(
         folder,
     )
     numbered = list(enumerate(photos.names))
-    results = ordered_map(handing, numbered, count_workers(len(numbered)))
-    handed, refused = {}, []
+    results = ordered_map(write, numbered, count_workers(len(numbered)))
+    written, refused = {}, []
     for name, result in zip(photos.names, results, strict=True):
         if isinstance(result, Rejected):
             refused.append(result)
         else:
-            handed[result] = name
-    return handed, refused
+            written[result] = name
+    return written, refused
 
 
 def _plain_suffix(data: bytes) -> str | None:

@@ -19,15 +19,15 @@ from mimic3d.preparation.cameras.file import SUFFIXES, read_camera_file
 from mimic3d.preparation.cameras.table import CameraTable
 from mimic3d.preparation.gates import crop_side
 from mimic3d.preparation.pose import PoseResult, Reject
-from mimic3d.preparation.poses.given import GivenPoses
+from mimic3d.preparation.sources.given import GivenPoses
 
-SHOWN_BYTES = 2000  # of what the program said, at its end
-PLACES = ("{images}", "{output}")
+SHOWN_BYTES = 2000  # of the program's output, at its end
+PLACEHOLDERS = ("{images}", "{output}")
 
 
 @dataclass(frozen=True)
 class ExternalPoses:
-    """Looks up what the program answered.
+    """Cameras that the program wrote, by image id.
 
     Gates: those of `GivenPoses`, reprojection.
     """
@@ -56,16 +56,16 @@ def check_output(name: str, key: str) -> None:
 
 
 def check_command(command: str, key: str) -> None:
-    """Raises ValueError unless the template can be split and names both places."""
+    """Raises ValueError unless the template can be split and names both placeholders."""
     try:
         words = shlex.split(command)
     except ValueError as error:
         raise ValueError(f"{key} must be a command line, is {command!r}: {error}") from None
-    for place in PLACES:
-        if not any(place in word for word in words):
+    for placeholder in PLACEHOLDERS:
+        if not any(placeholder in word for word in words):
             raise ValueError(
-                f"{key} must be a command with {' and '.join(PLACES)} in it, is {command!r}; "
-                f"{PLACES[0]} becomes the folder of images, {PLACES[1]} the file to write"
+                f"{key} must be a command with {' and '.join(PLACEHOLDERS)} in it, is {command!r}; "
+                f"{PLACEHOLDERS[0]} becomes the folder of images, {PLACEHOLDERS[1]} the file"
             )
 
 
@@ -75,8 +75,8 @@ def run_command(command: str, images: Path, output: Path, timeout_s: float, key:
     Raises:
         ValueError: It cannot be started, fails, takes too long or writes nothing; shows its words.
     """
-    places = {PLACES[0]: str(images.resolve()), PLACES[1]: str(output.resolve())}
-    words = [_fill(word, places) for word in shlex.split(command)]
+    paths = {PLACEHOLDERS[0]: str(images.resolve()), PLACEHOLDERS[1]: str(output.resolve())}
+    words = [_fill(word, paths) for word in shlex.split(command)]
     errors = output.with_name("stderr.txt")
     with errors.open("wb") as log:
         try:
@@ -93,14 +93,16 @@ def run_command(command: str, images: Path, output: Path, timeout_s: float, key:
             ) from None
         code = _wait(process, timeout_s)
     if code is None:
-        raise ValueError(f"{key} must end within {timeout_s:g} s, did not{_last_words(errors)}")
+        raise ValueError(f"{key} must end within {timeout_s:g} s, did not{_output_tail(errors)}")
     if code != 0:
-        raise ValueError(f"{key} must end with exit code 0, ended with {code}{_last_words(errors)}")
+        raise ValueError(
+            f"{key} must end with exit code 0, ended with {code}{_output_tail(errors)}"
+        )
     if not output.is_file():
-        raise ValueError(f"{key} must write {{output}}, did not{_last_words(errors)}")
+        raise ValueError(f"{key} must write {{output}}, did not{_output_tail(errors)}")
 
 
-def read_answers(output: Path, image_ids: Mapping[str, str]) -> CameraTable:
+def read_program_cameras(output: Path, image_ids: Mapping[str, str]) -> CameraTable:
     """The program's cameras under our image ids, by the names of the files it was given.
 
     Raises:
@@ -119,9 +121,9 @@ def read_answers(output: Path, image_ids: Mapping[str, str]) -> CameraTable:
     return table.rename(names)
 
 
-def _fill(word: str, places: Mapping[str, str]) -> str:
-    for place, path in places.items():
-        word = word.replace(place, path)
+def _fill(word: str, paths: Mapping[str, str]) -> str:
+    for placeholder, path in paths.items():
+        word = word.replace(placeholder, path)
     return word
 
 
@@ -137,6 +139,6 @@ def _wait(process: subprocess.Popen[bytes], timeout_s: float) -> int | None:
             process.wait()
 
 
-def _last_words(path: Path) -> str:
-    said = path.read_bytes()[-SHOWN_BYTES:].decode("utf-8", "replace").strip()
-    return f"; it said:\n{said}" if said else " and said nothing"
+def _output_tail(path: Path) -> str:
+    tail = path.read_bytes()[-SHOWN_BYTES:].decode("utf-8", "replace").strip()
+    return f"; it said:\n{tail}" if tail else " and said nothing"

@@ -9,9 +9,9 @@ from jaxtyping import Float32, UInt8
 from mimic3d.data.images import encode_png, sha256_of
 from mimic3d.preparation.pose import PoseResult
 from mimic3d.preparation.sample import Sample
-from mimic3d.synthetic.catalog import KINDS, KindName, identity_of
-from mimic3d.synthetic.identity import UNMOVED, Identity, Mood
-from mimic3d.synthetic.render import Background, Session, Views
+from mimic3d.synthetic.catalog import KINDS, SubjectName, identity_of
+from mimic3d.synthetic.identity import NO_POSE_BIAS, Identity, PoseBias
+from mimic3d.synthetic.render import Background, RenderedViews, SubjectRenderer
 
 
 @dataclass(frozen=True)
@@ -27,8 +27,8 @@ class RenderTask:
     background: Background
     depth_where_empty: float | None
     """Depth of rays that hit nothing; None to keep neither depth nor alpha."""
-    kind: KindName = "heads"
-    mood: Mood = UNMOVED
+    kind: SubjectName = "heads"
+    pose_bias: PoseBias = NO_POSE_BIAS
     specular: float = 0.0
     """Strength of highlights."""
     label: PoseResult | None = None
@@ -37,15 +37,15 @@ class RenderTask:
     """True yaw and pitch of the camera, rad; written down after the factors of the subject."""
 
 
-def factor_names(kind: KindName) -> tuple[str, ...]:
+def factor_names(kind: SubjectName) -> tuple[str, ...]:
     """What the numbers in the column `factors` are."""
     return (*identity_of((0,), kind).factors(), "yaw_rad", "pitch_rad")
 
 
 def render_sample(task: RenderTask) -> Sample:
     """Renders one image in NumPy; the result depends on nothing but the task."""
-    identities = [identity_of(task.key, task.kind, task.mood)]
-    views = _session([task], identities).shoot()
+    identities = [identity_of(task.key, task.kind, task.pose_bias)]
+    views = _renderer([task], identities).render()
     return _finish(task, identities[0], views, 0)
 
 
@@ -56,16 +56,16 @@ def render_samples(tasks: Sequence[RenderTask], device: str) -> list[Sample]:
     """
     import torch
 
-    identities = [identity_of(task.key, task.kind, task.mood) for task in tasks]
+    identities = [identity_of(task.key, task.kind, task.pose_bias) for task in tasks]
     with torch.inference_mode():
-        views = _session(tasks, identities).on(device).shoot()
+        views = _renderer(tasks, identities).on(device).render()
     pairs = zip(tasks, identities, strict=True)
     return [_finish(task, one, views, index) for index, (task, one) in enumerate(pairs)]
 
 
-def _session(tasks: Sequence[RenderTask], identities: Sequence[Identity]) -> Session:
+def _renderer(tasks: Sequence[RenderTask], identities: Sequence[Identity]) -> SubjectRenderer:
     first = tasks[0]
-    return Session.prepare(
+    return SubjectRenderer.build(
         KINDS[first.kind],
         identities,
         np.stack([task.pose.cam2world for task in tasks]),
@@ -76,7 +76,7 @@ def _session(tasks: Sequence[RenderTask], identities: Sequence[Identity]) -> Ses
     )
 
 
-def _finish(task: RenderTask, identity: Identity, views: Views, index: int) -> Sample:
+def _finish(task: RenderTask, identity: Identity, views: RenderedViews, index: int) -> Sample:
     image = np.ascontiguousarray(views.images[index])
     arrays: list[UInt8[np.ndarray, "..."] | Float32[np.ndarray, "..."]] = [image]
     mask = depth_bytes = None

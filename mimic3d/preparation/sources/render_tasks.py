@@ -34,7 +34,7 @@ def list_render_tasks(
                 background=cfg.background,
                 depth_where_empty=SYNTHETIC_SCENE.far if is_eval else None,
                 kind=cfg.kind,
-                mood=poses.mood(image_id),
+                pose_bias=poses.pose_bias(image_id),
                 specular=cfg.specular,
                 label=poses.label(image_id),
                 truth=poses.angles(image_id),

@@ -12,7 +12,7 @@ from mimic3d.cameras import orbit_cameras
 from mimic3d.config import Config
 from mimic3d.data.schema import EVAL_YAWS_RAD, SPLITS
 from mimic3d.preparation.pose import PoseResult, whole_image
-from mimic3d.synthetic.identity import UNMOVED, Mood
+from mimic3d.synthetic.identity import NO_POSE_BIAS, PoseBias
 from mimic3d.synthetic.scene import SYNTHETIC_SCENE
 
 Renderer = Literal["auto", "numpy", "torch"]
@@ -98,12 +98,12 @@ class SyntheticPoses:
         """Yaw and pitch of `pose`, rad."""
         return self._angles[image_id]
 
-    def mood(self, image_id: str) -> Mood:
+    def pose_bias(self, image_id: str) -> PoseBias:
         """How the subject of an image faces its camera; always the same way in held-out ones."""
         if image_id.startswith("eval"):
-            return UNMOVED
+            return NO_POSE_BIAS
         yaw, sigma = self._angles[image_id][0], self._cfg.yaw_sigma_rad
-        return Mood(self._cfg.pose_bias, yaw / sigma if sigma else 0.0)
+        return PoseBias(self._cfg.pose_bias, yaw / sigma if sigma else 0.0)
 
     def _draw(self, split: str, num: int) -> tuple[Angles, Angles]:
         """True angles, and errors of what is written down."""

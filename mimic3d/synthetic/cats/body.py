@@ -5,8 +5,8 @@ from types import SimpleNamespace
 import numpy as np
 
 from mimic3d.synthetic import eyes
-from mimic3d.synthetic.arrays import Axis, full, maximum, stack, where
-from mimic3d.synthetic.points import Group, Points
+from mimic3d.synthetic.arrays import Scalars, full_like, maximum, stack, where
+from mimic3d.synthetic.points import ParameterGroup, Points
 from mimic3d.synthetic.primitives import (
     Capsule,
     Ellipsoid,
@@ -21,7 +21,7 @@ EAR_Y = 0.05  # and ears above this one
 BASE_Y = 0.17  # of the ears
 
 
-def tabulate(s: SimpleNamespace, bell: np.ndarray) -> dict[str, Group]:
+def tabulate(s: SimpleNamespace, bell: np.ndarray) -> dict[str, ParameterGroup]:
     """The bodies that n cats are made of, from their shapes."""
     w, m = s.width, s.muzzle
     return {
@@ -54,20 +54,20 @@ def tabulate(s: SimpleNamespace, bell: np.ndarray) -> dict[str, Group]:
     }
 
 
-def fur(points: Points) -> Axis:
+def fur(points: Points) -> Scalars:
     """Head, ears and chest without eyeballs and nose."""
     t, p = points.of("head"), points.folded
     d = smooth_min(t.cranium.distance(p), t.cheek.distance(p), 0.08)
-    front, some = points.where((points.z > FACE_Z) & (points.y < 0.2))
-    if len(some):
-        d[front] = face(some, d[front])
-    top, some = points.where(points.y > EAR_Y)
-    if len(some):
-        d[top] = smooth_min(d[top], ears(some)[0] - 0.004, 0.06)
+    front, front_points = points.where((points.z > FACE_Z) & (points.y < 0.2))
+    if len(front_points):
+        d[front] = face(front_points, d[front])
+    top, top_points = points.where(points.y > EAR_Y)
+    if len(top_points):
+        d[top] = smooth_min(d[top], ears(top_points)[0] - 0.004, 0.06)
     return smooth_min(d, t.chest.distance(p), 0.10) * 0.9  # smooth unions overestimate a little
 
 
-def face(points: Points, d: Axis) -> Axis:
+def face(points: Points, d: Scalars) -> Scalars:
     """Muzzle, chin, bridge of the nose, sockets and lids."""
     t, p = points.of("face"), points.folded
     d = smooth_min(d, t.pad.distance(p), 0.03)
@@ -77,11 +77,11 @@ def face(points: Points, d: Axis) -> Axis:
     return smooth_min(d, eyes.lids(points), 0.01)
 
 
-def ears(points: Points) -> tuple[Axis, Axis]:
+def ears(points: Points) -> tuple[Scalars, Scalars]:
     """Slanted cones, flat from front to back, hollowed; and the hollow. One leans more."""
     t, (x, y, z), p = points.of("ears"), points.xyz, points.folded
     up, out = y - BASE_Y, p[0] - t.x
-    lean = 0.18 + where(x > 0, full(x, 1), -1) * t.lean
+    lean = 0.18 + where(x > 0, full_like(x, 1), -1) * t.lean
     across, deep = out - up * lean, z + 0.03
     radius = 0.082 * (1 - (up * t.inverse_height).clip(0, 1)) + 0.010
     side = maximum(abs(across) - 0.9 * radius, abs(deep + 0.1 * up) - 0.42 * radius)
@@ -90,11 +90,11 @@ def ears(points: Points) -> tuple[Axis, Axis]:
     return smooth_max(cone, -hollow, 0.02), hollow
 
 
-def nose(points: Points) -> Axis:
+def nose(points: Points) -> Scalars:
     """The leather of the nose."""
     return points.of("face").nose.distance(points.folded)
 
 
-def bell(points: Points) -> Axis:
+def bell(points: Points) -> Scalars:
     """A bell on the collar."""
     return points.of("bell").ball.distance(points.xyz)

@@ -5,19 +5,19 @@ from dataclasses import dataclass
 import numpy as np
 
 from mimic3d.synthetic.identity import (
-    UNMOVED,
-    Choice,
+    NO_POSE_BIAS,
+    CategoricalFactor,
     Identity,
-    Mood,
+    PoseBias,
     Triple,
-    choose,
-    color,
-    cut,
-    either_side,
+    clip_color,
+    clip_score,
     hsv,
-    pick,
+    sample_categorical,
+    sample_either_side,
     sample_light,
-    spread,
+    sample_normal,
+    sample_option,
 )
 
 COATS = {"tabby": 0.34, "plain": 0.16, "tuxedo": 0.16, "calico": 0.16, "siamese": 0.10, "van": 0.08}
@@ -39,7 +39,7 @@ IRIS_TONES = {
 
 
 @dataclass(frozen=True)
-class Shape:
+class CatShape:
     """Geometry of head and body."""
 
     width: float
@@ -64,10 +64,10 @@ class Shape:
 
 
 @dataclass(frozen=True)
-class Paint:
+class CatPaint:
     """Coat, eyes and collar."""
 
-    coat: Choice
+    coat: CategoricalFactor
     fur: Triple
     marks: Triple
     """Of stripes, points and patches."""
@@ -95,47 +95,47 @@ class Paint:
 
 
 @dataclass(frozen=True)
-class Cat(Identity):
+class CatIdentity(Identity):
     """A cat."""
 
-    shape: Shape
-    paint: Paint
+    shape: CatShape
+    paint: CatPaint
     bell: float
     """Where the bell hangs on the collar, left or right of the middle."""
 
 
-def sample_cat(rng: np.random.Generator, mood: Mood = UNMOVED) -> Cat:
+def sample_cat(rng: np.random.Generator, pose_bias: PoseBias = NO_POSE_BIAS) -> CatIdentity:
     """A random cat; mirror images are equally likely."""
     side = float(rng.choice([-1.0, 1.0]))
-    light, shape = sample_light(rng), _sample_shape(rng, mood, side)
-    return Cat(side, light, shape, _sample_paint(rng), either_side(rng, 0.02, 0.05))
+    light, shape = sample_light(rng), _sample_shape(rng, pose_bias, side)
+    return CatIdentity(side, light, shape, _sample_paint(rng), sample_either_side(rng, 0.02, 0.05))
 
 
-def _sample_shape(rng: np.random.Generator, mood: Mood, side: float) -> Shape:
-    return Shape(
-        width=1 + spread(rng, 0.04),
-        cheek=1 + spread(rng, 0.08),
-        muzzle=1 + spread(rng, 0.08),
-        nose_z=spread(rng, 0.008),
-        ear_x=0.128 + spread(rng, 0.008),
-        ear_height=1 + spread(rng, 0.10),
-        ear_lean=either_side(rng, 0.05, 0.16),
-        eye_x=0.103 * (1 + spread(rng, 0.04)),
-        eye_y=0.035 + spread(rng, 0.006),
-        eye_radius=0.060 * (1 + spread(rng, 0.06)),
-        eye_open=0.76 + spread(rng, 0.08),
-        eye_lower=0.64 + spread(rng, 0.08),
-        eye_tilt=0.16 + spread(rng, 0.05),
-        gaze_x=0.10 * side * cut(mood.gaze(float(rng.standard_normal()))),
-        gaze_y=spread(rng, 0.04),
-        smile=0.010 + 0.006 * cut(mood.smile(float(rng.standard_normal()))),
-        body=1 + spread(rng, 0.06),
+def _sample_shape(rng: np.random.Generator, pose_bias: PoseBias, side: float) -> CatShape:
+    return CatShape(
+        width=1 + sample_normal(rng, 0.04),
+        cheek=1 + sample_normal(rng, 0.08),
+        muzzle=1 + sample_normal(rng, 0.08),
+        nose_z=sample_normal(rng, 0.008),
+        ear_x=0.128 + sample_normal(rng, 0.008),
+        ear_height=1 + sample_normal(rng, 0.10),
+        ear_lean=sample_either_side(rng, 0.05, 0.16),
+        eye_x=0.103 * (1 + sample_normal(rng, 0.04)),
+        eye_y=0.035 + sample_normal(rng, 0.006),
+        eye_radius=0.060 * (1 + sample_normal(rng, 0.06)),
+        eye_open=0.76 + sample_normal(rng, 0.08),
+        eye_lower=0.64 + sample_normal(rng, 0.08),
+        eye_tilt=0.16 + sample_normal(rng, 0.05),
+        gaze_x=0.10 * side * clip_score(pose_bias.gaze(float(rng.standard_normal()))),
+        gaze_y=sample_normal(rng, 0.04),
+        smile=0.010 + 0.006 * clip_score(pose_bias.smile(float(rng.standard_normal()))),
+        body=1 + sample_normal(rng, 0.06),
     )
 
 
-def _sample_paint(rng: np.random.Generator) -> Paint:
-    coat = pick(rng, COATS)
-    fur = np.asarray(choose(rng, FUR_TONES)) * (1 + 0.06 * rng.standard_normal())
+def _sample_paint(rng: np.random.Generator) -> CatPaint:
+    coat = sample_categorical(rng, COATS)
+    fur = np.asarray(sample_option(rng, FUR_TONES)) * (1 + 0.06 * rng.standard_normal())
     marks = fur * rng.uniform(0.30, 0.55)
     spot = fur * (1.9 if fur.max() < 0.3 else 0.55)
     white = float(rng.random() < 0.5) * rng.uniform(0.5, 1)
@@ -147,22 +147,22 @@ def _sample_paint(rng: np.random.Generator) -> Paint:
     if coat.is_("tuxedo"):
         white = 1.0
     blue = coat.is_("siamese")
-    return Paint(
+    return CatPaint(
         coat=coat,
-        fur=color(fur * (1 + 0.02 * rng.standard_normal(3))),
-        marks=color(marks),
-        spot=color(spot),
+        fur=clip_color(fur * (1 + 0.02 * rng.standard_normal(3))),
+        marks=clip_color(marks),
+        spot=clip_color(spot),
         white=white,
-        iris=(0.35, 0.60, 0.82) if blue else choose(rng, IRIS_TONES),
-        nose=color(np.asarray((0.80, 0.48, 0.46)) * rng.uniform(0.5, 1.05)),
+        iris=(0.35, 0.60, 0.82) if blue else sample_option(rng, IRIS_TONES),
+        nose=clip_color(np.asarray((0.80, 0.48, 0.46)) * rng.uniform(0.5, 1.05)),
         collar=hsv(rng.random(), rng.uniform(0.5, 0.9), rng.uniform(0.4, 0.9)),
         stripes=rng.uniform(32, 46),
         phase=rng.uniform(0, 6.28),
         pupil=rng.uniform(0.25, 0.65),
-        spot_x=either_side(rng, 0.08, 0.13),
+        spot_x=sample_either_side(rng, 0.08, 0.13),
         spot_y=rng.uniform(0.0, 0.10),
         spot_size=rng.uniform(0.06, 0.10),
-        blaze=either_side(rng, 0.006, 0.022),
+        blaze=sample_either_side(rng, 0.006, 0.022),
         seed_x=rng.uniform(0, 6.28),
         seed_y=rng.uniform(0, 6.28),
     )

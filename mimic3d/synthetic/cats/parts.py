@@ -4,17 +4,16 @@ from collections.abc import Mapping, Sequence
 from enum import IntEnum
 
 from mimic3d.synthetic import eyes
-from mimic3d.synthetic.arrays import Axis
-from mimic3d.synthetic.cats import body, paint
-from mimic3d.synthetic.cats.identity import Cat, sample_cat
-from mimic3d.synthetic.cats.landmarks import anchors
+from mimic3d.synthetic.arrays import Scalars
+from mimic3d.synthetic.cats import albedo, body
+from mimic3d.synthetic.cats.identity import CatIdentity, sample_cat
 from mimic3d.synthetic.identity import columns
-from mimic3d.synthetic.kind import Kind
-from mimic3d.synthetic.points import Group, Points
+from mimic3d.synthetic.kind import ApproximateLandmark, SubjectKind
+from mimic3d.synthetic.points import ParameterGroup, Points
 from mimic3d.synthetic.primitives import Ellipsoid, vector
 
 
-class Material(IntEnum):
+class CatMaterial(IntEnum):
     """What a point of the surface is made of."""
 
     FUR = 0
@@ -23,11 +22,11 @@ class Material(IntEnum):
     BELL = 3
 
 
-def tabulate(cats: Sequence[Cat]) -> dict[str, Group]:
+def tabulate(cats: Sequence[CatIdentity]) -> dict[str, ParameterGroup]:
     """All numbers that the formulas of n cats need."""
     c = columns(cats)
     s = c.shape
-    groups = body.tabulate(s, c.bell) | eyes.tabulate(s) | paint.tabulate(s, c.paint)
+    groups = body.tabulate(s, c.bell) | eyes.tabulate(s) | albedo.tabulate(s, c.paint)
     hull = {
         "head": Ellipsoid.of(vector(0, 0.06, 0), vector(0.28 * s.width, 0.29, 0.32)),
         "cheeks": Ellipsoid.of(
@@ -39,28 +38,53 @@ def tabulate(cats: Sequence[Cat]) -> dict[str, Group]:
     return groups | {"hull": hull}
 
 
-def parts(points: Points) -> Mapping[int, Axis]:
+def parts(points: Points) -> Mapping[int, Scalars]:
     """Signed distances to the materials in head units; bounds far away from them."""
     x, y, z = points.xyz
     front = z > 0.1
     return {
-        Material.FUR: body.fur(points),
-        Material.EYE: points.near(front & (abs(y - 0.035) < 0.12), eyes.eyeballs),
-        Material.NOSE: points.near(front & (abs(x) < 0.08) & (abs(y + 0.048) < 0.08), body.nose),
-        Material.BELL: points.near(y < -0.12, body.bell),
+        CatMaterial.FUR: body.fur(points),
+        CatMaterial.EYE: points.near(front & (abs(y - 0.035) < 0.12), eyes.eyeballs),
+        CatMaterial.NOSE: points.near(front & (abs(x) < 0.08) & (abs(y + 0.048) < 0.08), body.nose),
+        CatMaterial.BELL: points.near(y < -0.12, body.bell),
     }
 
 
-CATS = Kind(
+def landmarks(cat: CatIdentity) -> list[ApproximateLandmark]:
+    """13 points."""
+    s = cat.shape
+    corner, rise = 0.9 * s.eye_radius, 0.9 * s.eye_radius * s.eye_tilt
+    tip = body.BASE_Y + 0.165 * s.ear_height
+    middle = {
+        "nose": (0.0, -0.050, 0.268 + s.nose_z),
+        "mouth": (0.0, -0.112, 0.220),
+        "chin": (0.0, -0.150, 0.200),
+    }
+    sides = {
+        "eye": (s.eye_x, s.eye_y, eyes.DEPTH + s.eye_radius),
+        "eye_outer": (s.eye_x + corner, s.eye_y + rise, eyes.DEPTH + 0.025),
+        "eye_inner": (s.eye_x - corner, s.eye_y - rise, eyes.DEPTH + 0.025),
+        "ear_tip": (s.ear_x + 0.18 * (tip - body.BASE_Y), tip, -0.035),
+        "ear_outer": (s.ear_x + 0.080, body.BASE_Y, -0.03),
+        "ear_inner": (s.ear_x - 0.060, body.BASE_Y + 0.03, -0.03),
+        "cheek": (0.17 * s.width, -0.07, 0.10),
+    }
+    single = [ApproximateLandmark(name, name, place) for name, place in middle.items()]
+    return single + [
+        ApproximateLandmark(f"left_{n}", f"right_{n}", place) for n, place in sides.items()
+    ]
+
+
+CATS = SubjectKind(
     sample=sample_cat,
     tabulate=tabulate,
     parts=parts,
-    painters={
-        Material.FUR: paint.paint_fur,
-        Material.EYE: paint.paint_eyes,
-        Material.NOSE: paint.paint_nose,
-        Material.BELL: paint.paint_bell,
+    albedos={
+        CatMaterial.FUR: albedo.fur_albedo,
+        CatMaterial.EYE: albedo.eyes_albedo,
+        CatMaterial.NOSE: albedo.nose_albedo,
+        CatMaterial.BELL: albedo.bell_albedo,
     },
-    anchors=anchors,
-    bare=(Material.FUR, Material.EYE, Material.NOSE),
+    landmarks=landmarks,
+    landmark_materials=(CatMaterial.FUR, CatMaterial.EYE, CatMaterial.NOSE),
 )

@@ -4,9 +4,18 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from mimic3d.synthetic.arrays import Axes, Axis, any_of, atan2, either, select, sin, stack
+from mimic3d.synthetic.arrays import (
+    Scalars,
+    Vectors,
+    any_flagged,
+    atan2,
+    select,
+    sin,
+    stack,
+    where_flag,
+)
 from mimic3d.synthetic.identity import flags
-from mimic3d.synthetic.points import Group, Points
+from mimic3d.synthetic.points import ParameterGroup, Points
 from mimic3d.synthetic.primitives import (
     Ellipsoid,
     Sphere,
@@ -25,7 +34,7 @@ CURTAINS = {
 }
 
 
-def tabulate(s: SimpleNamespace, w: SimpleNamespace) -> dict[str, Group]:
+def tabulate(s: SimpleNamespace, w: SimpleNamespace) -> dict[str, ParameterGroup]:
     """The bodies that the hair of n heads is made of, from their shapes and what they wear."""
     size = w.volume * np.asarray([SIZES[style.chosen] for style in w.style])
     unused = CURTAINS["bob"]  # by heads that are not curtained
@@ -35,7 +44,7 @@ def tabulate(s: SimpleNamespace, w: SimpleNamespace) -> dict[str, Group]:
     up = 0.03 * flags(w.style, "bun")
     return {
         "hair": {
-            "some": 1 - flags(w.style, "bald"),
+            "present": 1 - flags(w.style, "bald"),
             "curtained": flags(w.style, "long", "bob"),
             "cropped": flags(w.style, "short", "bun", "afro"),
             "knotted": flags(w.style, "bun"),
@@ -58,25 +67,25 @@ def tabulate(s: SimpleNamespace, w: SimpleNamespace) -> dict[str, Group]:
     }
 
 
-def hair(points: Points) -> Axis:
+def hair(points: Points) -> Scalars:
     """The hair of heads that are not bald, parted off the middle."""
     t, p = points.of("hair"), points.xyz
     d = t.cap.distance(p)
-    if any_of(t.curtained):
+    if any_flagged(t.curtained):
         curtain = t.curtain.distance(points.folded)
-        d = either(t.curtained, smooth_min(d, curtain, 0.08), d)
-    if any_of(t.knotted):
-        d = either(t.knotted, smooth_min(d, t.knot.distance(p), 0.02), d)
+        d = where_flag(t.curtained, smooth_min(d, curtain, 0.08), d)
+    if any_flagged(t.knotted):
+        d = where_flag(t.knotted, smooth_min(d, t.knot.distance(p), 0.02), d)
     d = smooth_max(d, -t.opening.distance(swept(points)), 0.02)
-    if any_of(t.cropped):  # ears and neck stay clear
+    if any_flagged(t.cropped):  # ears and neck stay clear
         nape = t.nape - p[1] - 1.4 * (-p[2] - 0.02).clip(0, 0.12)
         clear = smooth_max(d, nape, 0.03)
         clear = smooth_max(clear, -t.ear.distance(points.folded), 0.02)
-        d = either(t.cropped, clear, d)
+        d = where_flag(t.cropped, clear, d)
     return (d + select(t.curly, curls, locks, points)) * 0.9  # the relief makes it steeper
 
 
-def swept(points: Points) -> Axes:
+def swept(points: Points) -> Vectors:
     """Positions as the opening for the face sees them: moved by the parting, and slanted."""
     t, (x, y, z) = points.of("hair"), points.xyz
     aside = x - t.part * ((y - 0.1) * 4).clip(0, 1)
@@ -84,23 +93,23 @@ def swept(points: Points) -> Axes:
     return stack([aside, y - t.sweep * (x - t.part) - notch, z])
 
 
-def strand_phase(points: Points) -> Axis:
+def strand_phase(points: Points) -> Scalars:
     """Angle that runs across the strands."""
     t, (x, y, z) = points.of("hair"), points.xyz
     phase = atan2(x - t.part, z + BEHIND) * t.strands + y * 14
-    if any_of(t.waves):
+    if any_flagged(t.waves):
         phase = phase + t.waves * (2.5 * sin(y * 55 + x * 9))
     return phase
 
 
-def curls(points: Points) -> Axis:
+def curls(points: Points) -> Scalars:
     """Relief of curly hair."""
     x, y, z = points.xyz
     rows = sin(x * 95 + 1.5 * sin(y * 60)) * sin(y * 88 + 1.5 * sin(z * 55))
     return 0.006 * rows * sin(z * 91 + x * 30)
 
 
-def locks(points: Points) -> Axis:
+def locks(points: Points) -> Scalars:
     """Relief of other hair, with the groove of the parting."""
     x, y, _ = points.xyz
     phase = strand_phase(points)

@@ -5,19 +5,19 @@ from dataclasses import dataclass
 import numpy as np
 
 from mimic3d.synthetic.identity import (
-    UNMOVED,
-    Choice,
+    NO_POSE_BIAS,
+    CategoricalFactor,
     Identity,
-    Mood,
+    PoseBias,
     Triple,
-    choose,
-    color,
-    cut,
-    either_side,
+    clip_color,
+    clip_score,
     hsv,
-    pick,
+    sample_categorical,
+    sample_either_side,
     sample_light,
-    spread,
+    sample_normal,
+    sample_option,
 )
 
 SKIN_TONES = ((0.93, 0.76, 0.66), (0.78, 0.56, 0.42), (0.40, 0.26, 0.19))
@@ -40,7 +40,7 @@ PATTERNS = {"plain": 0.2, "stripes": 0.35, "checks": 0.3, "dots": 0.15}
 
 
 @dataclass(frozen=True)
-class Shape:
+class HeadShape:
     """Geometry of skull and face."""
 
     width: float
@@ -78,7 +78,7 @@ class Shape:
 
 
 @dataclass(frozen=True)
-class Paint:
+class HeadPaint:
     """Colours."""
 
     skin: Triple
@@ -95,10 +95,10 @@ class Paint:
 
 
 @dataclass(frozen=True)
-class Wear:
+class HeadWear:
     """Hair, beard, glasses, clothes and jewellery."""
 
-    style: Choice
+    style: CategoricalFactor
     hairline: float
     part: float
     """Where the hair is parted; always off the middle."""
@@ -114,105 +114,105 @@ class Wear:
     """0 without glasses."""
     earring: float
     """Radius of the one earring, on the subject's left; 0 without."""
-    pattern: Choice
+    pattern: CategoricalFactor
     pattern_frequency: float
     pattern_phase: float
 
 
 @dataclass(frozen=True)
-class Head(Identity):
+class HeadIdentity(Identity):
     """A human head."""
 
-    shape: Shape
-    paint: Paint
-    wear: Wear
+    shape: HeadShape
+    paint: HeadPaint
+    wear: HeadWear
 
 
-def sample_head(rng: np.random.Generator, mood: Mood = UNMOVED) -> Head:
+def sample_head(rng: np.random.Generator, pose_bias: PoseBias = NO_POSE_BIAS) -> HeadIdentity:
     """A random head; mirror images are equally likely."""
     side = float(rng.choice([-1.0, 1.0]))
-    return Head(
+    return HeadIdentity(
         side,
         sample_light(rng),
-        _sample_shape(rng, mood, side),
+        _sample_shape(rng, pose_bias, side),
         _sample_paint(rng),
         _sample_wear(rng),
     )
 
 
-def _sample_shape(rng: np.random.Generator, mood: Mood, side: float) -> Shape:
-    return Shape(
-        width=1 + spread(rng, 0.045),
-        jaw=1 + spread(rng, 0.07),
-        length=1 + spread(rng, 0.035),
-        cheek=spread(rng, 0.008),
-        chin_y=spread(rng, 0.010),
-        chin_z=spread(rng, 0.010),
-        eye_x=0.084 * (1 + spread(rng, 0.035)),
-        eye_y=0.055 + spread(rng, 0.004),
-        eye_radius=0.037 * (1 + spread(rng, 0.05)),
-        eye_open=0.56 + spread(rng, 0.07),
-        eye_lower=0.40 + spread(rng, 0.05),
-        eye_tilt=spread(rng, 0.06),
-        gaze_x=0.10 * side * cut(mood.gaze(float(rng.standard_normal()))),
-        gaze_y=spread(rng, 0.04),
-        nose_length=spread(rng, 0.010),
-        nose_width=1 + spread(rng, 0.16),
-        nose_z=spread(rng, 0.010),
-        bridge=spread(rng, 0.006),
-        mouth_y=-0.134 + spread(rng, 0.005),
-        mouth_width=0.070 * (1 + spread(rng, 0.10)),
-        lip=1 + spread(rng, 0.22),
-        smile=0.008 + 0.010 * cut(mood.smile(float(rng.standard_normal()))),
-        smirk=either_side(rng, 0.02, 0.09),
-        brow=spread(rng, 0.006),
-        brow_y=0.103 + spread(rng, 0.005),
-        brow_thickness=0.0085 * (1 + spread(rng, 0.25)),
-        brow_slope=spread(rng, 0.008),
-        brow_raise=spread(rng, 0.0025),
-        ear=1 + spread(rng, 0.12),
+def _sample_shape(rng: np.random.Generator, pose_bias: PoseBias, side: float) -> HeadShape:
+    return HeadShape(
+        width=1 + sample_normal(rng, 0.045),
+        jaw=1 + sample_normal(rng, 0.07),
+        length=1 + sample_normal(rng, 0.035),
+        cheek=sample_normal(rng, 0.008),
+        chin_y=sample_normal(rng, 0.010),
+        chin_z=sample_normal(rng, 0.010),
+        eye_x=0.084 * (1 + sample_normal(rng, 0.035)),
+        eye_y=0.055 + sample_normal(rng, 0.004),
+        eye_radius=0.037 * (1 + sample_normal(rng, 0.05)),
+        eye_open=0.56 + sample_normal(rng, 0.07),
+        eye_lower=0.40 + sample_normal(rng, 0.05),
+        eye_tilt=sample_normal(rng, 0.06),
+        gaze_x=0.10 * side * clip_score(pose_bias.gaze(float(rng.standard_normal()))),
+        gaze_y=sample_normal(rng, 0.04),
+        nose_length=sample_normal(rng, 0.010),
+        nose_width=1 + sample_normal(rng, 0.16),
+        nose_z=sample_normal(rng, 0.010),
+        bridge=sample_normal(rng, 0.006),
+        mouth_y=-0.134 + sample_normal(rng, 0.005),
+        mouth_width=0.070 * (1 + sample_normal(rng, 0.10)),
+        lip=1 + sample_normal(rng, 0.22),
+        smile=0.008 + 0.010 * clip_score(pose_bias.smile(float(rng.standard_normal()))),
+        smirk=sample_either_side(rng, 0.02, 0.09),
+        brow=sample_normal(rng, 0.006),
+        brow_y=0.103 + sample_normal(rng, 0.005),
+        brow_thickness=0.0085 * (1 + sample_normal(rng, 0.25)),
+        brow_slope=sample_normal(rng, 0.008),
+        brow_raise=sample_normal(rng, 0.0025),
+        ear=1 + sample_normal(rng, 0.12),
     )
 
 
-def _sample_paint(rng: np.random.Generator) -> Paint:
+def _sample_paint(rng: np.random.Generator) -> HeadPaint:
     tone = rng.random() * (len(SKIN_TONES) - 1)
     first = min(int(tone), len(SKIN_TONES) - 2)
     blend = tone - first
     skin = np.asarray(SKIN_TONES[first]) * (1 - blend) + np.asarray(SKIN_TONES[first + 1]) * blend
     skin = skin * (1 + 0.04 * rng.standard_normal()) * (1 + 0.012 * rng.standard_normal(3))
     lips = skin * [0.88, 0.60, 0.62] + [0.05, 0, 0.02] + 0.02 * rng.standard_normal(3)
-    hair = np.asarray(choose(rng, HAIR_TONES)) * (1 + 0.15 * rng.standard_normal())
+    hair = np.asarray(sample_option(rng, HAIR_TONES)) * (1 + 0.15 * rng.standard_normal())
     cloth_hue = rng.random()
-    return Paint(
-        skin=color(skin, 0.1),
-        lips=color(lips),
-        hair=color(hair + 0.015 * rng.standard_normal(3)),
-        iris=color(np.asarray(choose(rng, IRIS_TONES))),
+    return HeadPaint(
+        skin=clip_color(skin, 0.1),
+        lips=clip_color(lips),
+        hair=clip_color(hair + 0.015 * rng.standard_normal(3)),
+        iris=clip_color(np.asarray(sample_option(rng, IRIS_TONES))),
         cloth=hsv(cloth_hue, rng.uniform(0.2, 0.85), rng.uniform(0.3, 0.9)),
         cloth2=hsv(cloth_hue + rng.uniform(0.2, 0.8), rng.uniform(0, 0.6), rng.uniform(0.2, 1)),
         frame=hsv(rng.random(), 0.5 * rng.random(), 0.08 + 0.4 * rng.random()),
         freckles=float(rng.random() < 0.4) * rng.uniform(0.3, 1),
-        mole_x=either_side(rng, 0.04, 0.11),
+        mole_x=sample_either_side(rng, 0.04, 0.11),
         mole_y=rng.uniform(-0.17, -0.02),
     )
 
 
-def _sample_wear(rng: np.random.Generator) -> Wear:
-    style = pick(rng, STYLES)
+def _sample_wear(rng: np.random.Generator) -> HeadWear:
+    style = sample_categorical(rng, STYLES)
     bearded = rng.random() < 0.22 and style.is_("short", "bald", "afro")
-    part = either_side(rng, 0.03, 0.08)
-    return Wear(
+    part = sample_either_side(rng, 0.03, 0.08)
+    return HeadWear(
         style=style,
-        hairline=spread(rng, 0.018),
+        hairline=sample_normal(rng, 0.018),
         part=part,
         sweep=float(np.sign(part)) * rng.uniform(0.05, 0.25),
-        volume=1 + abs(spread(rng, 0.05)),
+        volume=1 + abs(sample_normal(rng, 0.05)),
         strands=rng.uniform(52, 92),
         waves=float(rng.random() < 0.4) * rng.uniform(0.2, 1),
         beard=float(bearded) * rng.uniform(0.4, 1),
         glasses_radius=float(rng.random() < 0.18) * rng.uniform(0.043, 0.052),
         earring=float(rng.random() < 0.5) * rng.uniform(0.012, 0.017),
-        pattern=pick(rng, PATTERNS),
+        pattern=sample_categorical(rng, PATTERNS),
         pattern_frequency=rng.uniform(70, 150),
         pattern_phase=rng.uniform(0, 6.28),
     )

@@ -3,8 +3,8 @@
 from types import SimpleNamespace
 
 from mimic3d.synthetic import eyes
-from mimic3d.synthetic.arrays import Axis, full, minimum, where
-from mimic3d.synthetic.points import Group, Points
+from mimic3d.synthetic.arrays import Scalars, full_like, minimum, where
+from mimic3d.synthetic.points import ParameterGroup, Points
 from mimic3d.synthetic.primitives import (
     Capsule,
     Ellipsoid,
@@ -17,7 +17,7 @@ from mimic3d.synthetic.primitives import (
 FACE_Z = 0.05  # features of the face shape the skin in front of this plane only
 
 
-def tabulate(s: SimpleNamespace) -> dict[str, Group]:
+def tabulate(s: SimpleNamespace) -> dict[str, ParameterGroup]:
     """The bodies that make the skin of n heads, from their shapes."""
     w, length = s.width, s.length
     tip_y = -0.034 - s.nose_length
@@ -80,20 +80,20 @@ def tabulate(s: SimpleNamespace) -> dict[str, Group]:
     }
 
 
-def skin(points: Points) -> Axis:
+def skin(points: Points) -> Scalars:
     """Head, ears and neck without eyeballs; face and ears where they can matter."""
     t, p, y = points.of("skull"), points.folded, points.y
     d = smooth_min(t.cranium.distance(p), t.jaw.distance(p), 0.07)
-    front, some = points.where((points.z > FACE_Z) & (y < 0.2))
-    if len(some):
-        d[front] = face(some, d[front])
-    sides, some = points.where((p[0] > 0.15) & (abs(y) < 0.2))
-    if len(some):
-        d[sides] = ears(some, d[sides])
+    front, front_points = points.where((points.z > FACE_Z) & (y < 0.2))
+    if len(front_points):
+        d[front] = face(front_points, d[front])
+    sides, side_points = points.where((p[0] > 0.15) & (abs(y) < 0.2))
+    if len(side_points):
+        d[sides] = ears(side_points, d[sides])
     return smooth_min(d, t.neck.distance(p), 0.05) * 0.9  # smooth unions overestimate a little
 
 
-def face(points: Points, d: Axis) -> Axis:
+def face(points: Points, d: Scalars) -> Scalars:
     """Chin, cheeks, brow, sockets, nose, muzzle, lips and lids."""
     t, p = points.of("face"), points.folded
     d = smooth_min(d, t.chin.distance(p), 0.07)
@@ -111,13 +111,13 @@ def face(points: Points, d: Axis) -> Axis:
     return smooth_min(d, eyes.lids(points), 0.006)
 
 
-def ears(points: Points, d: Axis) -> Axis:
+def ears(points: Points, d: Scalars) -> Scalars:
     """Adds hollowed ears."""
     t, p = points.of("ears"), points.folded
     return smooth_min(d, smooth_max(t.outer.distance(p), -t.inner.distance(p), 0.012), 0.02)
 
 
-def lips(points: Points) -> tuple[Axis, Axis]:
+def lips(points: Points) -> tuple[Scalars, Scalars]:
     """How far inside the lips (> 0), and the crease between them (0..1), in frontal projection."""
     t, ax = points.of("lips"), points.folded[0]
     u2 = (ax * t.inverse_width) ** 2
@@ -126,4 +126,4 @@ def lips(points: Points) -> tuple[Axis, Axis]:
     inside = 1 - u2 + minimum((bow - height) * t.inverse_upper, height * t.inverse_lower)
     off = (points.z < 0.09) | (u2 > 1.05)
     crease = (1 - abs(height) * (1 / 0.0042)).clip(0, 1)
-    return where(off, full(inside, -1), inside), where(off, full(crease, 0), crease)
+    return where(off, full_like(inside, -1), inside), where(off, full_like(crease, 0), crease)

@@ -7,7 +7,7 @@ import torch
 from pickles.official import EG3D_PLANES, full_state, structure
 
 from mimic3d.conversion.official import read_discriminator, read_generator
-from mimic3d.conversion.pickle_values import Record
+from mimic3d.conversion.pickle_values import PickledObject
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def network():
             for name in [name for name, value in group.items() if value is ABSENT]:
                 del group[name]
         attributes = {"_init_kwargs": arguments, "_modules": modules or {}, **changes}
-        return Record(class_name, attributes)
+        return PickledObject(class_name, attributes)
 
     return build
 
@@ -120,7 +120,7 @@ def test_other_classes_are_refused(network, weights, name):
 
 def test_network_without_arguments(weights):
     with pytest.raises(ValueError, match="G_ema must tell rendering_kwargs"):
-        read_generator(Record("TriPlaneGenerator", {}), weights)
+        read_generator(PickledObject("TriPlaneGenerator", {}), weights)
 
 
 def test_attributes_win_over_arguments(network, weights):
@@ -164,7 +164,9 @@ def test_planes_of_eg3d(network, weights, planes, expected):
     weights = {name: value for name, value in weights.items() if "b3d" not in name}
     weights["backbone.synthesis.b4.const"] = weights["backbone.synthesis.b4.const"][0]
     matrices = torch.tensor(planes, dtype=torch.float32)
-    record = network(modules={"renderer": Record("ImportanceRenderer", {"plane_axes": matrices})})
+    record = network(
+        modules={"renderer": PickledObject("ImportanceRenderer", {"plane_axes": matrices})}
+    )
     if expected is None:
         with pytest.raises(ValueError, match="plane_axes must permute"):
             read_generator(record, weights)
@@ -203,15 +205,15 @@ def test_missing_tensors_are_named(network, weights, name):
 def test_discriminator():
     arguments = structure("tiny_2d")["options"]["D_kwargs"]
     weights = full_state("tiny_2d", "D")
-    record = Record("DualDiscriminator", {"_init_kwargs": arguments})
+    record = PickledObject("DualDiscriminator", {"_init_kwargs": arguments})
     cfg, side = read_discriminator(record, weights, "D")
     assert (side, cfg.channel_base, cfg.channel_max, cfg.mapping_layers) == (128, 1024, 32, 8)
     assert cfg.mbstd_group_size == 4
     for name, value in (("num_fp16_res", 0), ("conv_clamp", None), ("disc_c_noise", 0.5)):
-        other = Record("DualDiscriminator", {"_init_kwargs": arguments, name: value})
+        other = PickledObject("DualDiscriminator", {"_init_kwargs": arguments, name: value})
         with pytest.raises(ValueError, match=rf"D\.{name} must be"):
             read_discriminator(other, weights, "D")
     with pytest.raises(ValueError, match="D must be a DualDiscriminator, is 'StyleGAN2D"):
-        read_discriminator(Record("StyleGAN2Discriminator", {}), weights, "D")
-    groups = Record("DualDiscriminator", {"epilogue_kwargs": {"mbstd_group_size": 8}})
+        read_discriminator(PickledObject("StyleGAN2Discriminator", {}), weights, "D")
+    groups = PickledObject("DualDiscriminator", {"epilogue_kwargs": {"mbstd_group_size": 8}})
     assert read_discriminator(groups, weights, "D")[0].mbstd_group_size == 8

@@ -29,7 +29,7 @@ from pickles.opcodes import (
     text,
 )
 
-from mimic3d.conversion.pickle_machine import Allowed, run_pickle
+from mimic3d.conversion.pickle_machine import Allowlist, run_pickle
 from mimic3d.conversion.unpickling import read_pickle
 
 HARMFUL = [name for name, _ in harmful("/nowhere")]
@@ -134,7 +134,7 @@ REFUSED = {
     "instance_of_text": (new(text("dict")), "an instance of a value of type str"),
     "call_of_a_class": (call(named("dnnlib.util", "EasyDict")), "'dnnlib.util.EasyDict' is called"),
     "call_of_text": (call(text("posix.system"), text("true")), "a value of type str is called"),
-    "call_of_a_record": (call(MODULE), "a value of type Record is called"),
+    "call_of_a_record": (call(MODULE), "a value of type PickledObject is called"),
     "call_without_tuple": (ORDERED + b"]R", "is called with a value of type list"),
     "ordered_dict_of_items": (call(ORDERED, b"]"), "made with arguments"),
     "memo_written_twice": (b"Nq\x01q\x01", "written twice"),
@@ -209,4 +209,4 @@ def test_tricks_are_refused(read, name):
 
 def test_opcodes_are_limited():
     with pytest.raises(ValueError, match="more than 100 opcodes"):
-        run_pickle(io.BytesIO(PROTO2 + b"]" * 101), Allowed(), 100)
+        run_pickle(io.BytesIO(PROTO2 + b"]" * 101), Allowlist(), 100)

@@ -120,7 +120,7 @@ from mimic3d.data.dataset import ImageDataset
 from mimic3d.evaluation.monitor import MonitorConfig
 from mimic3d.cameras import Scene
 from mimic3d.networks.generator import Generator, GeneratorConfig
-from stages.monitoring import build_watch
+from stages.monitoring import build_selector
 
 rank, world, folder, root, config = int(sys.argv[1]), int(sys.argv[2]), *sys.argv[3:]
 torch.set_num_threads(1)
@@ -134,8 +134,8 @@ G = Generator(cfg, Scene()).eval()
 root = Path(root)
 dataset = ImageDataset(root / "data" / "tiny", "train", root / "cache")
 monitor = MonitorConfig(num_images=7, num_identities=3, batch=2)
-watch = build_watch(monitor, root, dataset, Accelerator(cpu=True), "imitate")
-row = watch.measure(16, G)
+selector = build_selector(monitor, root, dataset, Accelerator(cpu=True), "imitate")
+row = selector.measure(16, G)
 Path(folder, f"{world}-{rank}.json").write_text(json.dumps(row))
 """
 

@@ -5,18 +5,18 @@ from torch.testing import assert_close
 
 from mimic3d.losses.adversarial import (
     AdversarialConfig,
-    discrimination_loss,
-    fooling_loss,
+    discriminator_loss,
+    generator_loss,
     r1_penalty,
 )
 
 
 def test_known_values():
     zero = torch.zeros(4)
-    assert_close(fooling_loss(zero).item(), math.log(2))
-    assert_close(discrimination_loss(zero, zero).item(), 2 * math.log(2))
-    assert fooling_loss(zero + 9) < fooling_loss(zero)
-    assert discrimination_loss(zero + 9, zero - 9) < discrimination_loss(zero, zero)
+    assert_close(generator_loss(zero).item(), math.log(2))
+    assert_close(discriminator_loss(zero, zero).item(), 2 * math.log(2))
+    assert generator_loss(zero + 9) < generator_loss(zero)
+    assert discriminator_loss(zero + 9, zero - 9) < discriminator_loss(zero, zero)
 
 
 def test_r1_of_a_linear_discriminator_is_its_squared_weight():

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from mimic3d.cameras import orbit_cameras
-from mimic3d.synthetic.catalog import KINDS, KindName, identity_of
-from mimic3d.synthetic.render import Background, Session
+from mimic3d.synthetic.catalog import KINDS, SubjectName, identity_of
+from mimic3d.synthetic.render import Background, SubjectRenderer
 from mimic3d.synthetic.scene import SYNTHETIC_SCENE
 
 
@@ -24,37 +24,39 @@ def orbit():
 def subject():
     """The subject of a number."""
 
-    def draw(number, kind: KindName = "heads"):
+    def draw(number, kind: SubjectName = "heads"):
         return identity_of((0, 0, number), kind)
 
     return draw
 
 
 @pytest.fixture
-def session():
+def renderer():
     """Subjects before as many cameras, in NumPy."""
 
-    def prepare(
+    def build(
         subjects,
         cameras,
         resolution=32,
         background: Background = "room",
-        kind: KindName = "heads",
+        kind: SubjectName = "heads",
         **more,
     ):
         matrices = cameras.cam2world.numpy(), cameras.intrinsics.numpy()
-        return Session.prepare(KINDS[kind], subjects, *matrices, resolution, background, **more)
+        return SubjectRenderer.build(
+            KINDS[kind], subjects, *matrices, resolution, background, **more
+        )
 
-    return prepare
+    return build
 
 
 @pytest.fixture
-def shoot(session):
+def render(renderer):
     """Views of one subject by each camera."""
 
     def take(one, cameras, *args, **more):
-        views = [session([one], cameras[i : i + 1], *args, **more) for i in range(len(cameras))]
-        return [each.shoot() for each in views]
+        views = [renderer([one], cameras[i : i + 1], *args, **more) for i in range(len(cameras))]
+        return [each.render() for each in views]
 
     return take
 

@@ -17,31 +17,31 @@ LIMITS = SyntheticConfig()
 
 @pytest.mark.parametrize(("kind", "number"), [("heads", 1), ("heads", 7), ("cats", 2)])
 def test_a_mirrored_subject_seen_by_the_mirrored_camera_is_the_flipped_image(
-    shoot, orbit, subject, kind, number
+    render, orbit, subject, kind, number
 ):
     cameras = orbit([0.35], [0.12])
     cameras.intrinsics[0, 0, 1:] = torch.tensor([0.02, 0.48])
     one = subject(number, kind)
-    (view,) = shoot(one, cameras, kind=kind)
-    (mirrored,) = shoot(one.mirrored(), mirror_cameras(cameras), kind=kind)
+    (view,) = render(one, cameras, kind=kind)
+    (mirrored,) = render(one.mirrored(), mirror_cameras(cameras), kind=kind)
     flipped = view.images[0, :, ::-1].astype(int)
     assert np.abs(mirrored.images[0] - flipped).mean() < 0.5  # of 255; a wrong sign is above 8
     assert np.abs(mirrored.depth - view.depth[..., ::-1]).mean() < 1e-3
 
 
 @pytest.mark.parametrize("kind", ["heads", "cats"])
-def test_no_subject_is_its_own_mirror_image(shoot, orbit, subject, psnr, kind):
+def test_no_subject_is_its_own_mirror_image(render, orbit, subject, psnr, kind):
     """So flipping an image is not the same as turning the camera, and a wrong yaw sign shows."""
     for number in range(3):
-        left, right = shoot(subject(number, kind), orbit([0.3, -0.3], [0.0, 0.0]), kind=kind)
+        left, right = render(subject(number, kind), orbit([0.3, -0.3], [0.0, 0.0]), kind=kind)
         assert psnr(left.images[0, :, ::-1], right.images[0]) < 30  # the mirrored one fits
 
 
 @pytest.mark.parametrize("kind", ["heads", "cats"])
-def test_depth_meets_the_surface_where_a_dense_march_meets_it(session, orbit, subject, kind):
+def test_depth_meets_the_surface_where_a_dense_march_meets_it(renderer, orbit, subject, kind):
     one, cameras = subject(3, kind), orbit([0.4], [-0.1])
-    shot = session([one], cameras, 16, "constant", kind)
-    depth = shot.shoot().depth.ravel()
+    shot = renderer([one], cameras, 16, "constant", kind)
+    depth = shot.render().depth.ravel()
     rays = cast_rays(cameras, 16)
     hits = np.flatnonzero(np.isfinite(depth))[::3]
     assert len(hits) > 20
@@ -60,9 +60,9 @@ def test_depth_meets_the_surface_where_a_dense_march_meets_it(session, orbit, su
 
 @pytest.mark.parametrize("kind", ["heads", "cats"])
 @pytest.mark.parametrize(("yaws", "share"), [((0.0, 0.05), 0.9), ((-0.2, 0.2), 0.6)])
-def test_one_view_carried_by_its_depth_is_another(shoot, orbit, subject, kind, yaws, share):
+def test_one_view_carried_by_its_depth_is_another(render, orbit, subject, kind, yaws, share):
     cameras, side = orbit(yaws, [0.0, 0.0]), 64
-    one, other = shoot(subject(5, kind), cameras, side, kind=kind)
+    one, other = render(subject(5, kind), cameras, side, kind=kind)
     rays = cast_rays(cameras[:1], side)
     points = rays.origins + torch.from_numpy(one.depth.reshape(1, -1, 1).copy()) * rays.directions
     pixels, _ = project(points, cameras[1:])
@@ -79,9 +79,9 @@ def test_one_view_carried_by_its_depth_is_another(shoot, orbit, subject, kind, y
     assert (colors - theirs).abs().mean(dim=-1)[agree].median() < 6  # of 255; no light of its own
 
 
-def test_highlights_move_with_the_camera_and_are_off_by_default(shoot, orbit, subject):
+def test_highlights_move_with_the_camera_and_are_off_by_default(render, orbit, subject):
     cameras = orbit([0.2], [0.1])
-    (plain,), (shiny,) = (shoot(subject(4), cameras, specular=s) for s in (0.0, 0.5))
+    (plain,), (shiny,) = (render(subject(4), cameras, specular=s) for s in (0.0, 0.5))
     added = shiny.images.astype(int) - plain.images
     assert added.min() >= 0
     assert added.max() > 10
@@ -89,10 +89,10 @@ def test_highlights_move_with_the_camera_and_are_off_by_default(shoot, orbit, su
 
 
 @pytest.mark.parametrize("kind", ["heads", "cats"])
-def test_backgrounds_differ_in_depth_and_alpha_only(shoot, orbit, subject, kind):
+def test_backgrounds_differ_in_depth_and_alpha_only(render, orbit, subject, kind):
     cameras = orbit([0.2], [0.1])
     (room,), (constant,) = (
-        shoot(subject(2, kind), cameras, 32, background, kind)
+        render(subject(2, kind), cameras, 32, background, kind)
         for background in ("room", "constant")
     )
     assert (room.images == constant.images).all()
@@ -125,24 +125,26 @@ def test_the_room_is_open_for_every_camera_in_use(orbit):
 
 
 @pytest.mark.parametrize("kind", ["heads", "cats"])
-def test_the_scene_holds_subject_and_room_from_the_outermost_cameras(session, orbit, subject, kind):
+def test_the_scene_holds_subject_and_room_from_the_outermost_cameras(
+    renderer, orbit, subject, kind
+):
     signs = [(yaw, pitch) for yaw in (-1, 0, 1) for pitch in (-1, 0, 1)]
     cameras = orbit(
         [yaw * LIMITS.yaw_limit_rad for yaw, _ in signs],
         [pitch * LIMITS.pitch_limit_rad for _, pitch in signs],
     )
-    depth = session([subject(i, kind) for i in range(9)], cameras, 16, kind=kind).shoot().depth
+    depth = renderer([subject(i, kind) for i in range(9)], cameras, 16, kind=kind).render().depth
     assert depth.min() > SYNTHETIC_SCENE.near
     assert depth.max() < SYNTHETIC_SCENE.far
 
 
 @pytest.mark.parametrize("kind", ["heads", "cats"])
-def test_the_hull_contains_the_subject(session, orbit, subject, kind):
+def test_the_hull_contains_the_subject(renderer, orbit, subject, kind):
     """Rays are traced within the hull only, so what sticks out would be cut off."""
     axis = np.linspace(-0.54, 0.54, 41, dtype=np.float32)  # the room, head units
     grid = np.stack(np.meshgrid(axis, axis, axis, indexing="ij")).reshape(3, -1)
     for number in range(8):
-        shot = session([subject(number, kind)], orbit([0.0], [0.0]), 16, kind=kind)
+        shot = renderer([subject(number, kind)], orbit([0.0], [0.0]), 16, kind=kind)
         solid = grid[:, light.distance(KINDS[kind], Points(grid, shot.table, None)) < 0]
         hull = shot.table.of("hull", None)
         nearest = np.min([np.linalg.norm((solid - b.center) * b.inverse, axis=0) for b in hull], 0)

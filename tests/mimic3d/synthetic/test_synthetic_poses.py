@@ -75,7 +75,7 @@ def test_pose_bias_is_the_correlation_of_smile_and_gaze_with_the_camera(correlat
     cfg = SyntheticConfig(kind=kind, num_train=400, num_val=0, num_eval=1, pose_bias=bias)
     shots = list_render_tasks(cfg, 0, 16)
     train = [shot for split, shot in shots if split == "train"]
-    faces = [identity_of(shot.key, kind, shot.mood).factors() for shot in train]
+    faces = [identity_of(shot.key, kind, shot.pose_bias).factors() for shot in train]
     yaw = np.asarray([shot.truth[0] for shot in train])
     gaze = np.asarray(
         [one["shape.gaze_x"] * one["side"] for one in faces]
@@ -85,7 +85,7 @@ def test_pose_bias_is_the_correlation_of_smile_and_gaze_with_the_camera(correlat
     assert correlation(smile, -np.abs(yaw)) == pytest.approx(bias, abs=0.15)
     assert abs(correlation([one["shape.width"] for one in faces], yaw)) < 0.15
     held_out = [shot for split, shot in shots if split == "eval_multiview"]
-    assert len({identity_of(shot.key, kind, shot.mood) for shot in held_out}) == 1
+    assert len({identity_of(shot.key, kind, shot.pose_bias) for shot in held_out}) == 1
 
 
 @pytest.mark.parametrize(

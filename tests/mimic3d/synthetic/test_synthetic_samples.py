@@ -9,7 +9,7 @@ from mimic3d.parallel import ordered_map
 from mimic3d.preparation.sources.render_sample import factor_names, render_sample
 from mimic3d.preparation.sources.render_tasks import list_render_tasks
 from mimic3d.preparation.sources.synthetic import SyntheticConfig
-from mimic3d.synthetic import texture
+from mimic3d.synthetic import albedo
 from mimic3d.synthetic.catalog import identity_of
 from mimic3d.synthetic.cats.identity import sample_cat
 from mimic3d.synthetic.heads.identity import sample_head
@@ -53,11 +53,11 @@ def test_every_cat_has_a_patch_a_bell_and_light_on_one_side():
 
 @pytest.mark.parametrize(("kind", "number"), [("heads", 3), ("heads", 4), ("cats", 1)])
 def test_a_small_image_is_a_reduced_large_one_and_lacks_its_detail(
-    shoot, orbit, subject, psnr, kind, number
+    render, orbit, subject, psnr, kind, number
 ):
     cameras = orbit([0.1], [0.05])
     small, large = (
-        shoot(subject(number, kind), cameras, side, kind=kind)[0].images[0] for side in (64, 128)
+        render(subject(number, kind), cameras, side, kind=kind)[0].images[0] for side in (64, 128)
     )
     kept = psnr(small, resize(large, 64, Image.Resampling.BOX))
     lost = psnr(resize(small, 128, Image.Resampling.BICUBIC), large)
@@ -67,12 +67,12 @@ def test_a_small_image_is_a_reduced_large_one_and_lacks_its_detail(
 
 @pytest.mark.parametrize("kind", ["heads", "cats"])
 def test_fine_texture_shows_at_128_pixels_what_64_cannot_show(
-    session, orbit, subject, monkeypatch, kind
+    renderer, orbit, subject, monkeypatch, kind
 ):
-    shot = session([subject(1, kind)], orbit([0.2], [0.1]), 128, "constant", kind)
-    sharp = shot.shoot()
-    monkeypatch.setattr(texture, "FOOTPRINT", 2 * texture.FOOTPRINT)  # that of 64 pixels
-    blunt = shot.shoot()
+    shot = renderer([subject(1, kind)], orbit([0.2], [0.1]), 128, "constant", kind)
+    sharp = shot.render()
+    monkeypatch.setattr(albedo, "FOOTPRINT", 2 * albedo.FOOTPRINT)  # that of 64 pixels
+    blunt = shot.render()
     lost = (sharp.images.astype(float) - blunt.images)[sharp.alpha > 0]
     assert np.sqrt((lost**2).mean()) > 6  # of 255
     assert (sharp.depth == blunt.depth).all()  # it is paint, not shape

@@ -4,8 +4,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mimic3d.synthetic import light
+from mimic3d.synthetic.albedo import Texture
 from mimic3d.synthetic.catalog import KINDS, identity_of
-from mimic3d.synthetic.points import Points, Table
+from mimic3d.synthetic.points import ParameterTable, Points
 from mimic3d.synthetic.primitives import (
     Capsule,
     Ellipsoid,
@@ -14,7 +15,6 @@ from mimic3d.synthetic.primitives import (
     smooth_min,
     vector,
 )
-from mimic3d.synthetic.texture import Texture
 
 
 def cloud(num, seed=0):
@@ -43,7 +43,7 @@ def test_a_capsule_is_as_far_as_the_nearest_point_of_its_segment():
     points = cloud(100)
     along = start + np.linspace(0, 1, 2001) * (end - start)
     slow = np.linalg.norm(points[:, :, None] - along[:, None], axis=0).min(axis=1) - 0.05
-    table = Table.build({"group": {"body": Capsule.of(start, end, 0.05, 0.05)}}, 1)
+    table = ParameterTable.build({"group": {"body": Capsule.of(start, end, 0.05, 0.05)}}, 1)
     assert np.allclose(table.of("group", None).body.distance(points), slow, atol=1e-4)
 
 
@@ -63,10 +63,10 @@ def test_smooth_union_is_the_union_but_near_the_seam(seed, k):
 def test_points_of_many_owners_are_as_far_as_those_of_each(kind):
     identities = [identity_of((2, 0, index), kind) for index in range(6)]
     xyz, owners = cloud(600), np.arange(600) % 6
-    table = Table.build(KINDS[kind].tabulate(identities), 6)
+    table = ParameterTable.build(KINDS[kind].tabulate(identities), 6)
     together = light.distance(KINDS[kind], Points(xyz, table, owners))
     for index, one in enumerate(identities):
-        alone = Table.build(KINDS[kind].tabulate([one]), 1)
+        alone = ParameterTable.build(KINDS[kind].tabulate([one]), 1)
         mine = owners == index
         d = light.distance(KINDS[kind], Points(xyz[:, mine], alone, None))
         assert np.allclose(d, together[mine], atol=1e-5)
@@ -75,7 +75,7 @@ def test_points_of_many_owners_are_as_far_as_those_of_each(kind):
 @pytest.mark.parametrize("kind", ["heads", "cats"])
 def test_distances_are_hardly_ever_steeper_than_one(kind):
     """Steps of a ray are as long as the distance, so a steeper one would lead through a surface."""
-    table = Table.build(KINDS[kind].tabulate([identity_of((3, 0, 1), kind)]), 1)
+    table = ParameterTable.build(KINDS[kind].tabulate([identity_of((3, 0, 1), kind)]), 1)
     xyz = cloud(4000, 1)
     step = np.random.default_rng(2).standard_normal((3, 4000)).astype(np.float32)
     step *= 2e-3 / np.linalg.norm(step, axis=0)
@@ -85,9 +85,9 @@ def test_distances_are_hardly_ever_steeper_than_one(kind):
     assert np.quantile(steep, 0.99) < 1.1
 
 
-def test_an_unknown_trait_is_named():
-    table = Table.build({"group": {"known": 1.0}}, 1)
-    with pytest.raises(AttributeError, match="no trait unknown among"):
+def test_an_unknown_parameter_is_named():
+    table = ParameterTable.build({"group": {"known": 1.0}}, 1)
+    with pytest.raises(AttributeError, match="no parameter unknown among"):
         _ = table.of("group", None).unknown
 
 

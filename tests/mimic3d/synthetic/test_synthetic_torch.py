@@ -16,27 +16,27 @@ def varied(subject):
     def choose(kind):
         if kind == "cats":
             return [subject(number, "cats") for number in range(7)]
-        found = {}
+        by_style = {}
         for number in range(60):
             one = subject(number)
-            found.setdefault(one.wear.style.chosen, one)
-        assert set(found) == STYLES
+            by_style.setdefault(one.wear.style.chosen, one)
+        assert set(by_style) == STYLES
         glasses = next(one for one in map(subject, range(60)) if one.wear.glasses_radius)
-        return [*found.values(), glasses]
+        return [*by_style.values(), glasses]
 
     return choose
 
 
 @pytest.mark.parametrize("kind", ["heads", "cats"])
-def test_torch_renders_the_pictures_of_numpy(session, orbit, varied, kind):
+def test_torch_renders_the_pictures_of_numpy(renderer, orbit, varied, kind):
     subjects = varied(kind)
     cameras = orbit(np.linspace(-0.7, 0.7, 7).tolist(), np.linspace(-0.2, 0.3, 7).tolist())
-    together = session(subjects, cameras, 32, "constant", kind, specular=0.2)
+    together = renderer(subjects, cameras, 32, "constant", kind, specular=0.2)
     with torch.inference_mode():
-        batch = together.on("cpu").shoot()
+        batch = together.on("cpu").render()
     for index, one in enumerate(subjects):
         camera = cameras[index : index + 1]
-        alone = session([one], camera, 32, "constant", kind, specular=0.2).shoot()
+        alone = renderer([one], camera, 32, "constant", kind, specular=0.2).render()
         off = np.abs(alone.images[0].astype(int) - batch.images[index]).max(axis=-1)
         assert (off > 1).mean() < 0.001
         assert (np.isfinite(alone.depth[0]) == np.isfinite(batch.depth[index])).mean() > 0.999
@@ -45,11 +45,11 @@ def test_torch_renders_the_pictures_of_numpy(session, orbit, varied, kind):
         assert (np.abs(alone.alpha[0].astype(int) - batch.alpha[index]) > 1).mean() < 0.001
 
 
-def test_an_image_does_not_depend_on_its_batch(session, orbit, varied):
+def test_an_image_does_not_depend_on_its_batch(renderer, orbit, varied):
     subjects, cameras = varied("heads")[-4:], orbit([0.1, 0.2, 0.3, -0.4], [0.0] * 4)
-    together = session(subjects, cameras, 24).shoot()
+    together = renderer(subjects, cameras, 24).render()
     for index, one in enumerate(subjects):
-        alone = session([one], cameras[index : index + 1], 24).shoot()
+        alone = renderer([one], cameras[index : index + 1], 24).render()
         assert (np.abs(together.images[index].astype(int) - alone.images[0]) > 1).mean() < 0.001
 
 
@@ -68,11 +68,11 @@ def test_both_renderers_make_the_same_samples():
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 @pytest.mark.parametrize("kind", ["heads", "cats"])
-def test_the_gpu_renders_the_pictures_of_the_cpu(session, orbit, varied, kind):
+def test_the_gpu_renders_the_pictures_of_the_cpu(renderer, orbit, varied, kind):
     cameras = orbit(np.linspace(-0.7, 0.7, 7).tolist(), [0.1] * 7)
-    shot = session(varied(kind), cameras, 64, "constant", kind)
-    cpu = shot.shoot()
+    shot = renderer(varied(kind), cameras, 64, "constant", kind)
+    cpu = shot.render()
     with torch.inference_mode():
-        gpu = shot.on("cuda").shoot()
+        gpu = shot.on("cuda").render()
     off = np.abs(cpu.images.astype(int) - gpu.images).max(axis=-1)
     assert (off > 1).mean() < 0.001

@@ -7,28 +7,28 @@ from torch.testing import assert_close
 from mimic3d.losses.adversarial import AdversarialConfig, r1_penalty
 from mimic3d.training.augment_transforms import (
     Affine,
-    Distortion,
-    DistortionConfig,
-    Numbers,
-    distort,
-    sample_distortion,
+    ImageTransform,
+    RandomSource,
+    TransformConfig,
+    apply_transform,
+    sample_transform,
 )
 
 ALWAYS = torch.tensor(1.0)
-OFF = dict.fromkeys(DistortionConfig.model_fields, 0.0)
-EVERYTHING = DistortionConfig(**dict.fromkeys(OFF, 1.0))
+OFF = dict.fromkeys(TransformConfig.model_fields, 0.0)
+EVERYTHING = TransformConfig(**dict.fromkeys(OFF, 1.0))
 
 
-def only(*kinds: str) -> DistortionConfig:
-    return DistortionConfig(**OFF | dict.fromkeys(kinds, 1.0))
+def only(*kinds: str) -> TransformConfig:
+    return TransformConfig(**OFF | dict.fromkeys(kinds, 1.0))
 
 
-def seeded(seed: int) -> Numbers:
-    return Numbers(torch.Generator().manual_seed(seed))
+def seeded(seed: int) -> RandomSource:
+    return RandomSource(torch.Generator().manual_seed(seed))
 
 
-def distorted(images, cfg, numbers, p=ALWAYS):
-    return distort(images, sample_distortion(images.shape, p, cfg, numbers))
+def distorted(images, cfg, source, p=ALWAYS):
+    return apply_transform(images, sample_transform(images.shape, p, cfg, source))
 
 
 def smooth_images(num: int, channels: int = 3) -> torch.Tensor:
@@ -53,30 +53,30 @@ def test_images_are_kept_or_mirrored():
     assert any(mirrored)
 
 
-def is_changed(distortion: Distortion, kind: str) -> torch.Tensor:
+def is_changed(transform: ImageTransform, kind: str) -> torch.Tensor:
     """Which images of a batch are changed, if this kind alone is on."""
-    if distortion.lookup is not None:
-        lookup = distortion.lookup
+    if transform.inverse_warp is not None:
+        lookup = transform.inverse_warp
         moved = lookup.offset.abs().amax(1) > 0
         return moved | ((lookup.matrix - torch.eye(2)).abs().amax((1, 2)) > 1e-6)
-    if distortion.color is not None:
-        color = distortion.color
+    if transform.color is not None:
+        color = transform.color
         painted = color.offset.abs().amax(1) > 0
         return painted | ((color.matrix - torch.eye(3)).abs().amax((1, 2)) > 1e-6)
-    if distortion.band_gains is not None:
-        return (distortion.band_gains != 1).any(1)
-    if distortion.noise is not None:
-        return (distortion.noise != 0).flatten(1).any(1)
-    assert distortion.cutout is not None
-    return ((distortion.cutout > 0) & (distortion.cutout < 1)).all(1)
+    if transform.band_gains is not None:
+        return (transform.band_gains != 1).any(1)
+    if transform.noise is not None:
+        return (transform.noise != 0).flatten(1).any(1)
+    assert transform.cutout is not None
+    return ((transform.cutout > 0) & (transform.cutout < 1)).all(1)
 
 
 @pytest.mark.parametrize("kind", OFF)
 @pytest.mark.parametrize("multiple", [1.0, 0.5])
 def test_share_of_changed_images_is_the_probability(kind, multiple):
     p, num = 0.4, 20_000
-    cfg = DistortionConfig(**OFF | {kind: multiple})
-    drawn = sample_distortion(torch.Size((num, 1, 1000, 1)), torch.tensor(p), cfg, seeded(1))
+    cfg = TransformConfig(**OFF | {kind: multiple})
+    drawn = sample_transform(torch.Size((num, 1, 1000, 1)), torch.tensor(p), cfg, seeded(1))
     share = p * multiple
     if kind in ("xflip", "luma_flip"):
         share /= 2  # of these, half the values change nothing
@@ -89,14 +89,14 @@ def test_share_of_changed_images_is_the_probability(kind, multiple):
 
 def draw_lookup(*kinds: str) -> Affine:
     shape = torch.Size((20_000, 1, 100, 200))
-    lookup = sample_distortion(shape, ALWAYS, only(*kinds), seeded(2)).lookup
+    lookup = sample_transform(shape, ALWAYS, only(*kinds), seeded(2)).inverse_warp
     assert lookup is not None
     return lookup
 
 
 def draw_color(*kinds: str) -> Affine:
     shape = torch.Size((20_000, 3, 1, 1))
-    color = sample_distortion(shape, ALWAYS, only(*kinds), seeded(3)).color
+    color = sample_transform(shape, ALWAYS, only(*kinds), seeded(3)).color
     assert color is not None
     return color
 
@@ -153,7 +153,7 @@ def test_a_generator_determines_everything():
 @settings(deadline=None, max_examples=20)
 @given(st.integers(0, 2**31))
 def test_triples_of_channels_are_treated_alike(seed):
-    cfg = DistortionConfig(image_filter=1.0, cutout=1.0)
+    cfg = TransformConfig(image_filter=1.0, cutout=1.0)
     image, image_raw = torch.randn(2, 2, 3, 10, 12, generator=torch.Generator().manual_seed(seed))
     together = distorted(torch.cat([image, image_raw], dim=1), cfg, seeded(seed))
     assert_close(together[:, :3], distorted(image, cfg, seeded(seed)))
@@ -163,15 +163,15 @@ def test_triples_of_channels_are_treated_alike(seed):
 @settings(deadline=None, max_examples=20)
 @given(st.integers(0, 2**31))
 def test_a_plain_image_stays_plain(seed):
-    cfg = DistortionConfig(image_filter=0.0)
+    cfg = TransformConfig(image_filter=0.0)
     result = distorted(torch.full((2, 3, 16, 16), 0.3), cfg, seeded(seed))
     assert_close(result, result[:, :, :1, :1].expand_as(result), atol=1e-5, rtol=1e-5)
 
 
 def test_second_derivatives_exist():
     x = torch.randn(1, 3, 3, 4, dtype=torch.float64, requires_grad=True)
-    drawn = sample_distortion(x.shape, ALWAYS, EVERYTHING, seeded(7))
-    assert torch.autograd.gradgradcheck(lambda x: distort(x, drawn).square(), x)
+    drawn = sample_transform(x.shape, ALWAYS, EVERYTHING, seeded(7))
+    assert torch.autograd.gradgradcheck(lambda x: apply_transform(x, drawn).square(), x)
 
 
 def test_r1_through_distortions_reaches_the_discriminator():

@@ -8,8 +8,8 @@ from torch import nn
 from mimic3d.data.dataset import Batch
 from mimic3d.training.ema import EmaConfig
 from mimic3d.training.loop import HaltedError, LoopConfig, train
-from mimic3d.training.nonfinite import NonFiniteError, Streaks
-from mimic3d.training.phases import Outcome, Phase
+from mimic3d.training.nonfinite import NonFiniteCounter, NonFiniteError
+from mimic3d.training.phases import LossOutput, Phase
 from mimic3d.training.state import Progress, load_state, save_state
 
 CFG = LoopConfig(total_kimg=0.064, batch=8, microbatch=4, tick_kimg=0.032, snapshot_ticks=1)
@@ -25,12 +25,12 @@ class Toy:
         self.adam = torch.optim.Adam(self.network.parameters(), lr=0.01)
         self._wrong, self._since, self._until = wrong, since, until
 
-    def loss(self, real, moment):
-        noise = torch.randn(real.c.shape, generator=moment.rng)
+    def loss(self, real, context):
+        noise = torch.randn(real.c.shape, generator=context.rng)
         loss = (self.network(real.c + 0.1 * noise) - 1).square().mean()
-        if self._since <= moment.kimg * 1000 < self._until:
+        if self._since <= context.kimg * 1000 < self._until:
             loss = loss + self._wrong
-        return Outcome(loss, {"loss/fit": loss})
+        return LossOutput(loss, {"loss/fit": loss})
 
     def train(self, cfg=CFG, nimg=0, sums=None, halt_after=10**9):
         steps = iter(range(10**9))
@@ -84,14 +84,14 @@ def test_a_few_such_losses_are_reported_and_survived():
 
 
 def test_streaks_are_of_one_phase_and_end_with_a_good_step():
-    streaks = Streaks(3)
+    counter = NonFiniteCounter(3)
     for bad in (1, 1, 0, 1, 1):
-        streaks.add("a", torch.tensor(float(bad)))
-        streaks.add("b", torch.tensor(1.0 - bad))
-    streaks.check(8)
-    streaks.add("a", torch.tensor(1.0))
+        counter.add("a", torch.tensor(float(bad)))
+        counter.add("b", torch.tensor(1.0 - bad))
+    counter.check(8)
+    counter.add("a", torch.tensor(1.0))
     with pytest.raises(NonFiniteError, match="a had 3 up to 16 images"):
-        streaks.check(16)
+        counter.check(16)
 
 
 @pytest.mark.parametrize("wrong", [float("nan"), float("inf")])

@@ -12,7 +12,7 @@ from torch import nn
 from mimic3d.data.dataset import Batch
 from mimic3d.training.ema import EmaConfig
 from mimic3d.training.loop import HaltedError, LoopConfig, train
-from mimic3d.training.phases import Outcome, Phase
+from mimic3d.training.phases import LossOutput, Phase
 
 rank, folder = int(sys.argv[1]), sys.argv[2]
 os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2"}
@@ -21,9 +21,9 @@ dist.init_process_group("gloo", f"file://{folder}/store", rank=rank, world_size=
 torch.manual_seed(0)
 network = nn.Linear(25, 1)
 
-def loss(real, moment):
+def loss(real, context):
     loss = (network(real.c) - rank).square().mean()
-    return Outcome(loss, {"loss/fit": loss})
+    return LossOutput(loss, {"loss/fit": loss})
 
 def load(start, num):
     return Batch(torch.zeros(num, 3, 4, 4), torch.full((num, 25), start / 64))

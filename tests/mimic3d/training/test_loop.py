@@ -10,7 +10,7 @@ from torch.testing import assert_close
 from mimic3d.data.dataset import Batch
 from mimic3d.training.ema import EmaConfig
 from mimic3d.training.loop import LoopConfig, check_batch, train
-from mimic3d.training.phases import Outcome, Phase
+from mimic3d.training.phases import LossOutput, Phase
 from mimic3d.training.state import (
     Progress,
     load_state,
@@ -37,15 +37,15 @@ class Toy:
             Phase("decay", self.network, self.adam, self.decay, interval=3),
         ]
 
-    def fit(self, real, moment):
+    def fit(self, real, context):
         self.calls.append("fit")
-        noise = torch.randn(real.c.shape, generator=moment.rng)
+        noise = torch.randn(real.c.shape, generator=context.rng)
         loss = (self.network(real.c + 0.1 * noise) - 1).square().mean()
-        return Outcome(loss, {"loss/fit": loss})
+        return LossOutput(loss, {"loss/fit": loss})
 
-    def decay(self, real, moment):
+    def decay(self, real, context):
         self.calls.append("decay")
-        return Outcome(0.01 * self.network.weight.square().sum())
+        return LossOutput(0.01 * self.network.weight.square().sum())
 
 
 def toy() -> Toy:
@@ -90,16 +90,18 @@ def test_no_budget_trains_nothing():
 def test_lazy_gradients_are_scaled_by_their_interval():
     player = toy()
     before = player.network.weight.detach().clone()
-    seen = []
-    player.adam.step = lambda: seen.append(player.network.weight.grad.clone())
+    gradients = []
+    player.adam.step = lambda: gradients.append(player.network.weight.grad.clone())
     next(run(player, CFG.model_copy(update={"tick_kimg": 0.008})))
-    assert_close(seen[1], 3 * 0.01 * 2 * before)
+    assert_close(gradients[1], 3 * 0.01 * 2 * before)
 
 
 def test_gradients_are_the_mean_over_microbatches():
     whole, parts = toy(), toy()
     for player, microbatch in ((whole, 8), (parts, 2)):
-        player.fit = lambda real, moment, p=player: Outcome((p.network(real.c) - 1).square().mean())
+        player.fit = lambda real, context, p=player: LossOutput(
+            (p.network(real.c) - 1).square().mean()
+        )
         player.adam.step = lambda: None
         cfg = CFG.model_copy(update={"microbatch": microbatch, "total_kimg": 0.008})
         player.decay = player.fit
@@ -128,7 +130,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path):
 
 def test_broken_gradients_are_replaced_and_counted():
     player = toy()
-    player.fit = lambda real, moment: Outcome(
+    player.fit = lambda real, context: LossOutput(
         (player.network.weight * torch.tensor([float("nan")])).sum()
     )
     player.decay = player.fit

@@ -21,7 +21,7 @@ from mimic3d.losses.density import DensityConfig
 from mimic3d.networks.discriminator import DiscriminatorConfig, DualDiscriminator
 from mimic3d.networks.generator import Generator, GeneratorConfig
 from mimic3d.training.augment import Augment, AugmentConfig
-from mimic3d.training.pretrain_losses import DualGame, Table
+from mimic3d.training.pretrain_losses import CameraLabels, PretrainLossConfig, PretrainLosses
 from mimic3d.training.ema import EmaConfig
 from mimic3d.training.loop import LoopConfig, train
 from mimic3d.training.recipes import pretrain_phases
@@ -46,17 +46,19 @@ def load(start, num):
     image = torch.sin(positions[:, None, None, None] + torch.arange(768.0).reshape(3, 16, 16))
     return Batch(image, labels[positions % 9])
 
-game = DualGame(
-    G, D, Table(labels, torch.ones(9)), AdversarialConfig(r1_interval=2),
-    DensityConfig(num_points=20, interval=2), SwappingConfig(fade_kimg=0),
-    BlurConfig(initial_sigma_px=1, fade_kimg=0.1), augment,
+losses_cfg = PretrainLossConfig(
+    adversarial=AdversarialConfig(r1_interval=2),
+    density=DensityConfig(num_points=20, interval=2),
+    swapping=SwappingConfig(fade_kimg=0),
+    blur=BlurConfig(initial_sigma_px=1, fade_kimg=0.1),
 )
+losses = PretrainLosses(G, D, CameraLabels(labels, torch.ones(9)), losses_cfg, augment)
 # Plain descent: Adam would divide rounding errors of tiny gradients by themselves.
 descent = [torch.optim.SGD(network.parameters(), lr=0.01) for network in (G, D)]
 cfg = LoopConfig(total_kimg=0.032, batch=8, microbatch=4, tick_kimg=0.016)
 accelerator = Accelerator(cpu=True)
 assert accelerator.num_processes == world
-phases = pretrain_phases(game, *descent)
+phases = pretrain_phases(losses, *descent)
 ticks = list(train(phases, load, G, G_ema, accelerator, cfg, EmaConfig()))
 state = {"w_avg": G.mapping.w_avg, "p": augment.p}
 for name, network in (("G", G), ("D", D), ("G_ema", G_ema)):

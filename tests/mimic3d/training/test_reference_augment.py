@@ -5,17 +5,17 @@ import torch
 from golden.arrays import seeded_normal
 
 from mimic3d.training.augment_transforms import (
-    DistortionConfig,
-    Numbers,
-    distort,
-    sample_distortion,
+    RandomSource,
+    TransformConfig,
+    apply_transform,
+    sample_transform,
 )
 from mimic3d.training.wavelets import SYM6, band_filters
 
 pytestmark = pytest.mark.golden
 
 FILE = "components/ada_augment"
-OFF = dict.fromkeys(DistortionConfig.model_fields, 0.0)
+OFF = dict.fromkeys(TransformConfig.model_fields, 0.0)
 OUR_NAMES = {
     "xflip": "xflip",
     "rotate90": "rotate90",
@@ -34,7 +34,7 @@ OUR_NAMES = {
 }
 
 
-class Percentile(Numbers):
+class Percentile(RandomSource):
     """The same percentile of every distribution, in the way the reference defines it."""
 
     SECOND_ROTATION = 11  # which call asks for its angle; the reference leaves it out
@@ -50,7 +50,7 @@ class Percentile(Numbers):
         return torch.erfinv(torch.full(shape, 2 * self.q - 1))
 
 
-class Tape(Numbers):
+class Tape(RandomSource):
     """Stored numbers, in the order in which they were drawn: the function's name, the numbers."""
 
     def __init__(self, drawn: list[tuple[str, torch.Tensor]]):
@@ -69,10 +69,10 @@ class Tape(Numbers):
 
 
 def distorted(
-    images: torch.Tensor, numbers: Numbers, kind: str | None = None, p: float = 1.0
+    images: torch.Tensor, source: RandomSource, kind: str | None = None, p: float = 1.0
 ) -> torch.Tensor:
-    cfg = DistortionConfig(**OFF | {kind: 1.0}) if kind else DistortionConfig()
-    return distort(images, sample_distortion(images.shape, torch.tensor(p), cfg, numbers))
+    cfg = TransformConfig(**OFF | {kind: 1.0}) if kind else TransformConfig()
+    return apply_transform(images, sample_transform(images.shape, torch.tensor(p), cfg, source))
 
 
 @pytest.mark.parametrize("images", ["im3", "im6"])

@@ -1,4 +1,4 @@
-"""Losses of our games and their gradients against those of the reference.
+"""Our losses and their gradients against those of the reference.
 
 Tolerances of gradients are ten times what the reference itself differs by between one and two
 threads, parameter by parameter at most (tests/golden/README.md).
@@ -9,7 +9,7 @@ import torch
 from golden.replay import Replay
 from torch import Tensor
 
-from mimic3d.losses.adversarial import discrimination_loss, fooling_loss
+from mimic3d.losses.adversarial import discriminator_loss, generator_loss
 from mimic3d.rays import crop
 
 pytestmark = pytest.mark.golden
@@ -48,17 +48,17 @@ def each(loss, *logits: Tensor) -> Tensor:
     ("name", "conditioned"),
     [("tiny_2d_Gmain", True), ("tiny_2d_Gmain_noswap_c0", False), ("tiny_3d_Gmain_adv", True)],
 )
-def test_fooling(replay, name, conditioned):
+def test_generator_loss(replay, name, conditioned):
     """Phase G: the 2D branch against D; with poses swapped, or hidden from the mapping."""
     play = replay(name, conditioned=conditioned)
     fake, generated = play.generated()
-    logits = play.game.judge(play.game.show_fake(generated, fake.c, play.moment))
+    logits = play.losses.discriminate(play.losses.augment_fake(generated, fake.c, play.context))
     report_fake(play, logits)
-    play.report(G__loss=each(fooling_loss, logits))
+    play.report(G__loss=each(generator_loss, logits))
     if name.startswith("tiny_2d"):
         compare_generated(play, generated)
-    outcome = play.game.fool(generated, fake.c, play.moment)
-    play.backward(outcome.loss, "G", play.game.G, G_GRADIENT)
+    output = play.losses.generator_loss(generated, fake.c, play.context)
+    play.backward(output.loss, "G", play.losses.G, G_GRADIENT)
 
 
 @pytest.mark.parametrize(("name", "tolerance"), [("tiny_2d_Greg", 1e-4), ("tiny_3d_Greg", 1e-2)])
@@ -66,55 +66,55 @@ def test_density(replay, name, tolerance):
     """Phase G_density, in [-1, 1]^3; the 3D net's densities are nearly equal, so that their
     difference cancels most digits."""
     play = replay(name)
-    fake = play.fake(detail=play.game.G.detail is not None)
+    fake = play.fake(detail=play.losses.G.detail is not None)
     points = play.drawn("rand.")[1].double() * 2 - 1
-    neighbours = points + play.drawn("randn_like")[0] * play.game.density.distance
-    outcome = play.game.smoothness(fake, points, neighbours)
-    play.report(G__reg=outcome.loss)
+    neighbours = points + play.drawn("randn_like")[0] * play.losses.cfg.density.distance
+    output = play.losses.density_loss(fake, points, neighbours)
+    play.report(G__reg=output.loss)
     same = {"decoder.net.2.bias": "decoder.net.2.weight"}  # neighbours get the same bias
-    play.backward(outcome.loss, "G", play.game.G, tolerance, vanishing=same)
+    play.backward(output.loss, "G", play.losses.G, tolerance, vanishing=same)
 
 
 @pytest.mark.parametrize("name", ["tiny_2d_Dmain", "tiny_2d_Dmain_blur", "tiny_3d_Dmain"])
-def test_discrimination(replay, name):
+def test_discriminator_loss(replay, name):
     """Phase D. The reference takes the gradients of fakes and of reals one after the other."""
     play = replay(name)
-    game, D = play.game, play.game.D
+    losses, D = play.losses, play.losses.D
     with torch.no_grad():
         fake, generated = play.generated()
     compare_generated(play, generated)
-    fakes = game.judge(game.show_fake(generated, fake.c, play.moment))
-    reals = game.judge(game.show_real(game.real_sight(play.real), play.moment))
+    fakes = losses.discriminate(losses.augment_fake(generated, fake.c, play.context))
+    reals = losses.discriminate(losses.augment_real(losses.real_input(play.real), play.context))
     report_fake(play, fakes)
     play.report(scores__real=reals, signs__real=reals.sign())
-    play.report(D__loss=each(discrimination_loss, reals, fakes))
+    play.report(D__loss=each(discriminator_loss, reals, fakes))
     certain = torch.full_like(reals, torch.inf)
-    of_fakes = discrimination_loss(certain, fakes)  # as if reals cost nothing
-    of_reals = discrimination_loss(reals, -certain)
+    of_fakes = discriminator_loss(certain, fakes)  # as if reals cost nothing
+    of_reals = discriminator_loss(reals, -certain)
     play.backward(of_fakes, "D", D, D_GRADIENT, index=0)
     play.backward(of_reals, "D", D, D_GRADIENT, index=1)
-    whole = game.discriminate(generated, fake.c, play.real, play.moment).loss
+    whole = losses.discriminator_loss(generated, fake.c, play.real, play.context).loss
     torch.testing.assert_close(whole, of_fakes + of_reals)
 
 
 def squared_gradients(logits: Tensor, *inputs: Tensor) -> Tensor:
     """Of each sample, which the reference reports before it takes their mean."""
-    found = torch.autograd.grad(logits.sum(), inputs, retain_graph=True)
-    return torch.stack([g.square().sum(dim=[1, 2, 3]) for g in found]).sum(dim=0)
+    grads = torch.autograd.grad(logits.sum(), inputs, retain_graph=True)
+    return torch.stack([g.square().sum(dim=[1, 2, 3]) for g in grads]).sum(dim=0)
 
 
 @pytest.mark.parametrize("name", ["tiny_2d_Dreg", "tiny_2d_Dreg_blur", "tiny_3d_Dreg"])
 def test_r1(replay, name):
     """Phase D_r1, of what is left after blur."""
     play = replay(name)
-    game = play.game
-    sight = game.show_real(game.real_sight(play.real), play.moment).require_grad()
-    logits = game.judge(sight)
-    penalty = squared_gradients(logits, sight.image, sight.image_raw)
-    play.report(r1_penalty=penalty, D__reg=penalty * game.adversarial.r1_gamma / 2)
+    losses = play.losses
+    images = losses.augment_real(losses.real_input(play.real), play.context).require_grad()
+    logits = losses.discriminate(images)
+    penalty = squared_gradients(logits, images.image, images.image_raw)
+    play.report(r1_penalty=penalty, D__reg=penalty * losses.cfg.adversarial.r1_gamma / 2)
     play.report(scores__real=logits, signs__real=logits.sign())
-    outcome = game.real_penalty(play.real, play.moment)
-    play.backward(outcome.loss, "D", game.D, D_GRADIENT)
+    output = losses.r1_phase(play.real, play.context)
+    play.backward(output.loss, "D", losses.D, D_GRADIENT)
 
 
 def test_imitation(replay):
@@ -122,63 +122,63 @@ def test_imitation(replay):
     play = replay("tiny_3d_Gmain_lpips")
     fake, windows = play.fake(detail=True), play.windows()
     patch_3d, patch_2d = play.patch_3d(fake, windows), play.patch_2d(fake, windows)
-    play.report(G__lpips=play.game.perceptual(patch_3d, patch_2d))
-    outcome = play.game.imitate(patch_3d, patch_2d)
-    play.backward(outcome.loss, "G", play.game.G, 5e-3)
+    play.report(G__lpips=play.losses.perceptual(patch_3d, patch_2d))
+    output = play.losses.imitation_loss(patch_3d, patch_2d)
+    play.backward(output.loss, "G", play.losses.G, 5e-3)
 
 
-def test_fooling_the_patch_discriminator(replay):
+def test_generator_loss_of_patches(replay):
     play = replay("tiny_3d_Gmain_patch")
-    game = play.game
+    losses = play.losses
     patch_3d = play.patch_3d(play.fake(detail=True), play.windows())
-    logits = game.D_patch(game.show_patch(patch_3d, play.moment))
+    logits = losses.D_patch(losses.augment_patch(patch_3d, play.context))
     play.report(scores__patch_fake=logits, signs__patch_fake=logits.sign())
-    play.report(G__patch=game.imitation.adversarial_weight * each(fooling_loss, logits))
-    outcome = game.fool_patch(patch_3d, play.moment)
-    play.backward(outcome.loss, "G", game.G, G_GRADIENT)
+    play.report(G__patch=losses.imitation.adversarial_weight * each(generator_loss, logits))
+    output = losses.patch_generator_loss(patch_3d, play.context)
+    play.backward(output.loss, "G", losses.G, G_GRADIENT)
 
 
 @torch.no_grad()
 def test_all_terms_of_imitation_together(replay):
     """From a run that had two more terms, of which nothing here depends."""
     play = replay("tiny_3d_Gmain_featmatch_detailreg")
-    game = play.game
+    losses = play.losses
     fake, windows = play.fake(detail=True), play.windows()
-    generated = game.render_2d(fake, None)
-    logits = game.judge(game.show_fake(generated, fake.c, play.moment))
+    generated = losses.render_2d(fake, None)
+    logits = losses.discriminate(losses.augment_fake(generated, fake.c, play.context))
     report_fake(play, logits)
-    play.report(G__loss=each(fooling_loss, logits))
+    play.report(G__loss=each(generator_loss, logits))
     patch_3d = play.patch_3d(fake, windows)
-    play.report(G__lpips=game.perceptual(patch_3d, crop(generated.image, windows)))
-    logits = game.D_patch(patch_3d)
+    play.report(G__lpips=losses.perceptual(patch_3d, crop(generated.image, windows)))
+    logits = losses.D_patch(patch_3d)
     play.report(scores__patch_fake=logits, signs__patch_fake=logits.sign())
-    play.report(G__patch=game.imitation.adversarial_weight * each(fooling_loss, logits))
+    play.report(G__patch=losses.imitation.adversarial_weight * each(generator_loss, logits))
 
 
-def test_patch_discrimination(replay):
+def test_patch_discriminator_loss(replay):
     """Phase D_patch."""
     play = replay("tiny_3d_D_patchmain")
-    game = play.game
+    losses = play.losses
     with torch.no_grad():
         patch_3d = play.patch_3d(play.fake(detail=True), play.windows(first=4))
     play.arrays.agree(patch_3d, "gen0.patch_image_raw")
     real = crop(play.real.image, play.windows())
-    fakes, reals = game.D_patch(patch_3d), game.D_patch(real)
+    fakes, reals = losses.D_patch(patch_3d), losses.D_patch(real)
     play.report(scores__patch_fake=fakes, signs__patch_fake=fakes.sign())
     play.report(scores__patch_real=reals, signs__patch_real=reals.sign())
-    play.report(D_patch__loss=each(discrimination_loss, reals, fakes))
-    outcome = game.discriminate_patch(patch_3d, real, play.moment)
-    play.backward(outcome.loss, "D_patch", game.D_patch, D_GRADIENT)
+    play.report(D_patch__loss=each(discriminator_loss, reals, fakes))
+    output = losses.patch_discriminator_loss(patch_3d, real, play.context)
+    play.backward(output.loss, "D_patch", losses.D_patch, D_GRADIENT)
 
 
 def test_patch_r1(replay):
     play = replay("tiny_3d_D_patchreg")
-    game = play.game
+    losses = play.losses
     real = crop(play.real.image, play.windows())
     leaf = real.clone().requires_grad_()
-    penalty = squared_gradients(game.D_patch(leaf), leaf)
+    penalty = squared_gradients(losses.D_patch(leaf), leaf)
     play.report(
-        patch_r1_penalty=penalty, D_patch__reg=penalty * game.patch_adversarial.r1_gamma / 2
+        patch_r1_penalty=penalty, D_patch__reg=penalty * losses.patch_adversarial.r1_gamma / 2
     )
-    outcome = game.patch_penalty(real, play.moment)
-    play.backward(outcome.loss, "D_patch", game.D_patch, D_GRADIENT)
+    output = losses.patch_r1_loss(real, play.context)
+    play.backward(output.loss, "D_patch", losses.D_patch, D_GRADIENT)

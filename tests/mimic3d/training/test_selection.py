@@ -5,7 +5,7 @@ from torch import nn
 from mimic3d.cameras import Scene
 from mimic3d.networks.discriminator import DiscriminatorConfig
 from mimic3d.networks.snapshot import SnapshotMeta, load_meta, read_snapshot
-from mimic3d.training.selection import best_row, drop_superseded, keep_if_best
+from mimic3d.training.selection import best_row, prune_superseded, save_if_best
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def train(folder, meta, values):
         network = nn.Linear(1, 1)
         nn.init.constant_(network.bias, nimg)
         rows.append({"nimg": nimg, "swd": value})
-        keep_if_best(folder, rows, "swd", "8 of val", meta, {"G": network})
+        save_if_best(folder, rows, "swd", "8 of val", meta, {"G": network})
     return rows
 
 
@@ -47,11 +47,11 @@ def test_a_snapshot_is_kept_when_it_is_the_best_so_far(tmp_path, meta):
 
 def test_what_an_older_state_would_publish_is_kept(tmp_path, meta):
     rows = train(tmp_path, meta, [5, 4, 6, 3, 2])
-    drop_superseded(tmp_path, rows, "swd", oldest_nimg=0)
+    prune_superseded(tmp_path, rows, "swd", oldest_nimg=0)
     assert kept(tmp_path) == [0, 1, 3, 4]
-    drop_superseded(tmp_path, rows, "swd", oldest_nimg=2)
+    prune_superseded(tmp_path, rows, "swd", oldest_nimg=2)
     assert kept(tmp_path) == [1, 3, 4]
-    drop_superseded(tmp_path, rows, "swd", oldest_nimg=4)
+    prune_superseded(tmp_path, rows, "swd", oldest_nimg=4)
     assert kept(tmp_path) == [4]
 
 

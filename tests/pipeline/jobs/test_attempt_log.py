@@ -4,7 +4,8 @@ import sys
 import pytest
 
 from pipeline.jobs import attempt_log
-from pipeline.jobs.attempt_log import FOLDER, AttemptLog
+from pipeline.jobs.attempt_log import AttemptLog
+from pipeline.project import ProjectPaths
 from pipeline.tracking.tracker import PROGRESS
 
 
@@ -68,7 +69,7 @@ def test_a_long_log_loses_its_first_half(tmp_path, source, monkeypatch):
 def test_only_the_last_logs_of_a_stage_are_kept(tmp_path, source, monkeypatch):
     monkeypatch.setattr(attempt_log, "KEPT", 2)
     for number in range(5):
-        old = tmp_path / FOLDER / "toy" / f"2020010{number}T000000Z-1.log"
+        old = ProjectPaths(tmp_path).logs("toy") / f"2020010{number}T000000Z-1.log"
         old.parent.mkdir(parents=True, exist_ok=True)
         old.touch()
     with source.open("rb") as stream:

@@ -3,7 +3,8 @@ import os
 import socket
 import subprocess
 
-from pipeline.jobs.heads import FOLDER, announced, find_heads
+from pipeline.jobs.heads import announced, find_heads
+from pipeline.project import ProjectPaths
 
 
 def test_a_head_is_found_while_it_runs_by_its_user_only(tmp_path):
@@ -19,7 +20,7 @@ def test_a_head_is_found_while_it_runs_by_its_user_only(tmp_path):
 def test_files_of_killed_heads_are_removed_and_those_of_other_machines_left(tmp_path):
     dead = subprocess.Popen(["true"])
     dead.wait()
-    folder = tmp_path / FOLDER
+    folder = ProjectPaths(tmp_path).heads
     folder.mkdir(parents=True)
     for host in (socket.gethostname(), "another"):
         about = {"url": "http://127.0.0.1:1", "token": "t", "pid": dead.pid, "host": host}

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.jobs.detached import Detached, forget, recall, recall_all, remember
-from pipeline.jobs.locks import FOLDER, dvc_owner, locked
+from pipeline.jobs.locks import dvc_owner, locked
+from pipeline.project import ProjectPaths
 from pipeline.repro import require_idle
 
 ROOT = Path(__file__).parents[3]
@@ -36,15 +37,15 @@ def test_the_second_is_told_who_is_first(tmp_path):
             pass
         holder.kill()
     with locked(tmp_path, "toy", "the stage toy"):  # the lock of a killed process is stale
-        owner = json.loads((tmp_path / FOLDER / "toy.json").read_text())
+        owner = json.loads(ProjectPaths(tmp_path).lock("toy").read_text())
         assert owner["pid"] == os.getpid()
-    assert (tmp_path / FOLDER / "toy.json").read_text() == ""
+    assert ProjectPaths(tmp_path).lock("toy").read_text() == ""
 
 
 def test_an_owner_on_another_machine_counts_even_if_its_lock_is_not_seen(tmp_path):
-    (tmp_path / FOLDER).mkdir(parents=True)
+    ProjectPaths(tmp_path).lock("toy").parent.mkdir(parents=True)
     about = {"pid": 1, "host": f"not-{socket.gethostname()}", "since": "yesterday"}
-    (tmp_path / FOLDER / "toy.json").write_text(json.dumps(about))
+    ProjectPaths(tmp_path).lock("toy").write_text(json.dumps(about))
     words = r"pid 1 on not-.*; if that machine is gone, delete .pipeline/locks/toy.json"
     with pytest.raises(ValueError, match=words), locked(tmp_path, "toy", "the stage toy"):
         pass

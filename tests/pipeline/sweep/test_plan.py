@@ -4,7 +4,7 @@ import pytest
 
 from pipeline.cluster import Settings, Workers, load_settings
 from pipeline.sweep.check import check_plan
-from pipeline.sweep.plan import Plan, load_plan
+from pipeline.sweep.plan import SweepPlan, load_plan
 from pipeline.sweep.resources import (
     bundle_of_trial,
     cores_at_once,
@@ -16,14 +16,14 @@ from pipeline.sweep.resources import (
 ROOT = Path(__file__).parents[3]
 
 
-def make_plan(**changes) -> Plan:
+def make_plan(**changes) -> SweepPlan:
     content = {
         "stages": ["pretrain"],
         "metric": "pretrain/loss/G",
         "num_trials": 3,
         "space": {"pretrain.g_optimizer.lr": {"loguniform": [1e-4, 1e-2]}},
     }
-    return Plan.model_validate(content | changes)
+    return SweepPlan.model_validate(content | changes)
 
 
 def write(tmp_path, text: str) -> Path:
@@ -40,7 +40,10 @@ LIST = "{stages: [pretrain], metric: pretrain/loss/G, search: list, trials: "
     ("text", "words"),
     [
         ("{", "valid YAML"),
-        (START + "space: {pretrain.a: 1}, sarch: grid}", "sarch is no key of it; known are stages"),
+        (
+            START + "space: {pretrain.a: 1}, sarch: grid}",
+            r"^sarch is no key of sweep.yaml \(its value is 'grid'\); did you mean search\?$",
+        ),
         (START + "space: {}}", "sweep.yaml: space must have at least one parameter"),
         (START + "space: {imitate.a: 1}}", "imitate.a must belong to one of stages = pretrain"),
         (START + "space: {pretrain.a: {uniform: [1, 0]}}}", r"space\.pretrain\.a\.uniform"),
@@ -96,7 +99,7 @@ def test_numbers_keep_their_kind(tmp_path):
     plan = load_plan(write(tmp_path, text))
     assert plan.points()[0] == {"pretrain.a": 0.001}
     assert [type(each["pretrain.n"]) for each in plan.budgets] == [int, float]
-    assert Plan.model_validate_json(plan.model_dump_json()) == plan
+    assert SweepPlan.model_validate_json(plan.model_dump_json()) == plan
 
 
 def test_a_longer_sweep_is_the_same_sweep():
@@ -120,7 +123,7 @@ def test_a_list_is_tried_as_it_is():
     assert plan.total == 3
     assert plan.searched == ["pretrain.g_optimizer.lr"]
     assert plan.domains["pretrain.g_optimizer.lr"].edges() == (0.1, 0.2)
-    assert Plan.model_validate_json(plan.model_dump_json()) == plan
+    assert SweepPlan.model_validate_json(plan.model_dump_json()) == plan
     assert make_plan(**LISTED, trials=TRIALS[:1]).identity() == plan.identity()
 
 
@@ -132,7 +135,7 @@ def test_rungs():
     assert rising.budgets == [{"pretrain.loop.total_kimg": 1}, {"pretrain.loop.total_kimg": 2}]
 
 
-def complaints(plan: Plan, root: Path) -> str:
+def complaints(plan: SweepPlan, root: Path) -> str:
     with pytest.raises(ValueError, match=r"\w") as caught:
         check_plan(plan, root, load_settings(ROOT))
     return str(caught.value)
@@ -155,9 +158,9 @@ def complaints(plan: Plan, root: Path) -> str:
     ],
 )
 def test_values_are_tried_before_anything_starts(prepared_project, space, words):
-    found = complaints(make_plan(space=space), prepared_project)
-    assert words in found
-    assert "\n" not in found
+    message = complaints(make_plan(space=space), prepared_project)
+    assert words in message
+    assert "\n" not in message
 
 
 def test_listed_trials_are_tried_as_a_whole(prepared_project):
@@ -165,14 +168,14 @@ def test_listed_trials_are_tried_as_a_whole(prepared_project):
     fits = [{key: 6, "pretrain.loop.batch": 12, "pretrain.discriminator.mbstd_group_size": 3}]
     list_of = {"search": "list", "num_trials": None, "space": {}}
     check_plan(make_plan(**list_of, trials=fits), prepared_project, load_settings(ROOT))
-    found = complaints(make_plan(**list_of, trials=[*fits, fits[0] | {key: 4}]), prepared_project)
-    assert "pretrain.loop.microbatch" in found
+    message = complaints(make_plan(**list_of, trials=[*fits, fits[0] | {key: 4}]), prepared_project)
+    assert "pretrain.loop.microbatch" in message
 
 
 def test_budgets_are_tried(prepared_project):
     asha = {"budgets": {"pretrain.loop.totl_kimg": [1, 2]}}
-    found = complaints(make_plan(asha=asha), prepared_project)
-    assert found.startswith("pretrain.loop.totl_kimg is no parameter (its value is 1)")
+    message = complaints(make_plan(asha=asha), prepared_project)
+    assert message.startswith("pretrain.loop.totl_kimg is no parameter (its value is 1)")
 
 
 def test_an_unknown_stage_is_named(prepared_project):
@@ -192,7 +195,7 @@ def test_the_committed_sweep_names_real_parameters(prepared_project):
 ROWS = {"stages": {"a": Workers(), "b": Workers()}, "local": {"a": Workers(), "b": Workers()}}
 
 
-def plan_of_two(**changes) -> Plan:
+def plan_of_two(**changes) -> SweepPlan:
     return make_plan(stages=["a", "b"], metric="b/x", space={"a.x": 1}, **changes)
 
 

@@ -1,7 +1,9 @@
 """Sweeps over a stage of a few lines, on a real Ray: scheduling, resuming, signals, MLflow."""
 
+import contextlib
 import json
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -30,7 +32,7 @@ class ToyConfig(Config):
     quality: float = 1.0
     total: int = 4
     seconds: float = 0.0
-    act: Literal["work", "mistake", "bug", "die", "die_once"] = "work"
+    act: Literal["work", "mistake", "bug", "die", "die_once", "wait"] = "work"
 
 CONFIG = ToyConfig
 
@@ -42,6 +44,8 @@ def run(cfg, root, tracker):
     print("this goes to the log of the trial")
     if cfg.act == "mistake":
         raise ValueError("toy.act must be work, is mistake; change it")
+    while cfg.act == "wait" and not (root.parents[3] / "go").exists():  # in the project
+        time.sleep(0.1)
     if cfg.act == "bug":
         [].pop()
     if cfg.act == "die":
@@ -78,8 +82,8 @@ class Sweep:
         self.plan |= changes
         YAML().dump(self.plan, self.root / "sweep.yaml")
 
-    def start(self) -> "subprocess.Popen[str]":
-        command = [sys.executable, "-m", "pipeline.sweep"]
+    def start(self, *arguments: str) -> "subprocess.Popen[str]":
+        command = [sys.executable, "-m", "pipeline.sweep", *arguments]
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         return subprocess.Popen(command, cwd=self.root, text=True, **pipes)
 
@@ -116,6 +120,15 @@ def runs_of(root: Path, level: str):
     return client, client.search_runs([experiment], f"tags.level = '{level}'")
 
 
+def num_runs(root: Path) -> int:
+    """Runs in MLflow's database, whose tables may be in the making."""
+    try:
+        with contextlib.closing(sqlite3.connect(f"file:{root}/mlflow.db?mode=ro", uri=True)) as db:
+            return db.execute("select count(*) from runs").fetchone()[0]
+    except sqlite3.OperationalError:
+        return 0
+
+
 def test_mistakes_end_before_any_ray(project):
     sweep = Sweep(project, space={"toy.qualty": {"grid": [1]}})
     out, err = sweep.run(code=2)
@@ -137,7 +150,7 @@ def test_after_kill_9_only_what_is_left_runs(project):
     process.communicate()
     assert wait_for(lambda: not project.processes(), 30)
     assert sweep.calls() == ["0-6", "0-6"]
-    first = next(reached("state/sweep/*/trial-000/journal.jsonl")).read_bytes()
+    first = next(reached("state/sweep/*/trial-000/events.jsonl")).read_bytes()
 
     out, _ = sweep.run()
     assert "3 trials, 1 are over" in out
@@ -145,7 +158,7 @@ def test_after_kill_9_only_what_is_left_runs(project):
     assert (begun, new) == ("0-6", "0-6")
     assert resumed.startswith("0-6 ")
     assert int(resumed.removeprefix("0-6 ").removesuffix("-6")) > 0
-    assert next(reached("state/sweep/*/trial-000/journal.jsonl")).read_bytes() == first
+    assert next(reached("state/sweep/*/trial-000/events.jsonl")).read_bytes() == first
     assert sweep.table()["outcome"].tolist() == ["finished"] * 3
     assert sweep.winner()["trial"] == 1
     client, trials = runs_of(sweep.root, "trial")
@@ -203,16 +216,18 @@ class TestOnOneHead:
         images = client.list_artifacts(best.info.run_id, "images")
         assert len([image for image in images if image.path.endswith(".png")]) == 3
         names = {each.path for each in client.list_artifacts(sweeps[0].info.run_id)}
-        assert names >= {"best.png", "parallel.png", "trials.csv", "winner.json"}
+        assert names >= {"best.png", "parallel.svg", "trials.csv", "winner.json"}
 
     def test_a_running_stage_is_stopped_at_its_number_of_images(self, project, head):
         project.set_up("work", machines=0)
         sweep = Sweep(project, concurrent=1, asha={"nimg": [200], "reduction_factor": 2})
+        space = {"toy.quality": {"grid": QUALITIES[:3]}, "toy.seconds": 1.0, "toy.total": 6}
+        sweep.write(space=space)
         sweep.run()
-        calls = sweep.calls()
-        assert calls == ["0-4"] * 3
+        assert sweep.calls() == ["0-6"] * 3
         states = [path.read_text() for path in sorted(sweep.root.glob("state/sweep/*/*/state/toy"))]
-        assert states == ["4", "4", "1"]  # the third was stopped before it kept its second step
+        assert states[:2] == ["6", "6"]
+        assert states[2] < "6"
         assert sweep.table()["outcome"].tolist() == ["finished", "finished", "stopped"]
         assert sweep.table()["rung1"].tolist() == [5.5, 1.5, 4.5]
 
@@ -244,19 +259,46 @@ class TestOnOneHead:
         assert "Traceback" in log
         assert "this goes to the log of the trial" in log
         _, trials = runs_of(sweep.root, "trial")
-        found = {run.data.tags["trial"]: run.info.status for run in trials}
+        statuses = {run.data.tags["trial"]: run.info.status for run in trials}
         ends = ["FAILED", "FINISHED", "FAILED", "FAILED", "FINISHED"]
-        assert found == {str(number): end for number, end in enumerate(ends)}
+        assert statuses == {str(number): end for number, end in enumerate(ends)}
 
-    def test_a_sweep_in_which_nothing_works_gives_up(self, project, head):
+    def test_a_mistake_that_all_trials_share_ends_the_sweep_at_the_first(self, project, head):
         project.set_up("work", machines=0)
         sweep = Sweep(project, concurrent=1, metric="toy/los")
         sweep.write(space={"toy.quality": {"grid": [1, 2, 3, 4, 5]}})
         out, _ = sweep.run(code=1)
         assert "toy/los is not; it reports loss" in out
-        assert "Last result" not in out
-        assert len(sweep.calls()) == 3
+        assert "all trials would fail like trial 0" in out
+        assert len(sweep.calls()) == 1
         assert not (sweep.root / "reports" / "sweep" / "winner.json").exists()
+
+    def test_two_sweeps_run_at_once_in_one_project(self, project, head):
+        project.set_up("work", machines=0)
+        sweep = Sweep(project, concurrent=1)
+        sweep.write(space={"toy.quality": {"grid": [1, 2]}, "toy.act": "wait"})
+        plan = sweep.plan | {"space": {"toy.quality": {"grid": [3]}}}
+        YAML().dump(plan, sweep.root / "other.yaml")
+        first = sweep.start()
+        assert wait_for(lambda: any(sweep.root.glob("state/sweep/*/trial-000/calls")))
+        twice = sweep.start()
+        out, err = twice.communicate(timeout=100)
+        assert twice.returncode == 2, out + err
+        assert "the sweep sweep runs in this folder already" in err
+        second = sweep.start("other.yaml")
+        out, err = second.communicate(timeout=200)
+        assert second.returncode == 0, out + err
+        assert first.poll() is None
+        (sweep.root / "go").touch()
+        out, err = first.communicate(timeout=200)
+        assert first.returncode == 0, out + err
+        assert sweep.winner()["overrides"][0] == "++toy.quality=1"
+        other = json.loads((sweep.root / "reports" / "sweep-other" / "winner.json").read_text())
+        assert other["overrides"] == ["++toy.quality=3"]
+        _, sweeps = runs_of(sweep.root, "stage")
+        notes = {run.data.tags["stage"]: run.data.tags["mlflow.note.content"] for run in sweeps}
+        assert notes.keys() == {"sweep", "sweep-other"}
+        assert "|     0 |".replace(" ", "") in notes["sweep"].replace(" ", "")
 
     def test_time_is_up(self, project, head):
         project.set_up("work", machines=0)
@@ -275,13 +317,11 @@ class TestOnOneHead:
         sweep.write(space={"toy.quality": {"grid": [1, 2]}, "toy.seconds": 60})
 
         def statuses() -> list[str]:
-            found = [runs_of(sweep.root, level)[1] for level in ("stage", "trial")]
-            return [run.info.status for runs in found for run in runs]
+            levels = [runs_of(sweep.root, level)[1] for level in ("stage", "trial")]
+            return [run.info.status for runs in levels for run in runs]
 
         process = sweep.start()
-        assert process.stderr
-        assert "2 running" in process.stderr.readline()  # from now on MLflow's database is there
-        assert wait_for(lambda: len(statuses()) == 3)
+        assert wait_for(lambda: num_runs(sweep.root) == 4)  # two trials, sweep, reproduction
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=60)
         assert process.returncode == 128 + signal.SIGINT

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.sweep.space import Choice, draw_point, grid_points, parse_domain
+from pipeline.sweep.space import ChoiceDomain, draw_point, grid_points, parse_domain
 
 RANGES = {
     "uniform": [-1, 2.5],
@@ -62,8 +62,8 @@ def test_parameters_are_paired_by_chance_alone():
 
 
 def test_a_plain_value_stays():
-    assert parse_domain("a.b", None) == Choice((None,))
-    assert parse_domain("a.b", [1, 2]) == Choice(([1, 2],))
+    assert parse_domain("a.b", None) == ChoiceDomain((None,))
+    assert parse_domain("a.b", [1, 2]) == ChoiceDomain(([1, 2],))
 
 
 def test_more_parameters_change_no_other_draw():
@@ -76,7 +76,11 @@ def test_more_parameters_change_no_other_draw():
 
 
 def test_a_grid_has_all_combinations_once():
-    space = {"a.x": Choice((1, 2, 3)), "a.y": Choice(("u", "v")), "a.z": Choice((0,))}
+    space = {
+        "a.x": ChoiceDomain((1, 2, 3)),
+        "a.y": ChoiceDomain(("u", "v")),
+        "a.z": ChoiceDomain((0,)),
+    }
     points = grid_points(space)
     assert len(points) == len({tuple(point.values()) for point in points}) == 6
     assert points[:2] == [{"a.x": 1, "a.y": "u", "a.z": 0}, {"a.x": 1, "a.y": "v", "a.z": 0}]

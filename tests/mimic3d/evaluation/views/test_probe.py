@@ -67,7 +67,7 @@ def test_a_photo_shows_the_subject_from_its_angles():
     views = photograph_others(MANIFEST, subjects, 16, PROBING)
     yaw, pitch = views.angles[2, 1]
     cameras = truth.orbit_cameras(yaw[None], pitch[None], truth.SCENE)
-    alone = truth.photograph([other_subject(subjects, 2)], cameras, 16, subjects)
+    alone = truth.render_true_views([other_subject(subjects, 2)], cameras, 16, subjects)
     difference = views.images[2, 1].float() - (alone.images[0] * 127.5 + 127.5)
     assert difference.abs().max() < 2
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from mimic3d.cameras import Scene, orbit_cameras
 from mimic3d.preparation.cameras.normalize import (
     BOX_PER_VIEW,
-    Rays,
-    meeting_point,
+    CameraAxes,
+    nearest_point,
     normalize_cameras,
     outlying_distances,
 )
@@ -111,7 +111,7 @@ def test_the_meeting_point_is_the_least_squares_one():
     rng = np.random.default_rng(5)
     centers, forward = rng.normal(size=(7, 3)), rng.normal(size=(7, 3))
     forward /= np.linalg.norm(forward, axis=1, keepdims=True)
-    point = meeting_point(Rays(centers, forward, forward))
+    point = nearest_point(CameraAxes(centers, forward, forward))
 
     def cost(candidate):
         return (np.cross(candidate - centers, forward) ** 2).sum()

@@ -1,8 +1,12 @@
+import io
+import subprocess
+import sys
+
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 
-from mimic3d.preparation.photos.photo import NoPhoto, check_bytes, open_photo
+from mimic3d.preparation.photos.photo import NoPhoto, check_bytes, decode_photo, open_photo
 
 COLOUR = (200, 100, 50)
 BLACK, WHITE = (0, 0, 0), (255, 255, 255)
@@ -149,3 +153,116 @@ def test_files_are_refused_by_size():
     with pytest.raises(NoPhoto) as refusal:
         check_bytes(11, 10)
     assert refusal.value.reject.gate == "max_bytes"
+
+
+def wide_profile():
+    """A profile whose red and green are farther out than those of sRGB: sRGB's with moved columns.
+
+    The columns of the matrix are s15Fixed16 numbers (ICC.1:2022, 10.31).
+    """
+    data = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    columns = {b"rXYZ": (0.6097, 0.3111, 0.0195), b"gXYZ": (0.2053, 0.6257, 0.0609)}  # Adobe RGB
+    for number in range(int.from_bytes(data[128:132], "big")):
+        entry = 132 + 12 * number
+        name, offset = bytes(data[entry : entry + 4]), int.from_bytes(data[entry + 4 : entry + 8])
+        if name in columns:
+            for axis, value in enumerate(columns[name]):
+                place = offset + 8 + 4 * axis
+                data[place : place + 4] = round(value * 65536).to_bytes(4, "big")
+        if name == b"desc":  # its text is UTF-16; any other name than sRGB's
+            size = int.from_bytes(data[entry + 8 : entry + 12])
+            text = data[offset : offset + size].replace("sRGB".encode("utf-16-be"), b"\0W\0i\0d\0e")
+            data[offset : offset + size] = text
+    return bytes(data)
+
+
+def linear(levels):
+    """Light of sRGB numbers (IEC 61966-2-1)."""
+    v = np.asarray(levels) / 255
+    return np.where(v <= 0.04045, v / 12.92, ((v + 0.055) / 1.055) ** 2.4)
+
+
+def in_srgb(levels):
+    """The hand calculation of the profile above: its light, by matrices to XYZ D50 and back."""
+    wide = np.array([[0.6097, 0.2053, 0.1431], [0.3111, 0.6257, 0.0606], [0.0195, 0.0609, 0.7141]])
+    srgb = np.array([[0.4361, 0.3851, 0.1431], [0.2225, 0.7169, 0.0606], [0.0139, 0.0971, 0.7141]])
+    light = np.clip(np.linalg.solve(srgb, wide @ linear(levels)), 0, 1)
+    v = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
+    return 255 * v
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "WEBP"])
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+def test_numbers_under_a_wide_profile_become_those_of_srgb(kind, mode):
+    if (kind, mode) == ("JPEG", "RGBA"):
+        pytest.skip("JPEG has no alpha")
+    buffer, more = io.BytesIO(), {"lossless": True} if kind == "WEBP" else {}
+    plain().convert(mode).save(buffer, kind, icc_profile=wide_profile(), **more)
+    pixel = open_photo(buffer.getvalue(), 1e6, BLACK).getpixel((5, 5))
+    expected = in_srgb(COLOUR)
+    assert np.abs(expected - COLOUR).max() > 15  # or the profile would not show
+    assert np.abs(np.array(pixel) - expected).max() <= 3
+
+
+def test_srgb_numbers_and_broken_profiles_change_nothing():
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    for profile in (srgb, b"no profile", srgb[:200]):
+        buffer = io.BytesIO()
+        plain().save(buffer, "PNG", icc_profile=profile)
+        opened = decode_photo(buffer.getvalue(), 1e6, BLACK)
+        assert opened.profile == b""
+        assert opened.image.getpixel((5, 5)) == COLOUR
+
+
+def test_a_part_has_the_colours_of_the_whole():
+    noise = np.random.default_rng(0).integers(0, 256, (40, 32, 3), dtype=np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(noise).save(buffer, "PNG", icc_profile=wide_profile())
+    opened = decode_photo(buffer.getvalue(), 1e6, BLACK)
+    assert opened.colours.startswith("Wide")
+    whole, part = opened.to_srgb(opened.image), opened.to_srgb(opened.image.crop((8, 8, 20, 20)))
+    assert (np.asarray(whole.crop((8, 8, 20, 20))) == np.asarray(part)).all()
+
+
+@pytest.mark.parametrize("brand", [b"heic", b"heix", b"mif1", b"avif"])
+def test_a_photo_of_a_phone_that_cannot_be_read_names_its_format(brand):
+    data = b"\0\0\0\x18ftyp" + brand + b"\0" * 80
+    code = "import sys; sys.modules['pillow_heif'] = None\n" + (
+        "from mimic3d.preparation.photos.photo import NoPhoto, open_photo\n"
+        f"try: open_photo({data!r}, 1e6, None)\n"
+        "except NoPhoto as refusal: print(refusal.detail)"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    name = "AVIF" if brand == b"avif" else "HEIC"
+    assert name in ended.stdout
+    if name == "HEIC":
+        assert "pip install 'mimic3d-open[heic]'" in ended.stdout
+
+
+def test_heic_is_read_where_pillow_heif_is_installed():
+    heif = pytest.importorskip("pillow_heif")
+    buffer = io.BytesIO()
+    heif.from_pillow(plain()).save(buffer, quality=95)
+    image = open_photo(buffer.getvalue(), 1e6, BLACK)
+    assert image.size == (40, 32)
+    assert np.abs(np.array(image.getpixel((5, 5))) - COLOUR).max() <= 4
+
+
+def test_stored_pixels_stay_as_they_are_where_cameras_are_of_them():
+    exif = Image.Exif()
+    exif[0x112] = 6
+    buffer = io.BytesIO()
+    plain().save(buffer, "JPEG", exif=exif)
+    assert decode_photo(buffer.getvalue(), 1e6, BLACK).image.size == (32, 40)
+    assert decode_photo(buffer.getvalue(), 1e6, BLACK, is_turned=False).image.size == (40, 32)
+
+
+def test_the_focal_length_is_that_of_the_file():
+    exif = Image.Exif()
+    exif[0x112] = 1
+    exif.get_ifd(0x8769)[0x920A], exif.get_ifd(0x8769)[0xA405] = 4.25, 26
+    for data, lengths in ((exif, (4.25, 26)), (Image.Exif(), (0, 0))):
+        buffer = io.BytesIO()
+        plain().save(buffer, "JPEG", exif=data)
+        opened = decode_photo(buffer.getvalue(), 1e6, BLACK)
+        assert (opened.focal_mm, opened.focal_35mm) == lengths

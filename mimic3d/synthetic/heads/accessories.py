@@ -2,8 +2,8 @@
 
 from types import SimpleNamespace
 
-from mimic3d.synthetic.arrays import Axis, minimum, sqrt
-from mimic3d.synthetic.points import Group, Points
+from mimic3d.synthetic.arrays import Scalars, minimum, sqrt
+from mimic3d.synthetic.points import ParameterGroup, Points
 from mimic3d.synthetic.primitives import (
     Capsule,
     Ellipsoid,
@@ -14,12 +14,12 @@ from mimic3d.synthetic.primitives import (
 )
 
 
-def tabulate(s: SimpleNamespace, w: SimpleNamespace) -> dict[str, Group]:
+def tabulate(s: SimpleNamespace, w: SimpleNamespace) -> dict[str, ParameterGroup]:
     """The bodies that n heads wear, from their shapes and what they wear."""
     radius, level = w.glasses_radius, s.eye_y + 0.004
     return {
         "glasses": {
-            "some": radius > 0,
+            "present": radius > 0,
             "radius": radius,
             "x": s.eye_x,
             "y": s.eye_y - 0.004,
@@ -34,7 +34,7 @@ def tabulate(s: SimpleNamespace, w: SimpleNamespace) -> dict[str, Group]:
             ),
         },
         "earring": {
-            "some": w.earring > 0,
+            "present": w.earring > 0,
             "pearl": Sphere(
                 vector(0.205 * s.width, 0.012 - 0.056 * s.ear - 0.5 * w.earring, -0.018), w.earring
             ),
@@ -48,7 +48,7 @@ def tabulate(s: SimpleNamespace, w: SimpleNamespace) -> dict[str, Group]:
     }
 
 
-def glasses(points: Points) -> Axis:
+def glasses(points: Points) -> Scalars:
     """Round frames, bridge and temples."""
     t, p = points.of("glasses"), points.folded
     x, y, z = p[0] - t.x, p[1] - t.y, p[2] - 0.192 + 0.9 * p[0] * p[0]
@@ -57,12 +57,12 @@ def glasses(points: Points) -> Axis:
     return minimum(minimum(d, t.bridge.distance(p)), t.temple.distance(p)) * 0.9
 
 
-def earring(points: Points) -> Axis:
+def earring(points: Points) -> Scalars:
     """A pearl below the left ear only."""
     return points.of("earring").pearl.distance(points.xyz)
 
 
-def clothes(points: Points) -> Axis:
+def clothes(points: Points) -> Scalars:
     """Shoulders and a collar around the neck."""
     t, (_, y, z) = points.of("clothes"), points.xyz
     cut = y + 0.305 - 0.25 * (z + 0.07)  # open towards the chin, higher at the nape

@@ -3,9 +3,10 @@
 from types import SimpleNamespace
 
 from mimic3d.synthetic import eyes
+from mimic3d.synthetic.albedo import Albedo, Texture, blend, fill
 from mimic3d.synthetic.arrays import (
-    Axis,
-    any_of,
+    Scalars,
+    any_flagged,
     atan2,
     exp,
     maximum,
@@ -16,15 +17,15 @@ from mimic3d.synthetic.arrays import (
 from mimic3d.synthetic.heads import skin
 from mimic3d.synthetic.heads.hair import BEHIND, strand_phase
 from mimic3d.synthetic.identity import flags
-from mimic3d.synthetic.points import Group, Points
+from mimic3d.synthetic.points import ParameterGroup, Points
 from mimic3d.synthetic.primitives import ramp, vector
-from mimic3d.synthetic.surface import Surface, blend, fill
-from mimic3d.synthetic.texture import Texture
 
 PEARL = vector(0.95, 0.90, 0.78)
 
 
-def tabulate(s: SimpleNamespace, p: SimpleNamespace, w: SimpleNamespace) -> dict[str, Group]:
+def tabulate(
+    s: SimpleNamespace, p: SimpleNamespace, w: SimpleNamespace
+) -> dict[str, ParameterGroup]:
     """The colours of n heads and where they lie, from shapes, paint and what they wear."""
     return {
         "skin_paint": {
@@ -71,7 +72,7 @@ def tabulate(s: SimpleNamespace, p: SimpleNamespace, w: SimpleNamespace) -> dict
     }
 
 
-def paint_skin(points: Points, texture: Texture) -> Surface:
+def skin_albedo(points: Points, texture: Texture) -> Albedo:
     """Grain, blush, freckles, beard, brows, lips, lashes and a mole."""
     t, (x, y, z), ax = points.of("skin_paint"), points.xyz, points.folded[0]
     tone = 0.035 * texture.grain(x, y, z, 140) + 0.08 * texture.grain(y, z, x, 270)
@@ -80,11 +81,11 @@ def paint_skin(points: Points, texture: Texture) -> Surface:
     cheeks = exp(((ax - 0.095) ** 2 + (y + 0.045) ** 2) * (-1 / 0.0022)) * ramp(z, 0.05, 0.12)
     tip = exp((x * x + (y + 0.04) ** 2) * (-1 / 0.0006)) * ramp(z, 0.19, 0.22)
     plain = plain * (1 - (cheeks + 0.6 * tip) * t.blush)
-    if any_of(t.freckles):
+    if any_flagged(t.freckles):
         spots = ramp(texture.grain(x, y, z, 330), 0.3, 0.6) * ramp(z, 0.08, 0.15)
         near_nose = exp(((y + 0.015) * 13) ** 2 * -1)
         tone = tone - (0.4 * t.freckles) * (spots * near_nose)
-    if any_of(t.beard):
+    if any_flagged(t.beard):
         share = beard(points)
         plain = blend(plain, t.beard_color, 0.75 * t.beard * share)
         tone = tone + 0.3 * t.beard * share * texture.grain(ax, y, z, 330)
@@ -96,10 +97,10 @@ def paint_skin(points: Points, texture: Texture) -> Surface:
     plain = plain * (1 - 0.55 * crease * crease)
     plain = blend(plain, t.lashes, 0.85 * lashes(points))
     away = sqrt((x - t.mole_x) ** 2 + (y - t.mole_y) ** 2)
-    return Surface.textured(blend(plain, t.mole, ramp(-away, -0.0085, -0.005) * (z > 0.05)), tone)
+    return Albedo.textured(blend(plain, t.mole, ramp(-away, -0.0085, -0.005) * (z > 0.05)), tone)
 
 
-def beard(points: Points) -> Axis:
+def beard(points: Points) -> Scalars:
     """Share of the skin under a full beard."""
     t, (_, y, z), ax = points.of("skin_paint"), points.xyz, points.folded[0]
     beside = (ax - 0.055).clip(0, 1)
@@ -110,7 +111,7 @@ def beard(points: Points) -> Axis:
     return maximum(chin, moustache) * ramp(y, -0.285, -0.245) * ramp(z, -0.05, 0.05)
 
 
-def brows(points: Points) -> Axis:
+def brows(points: Points) -> Scalars:
     """Share of the skin under the eyebrows, one of which is raised."""
     t, (x, y, z), ax = points.of("skin_paint"), points.xyz, points.folded[0]
     raised = t.brow_raise * (x * 20).clip(-1, 1)
@@ -120,7 +121,7 @@ def brows(points: Points) -> Axis:
     return ramp(-outside, -0.002, 0.003) * ramp(z, 0.08, 0.1)
 
 
-def lashes(points: Points) -> Axis:
+def lashes(points: Points) -> Scalars:
     """Share of the lids under the lashes."""
     upper, lower, height, distance = eyes.lid_edges(points)
     radius = points.of("eyes").ball.radius
@@ -130,7 +131,7 @@ def lashes(points: Points) -> Axis:
     return near * maximum(above, below)
 
 
-def paint_eyes(points: Points, texture: Texture) -> Surface:
+def eyes_albedo(points: Points, texture: Texture) -> Albedo:
     """White, iris, pupil, the shadow of the lid and a painted catchlight."""
     t, (across, up, tilted) = points.of("eye_paint"), eyes.on_eyes(points)
     dx, dy = across * t.scale - t.gaze_x, up * t.scale - t.gaze_y
@@ -144,23 +145,23 @@ def paint_eyes(points: Points, texture: Texture) -> Surface:
     glint = sqrt((across - 0.006) ** 2 + (up - 0.008) ** 2)  # on the same side of both eyes
     plain = blend(plain, t.glint, 0.9 * ramp(-glint, -0.0065, -0.0035))
     rays = texture.wave(12 * atan2(dy, dx), 12 * t.scale / 0.3)
-    return Surface.textured(plain, 0.15 * disc * rays)
+    return Albedo.textured(plain, 0.15 * disc * rays)
 
 
-def paint_hair(points: Points, texture: Texture) -> Surface:
+def hair_albedo(points: Points, texture: Texture) -> Albedo:
     """Curls, or locks, strands and single hairs."""
     tone = select(points.of("hair").curly, curls, strands, points, texture)
-    return Surface.textured(fill(points.x, points.of("hair_paint").color), tone)
+    return Albedo.textured(fill(points.x, points.of("hair_paint").color), tone)
 
 
-def curls(points: Points, texture: Texture) -> Axis:
+def curls(points: Points, texture: Texture) -> Scalars:
     """Tone of curly hair."""
     x, y, z = points.xyz
     tone = 0.18 * texture.grain(x, y, z, 150) + 0.36 * texture.grain(y, z, x, 270)
     return tone + 0.30 * texture.grain(z, x, y, 520)
 
 
-def strands(points: Points, texture: Texture) -> Axis:
+def strands(points: Points, texture: Texture) -> Scalars:
     """Tone of other hair."""
     density, phase, y = points.of("hair_paint").density, strand_phase(points), points.y
     tone = 0.12 * texture.wave(0.41 * phase + y * 11, 0.41 * density)
@@ -169,7 +170,7 @@ def strands(points: Points, texture: Texture) -> Axis:
     return tone + 0.30 * texture.wave(phase * 4.1 + y * 31 + sin(phase * 0.53), 4.1 * density)
 
 
-def paint_clothes(points: Points, texture: Texture) -> Surface:
+def clothes_albedo(points: Points, texture: Texture) -> Albedo:
     """A pattern, a weave, and a badge on one side."""
     t, (x, y, z) = points.of("cloth_paint"), points.xyz
     f = t.frequency
@@ -183,17 +184,17 @@ def paint_clothes(points: Points, texture: Texture) -> Surface:
     tone = 0.40 * weave + 0.25 * threads + 0.05 * texture.grain(x, y, z, 160)
     away = sqrt((x - 0.16) ** 2 + (y + 0.40) ** 2)
     badge = ramp(-away, -0.03, -0.024) * (z > 0)
-    woven = Surface.textured(blend(plain, t.other, share), tone).color
-    return Surface(blend(woven, t.badge, badge), blend(plain, t.badge, badge))
+    woven = Albedo.textured(blend(plain, t.other, share), tone).color
+    return Albedo(blend(woven, t.badge, badge), blend(plain, t.badge, badge))
 
 
-def paint_glasses(points: Points, texture: Texture) -> Surface:
+def glasses_albedo(points: Points, texture: Texture) -> Albedo:
     """Plain frames."""
     color = fill(points.x, points.of("flat_paint").frame)
-    return Surface(color, color)
+    return Albedo(color, color)
 
 
-def paint_earring(points: Points, texture: Texture) -> Surface:
+def earring_albedo(points: Points, texture: Texture) -> Albedo:
     """A plain pearl."""
     color = fill(points.x, points.of("flat_paint").pearl)
-    return Surface(color, color)
+    return Albedo(color, color)

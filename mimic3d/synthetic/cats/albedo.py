@@ -5,18 +5,17 @@ from types import SimpleNamespace
 import numpy as np
 
 from mimic3d.synthetic import eyes
-from mimic3d.synthetic.arrays import Axis, any_of, atan2, full, maximum, sin, sqrt
+from mimic3d.synthetic.albedo import Albedo, Texture, blend, fill
+from mimic3d.synthetic.arrays import Scalars, any_flagged, atan2, full_like, maximum, sin, sqrt
 from mimic3d.synthetic.cats import body
 from mimic3d.synthetic.identity import flags
-from mimic3d.synthetic.points import Group, Points
+from mimic3d.synthetic.points import ParameterGroup, Points
 from mimic3d.synthetic.primitives import ramp, vector
-from mimic3d.synthetic.surface import Surface, blend, fill
-from mimic3d.synthetic.texture import Texture
 
 HAIRS = 55.0  # per radian around the nose, over 2 pi
 
 
-def tabulate(s: SimpleNamespace, p: SimpleNamespace) -> dict[str, Group]:
+def tabulate(s: SimpleNamespace, p: SimpleNamespace) -> dict[str, ParameterGroup]:
     """The colours of n cats and where they lie, from shapes and paint."""
     return {
         "coat": {
@@ -57,16 +56,16 @@ def tabulate(s: SimpleNamespace, p: SimpleNamespace) -> dict[str, Group]:
     }
 
 
-def paint_fur(points: Points, texture: Texture) -> Surface:
+def fur_albedo(points: Points, texture: Texture) -> Albedo:
     """Coat, patch, white parts, ears, mouth, whisker roots, collar, and hairs."""
     t, (x, y, z) = points.of("coat"), points.xyz
     plain = fill(x, t.fur)
-    if any_of(t.tabby):
+    if any_flagged(t.tabby):
         plain = blend(plain, t.marks, t.tabby * stripes(points))
-    if any_of(t.pointed):
+    if any_flagged(t.pointed):
         mask = ramp(0.13 - sqrt(x * x + (y + 0.03) ** 2), -0.05, 0.05) * ramp(z, 0.05, 0.15)
         plain = blend(plain, t.marks, 0.85 * t.pointed * maximum(mask, ramp(y, 0.15, 0.24)))
-    if any_of(t.patched):
+    if any_flagged(t.patched):
         plain = blend(plain, t.marks, t.patched * ramp(patches(points, 0.0), 0.15, 0.3))
         plain = blend(plain, t.spot, t.patched * ramp(patches(points, 2.0), 0.15, 0.3))
     around = sqrt((x - t.spot_x) ** 2 + (y - t.spot_y) ** 2)
@@ -79,22 +78,22 @@ def paint_fur(points: Points, texture: Texture) -> Surface:
     chest = ramp(-y - 2.2 * abs(x - t.blaze) * 0.5, 0.17, 0.21) * ramp(z, -0.06, 0.02)
     whites = maximum(muzzle, maximum(blaze, chest))
     plain = blend(plain, t.white, t.whiteness * whites)
-    top, some = points.where(y > body.EAR_Y)
-    if len(some):
-        hollow = full(x, 1)
-        hollow[top] = body.ears(some)[1]
+    top, top_points = points.where(y > body.EAR_Y)
+    if len(top_points):
+        hollow = full_like(x, 1)
+        hollow[top] = body.ears(top_points)[1]
         plain = blend(plain, t.ear, 0.85 * ramp(-hollow, -0.004, 0.006))
     plain = blend(plain, t.mouth, 0.7 * mouth(points))
     tone = hairs(points, texture) - 0.5 * roots(points, texture)
     collar = ramp(0.016 - abs(y + 0.205 + 0.35 * (0.10 - z)), 0, 0.004) * (z < 0.14)
-    furry = Surface.textured(plain, tone)
+    furry = Albedo.textured(plain, tone)
     weave = 1 + 0.25 * texture.wave(x * 330, 330) * texture.wave(y * 330, 330)
-    return Surface(
+    return Albedo(
         blend(furry.color, t.collar * weave, collar), blend(furry.plain, t.collar, collar)
     )
 
 
-def stripes(points: Points) -> Axis:
+def stripes(points: Points) -> Scalars:
     """Share of the dark stripes of a tabby."""
     t, (x, y, z), ax = points.of("coat"), points.xyz, points.folded[0]
     bent = x + 0.012 * sin(y * 24 + t.phase)  # not quite the same on both sides
@@ -104,7 +103,7 @@ def stripes(points: Points) -> Axis:
     return ramp(maximum(crown, maximum(flank, chest)), 0.1, 0.6)
 
 
-def patches(points: Points, offset: float) -> Axis:
+def patches(points: Points, offset: float) -> Scalars:
     """Slow random waves, within about -1..1."""
     t, (x, y, z) = points.of("coat"), points.xyz
     a = sin(x * 13 + t.seed_x + offset + 1.3 * sin(y * 9 + t.seed_y))
@@ -112,7 +111,7 @@ def patches(points: Points, offset: float) -> Axis:
     return a * b + 0.12 * sin(x * 47 + y * 39)
 
 
-def mouth(points: Points) -> Axis:
+def mouth(points: Points) -> Scalars:
     """The line from nose to mouth, and the mouth."""
     t, (_, y, z), ax = points.of("coat"), points.xyz, points.folded[0]
     down = ramp(0.0045 - ax, 0, 0.003) * ramp(-y, 0.058, 0.066) * ramp(y, -0.112, -0.104)
@@ -121,7 +120,7 @@ def mouth(points: Points) -> Axis:
     return maximum(down, lips) * ramp(z, 0.17, 0.20)
 
 
-def roots(points: Points, texture: Texture) -> Axis:
+def roots(points: Points, texture: Texture) -> Scalars:
     """Rows of dark dots where whiskers grow."""
     (_, y, z), ax = points.xyz, points.folded[0]
     dots = texture.wave(ax * 330, 330) * texture.wave((y + 0.2 * ax) * 330, 330)
@@ -129,7 +128,7 @@ def roots(points: Points, texture: Texture) -> Axis:
     return ramp(dots, 0.15, 0.5) * inside * ramp(z, 0.14, 0.17)
 
 
-def hairs(points: Points, texture: Texture) -> Axis:
+def hairs(points: Points, texture: Texture) -> Scalars:
     """Short hairs that grow away from the nose."""
     x, y, z = points.xyz
     radius = sqrt(x * x + (y + 0.05) ** 2) + 0.06
@@ -142,7 +141,7 @@ def hairs(points: Points, texture: Texture) -> Axis:
     return (0.12 * strokes + 0.22 * fine + 0.22 * finest) * (1 + 0.6 * clumps) + 0.06 * clumps
 
 
-def paint_eyes(points: Points, texture: Texture) -> Surface:
+def eyes_albedo(points: Points, texture: Texture) -> Albedo:
     """Iris, slit pupil, the shadow of the lid and a painted catchlight."""
     t, (across, up, tilted) = points.of("eye_paint"), eyes.on_eyes(points)
     dx, dy = across * t.scale - t.gaze_x, up * t.scale - t.gaze_y
@@ -154,19 +153,19 @@ def paint_eyes(points: Points, texture: Texture) -> Surface:
     plain = plain * (1 - 0.5 * ramp(tilted * t.scale - t.shade, -0.25, 0))
     glint = sqrt((across - 0.014) ** 2 + (up - 0.016) ** 2)  # on the same side of both eyes
     plain = blend(plain, t.glint, 0.9 * ramp(-glint, -0.0105, -0.0065))
-    return Surface.textured(plain, 0.15 * texture.wave(22 * atan2(dy, dx), 22 * t.scale / 0.6))
+    return Albedo.textured(plain, 0.15 * texture.wave(22 * atan2(dy, dx), 22 * t.scale / 0.6))
 
 
-def paint_nose(points: Points, texture: Texture) -> Surface:
+def nose_albedo(points: Points, texture: Texture) -> Albedo:
     """Leather with fine grain."""
     x, y, z = points.xyz
-    return Surface.textured(
+    return Albedo.textured(
         fill(x, points.of("flat_paint").nose), 0.12 * texture.grain(x, y, z, 400)
     )
 
 
-def paint_bell(points: Points, texture: Texture) -> Surface:
+def bell_albedo(points: Points, texture: Texture) -> Albedo:
     """Brass with a slit."""
     color = fill(points.x, points.of("flat_paint").bell)
     color = color * (1 - 0.7 * ramp(0.004 - abs(points.y + 0.242), 0, 0.003))
-    return Surface(color, color)
+    return Albedo(color, color)

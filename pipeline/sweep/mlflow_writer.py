@@ -1,0 +1,117 @@
+"""Writes a sweep to MLflow while it runs: a run per trial, and the table in the sweep's own run."""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+from pipeline.sweep.console import ranking, table_rows
+from pipeline.sweep.mlflow_runs import TrialRun, find_recorded
+from pipeline.sweep.sweep_store import SweepStore, SweepTrial
+from pipeline.tracking.mlflow_runs import RunAddress, attempt, connect
+from pipeline.tracking.mlflow_tracker import PAUSE_SECONDS, MlflowTracker
+
+ROUND_SECONDS = 1.0
+NOTE = "mlflow.note.content"
+"""The tag that MLflow shows as the description of a run, in Markdown."""
+HEADING = "#### Trials, the best first"
+
+
+class MlflowWriter:
+    """Works in a thread of its own, so that a slow or dead MLflow delays no trial."""
+
+    def __init__(self, store: SweepStore, find_address: Callable[[], RunAddress | None]) -> None:
+        self._store, self._find_address = store, find_address
+        self._ended = {each.number: each for each in store.trials() if each.is_over}
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._follow, daemon=True)
+        self._thread.start()
+
+    def end(self, trial: SweepTrial) -> None:
+        """A trial ended: its run is closed after its last event."""
+        self._ended[trial.number] = trial
+
+    def close(self) -> None:
+        """Writes what is left, and ends; runs of trials that were cut off are KILLED."""
+        self._over.set()
+        self._thread.join()
+
+    def _follow(self) -> None:
+        address = self._find_address()
+        runs = _SweepRuns(address, self._store, self._ended) if address else None
+        is_over = runs is None
+        while runs and not is_over:
+            is_over = self._over.wait(ROUND_SECONDS)
+            ended = dict(self._ended)  # before the event logs are read: their last lines are there
+            runs.write(len(self._store.frozen_trials()), ended)
+        if runs:
+            runs.close()
+
+
+class _SweepRuns:
+    """The runs of all trials, and that of the sweep."""
+
+    def __init__(
+        self, address: RunAddress, store: SweepStore, ended: dict[int, SweepTrial]
+    ) -> None:
+        self._address, self._store = address, store
+        self._sweep = MlflowTracker(address)
+        self._open: dict[int, TrialRun] = {}
+        recorded = attempt(lambda: find_recorded(address, list(ended.values())))
+        self._closed = {number: ended[number] for number in (recorded[0] if recorded else [])}
+        self._retry_at = 0.0
+
+    def write(self, num_trials: int, ended: dict[int, SweepTrial]) -> None:
+        """Passes on what is new."""
+        for number in range(num_trials):
+            run = None if number in self._closed else self._run(number)
+            if run:
+                run.write_new()
+            if run and number in ended:
+                run.close(ended[number])
+                self._closed[number] = ended[number]
+                del self._open[number]
+                self._write_best()
+                self._write_table()
+
+    def close(self) -> None:
+        """Ends the runs of trials that did not end."""
+        for number, run in self._open.items():
+            run.close(self._store.trial(number))
+        self._write_table()
+
+    def _run(self, number: int) -> TrialRun | None:
+        """The run of a trial; None while MLflow is away."""
+        if number not in self._open and time.monotonic() >= self._retry_at:
+            trial, plan = self._store.trial(number), self._store.plan
+            has_warned = self._retry_at > 0
+            opened = attempt(lambda: TrialRun(self._address, plan, trial), quiet=has_warned)
+            if opened:
+                self._open[number] = opened[0]
+            else:
+                self._retry_at = time.monotonic() + PAUSE_SECONDS
+        return self._open.get(number)
+
+    def _write_best(self) -> None:
+        """The best metric over the number of trials that ended, a curve of the sweep's run."""
+        best = ranking(self._store.plan, self._closed.values())[:1]
+        if best:
+            self._sweep.log_metrics({"best": best[0].score}, len(self._closed))
+
+    def _write_table(self) -> None:
+        """The table of the terminal as the description of the sweep's run."""
+        rows = table_rows(self._store.plan, self._store.trials(), is_over=True)
+        attempt(lambda: self._replace_note(rows), quiet=True)
+
+    def _replace_note(self, rows: Sequence[Sequence[str]]) -> None:
+        """Unless a person wrote another description."""
+        client, run_id = connect(self._address.uri), self._address.run_id
+        note = client.get_run(run_id).data.tags.get(NOTE, "")
+        if not note or note.startswith(HEADING):
+            client.set_tag(run_id, NOTE, f"{HEADING}\n\n{to_markdown(rows)}")
+
+
+def to_markdown(rows: Sequence[Sequence[str]]) -> str:
+    """A table in Markdown; the first row is its head."""
+    head, *body = [[cell.replace("|", "\\|") for cell in row] for row in rows]
+    lines = [head, ["--:"] * len(head), *body]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)

@@ -1,0 +1,7 @@
+"""See tools/view/command.py."""
+
+import sys
+
+from tools.view.command import main
+
+sys.exit(main())
