@@ -41,8 +41,9 @@ class Workers(_Group):
     """Machines that work together; 0: the job's own process does it all, without Ray Train."""
     gpus: NonNegativeInt | Literal["auto"] = 0
     """GPUs of each machine, one process on each; auto: one per process if there are enough."""
-    processes: PositiveInt = 1
-    """Processes on each machine when `gpus` does not say it."""
+    processes: PositiveInt | Literal["auto"] = 1
+    """Processes on each machine when `gpus` does not say it; auto, on this machine alone: one per
+    GPU, else one per core, as many as divide a stage's batch."""
     cpus: PositiveFloat | None = None
     """Cores of each machine, shared evenly by its processes; null: all of this machine, elsewhere
     one per process."""
@@ -59,7 +60,11 @@ class Workers(_Group):
 
     @model_validator(mode="after")
     def _one_process_per_gpu(self) -> "Workers":
-        if isinstance(self.gpus, int) and self.gpus and self.processes not in (1, self.gpus):
+        if (
+            isinstance(self.gpus, int)
+            and self.gpus
+            and self.processes not in (1, "auto", self.gpus)
+        ):
             raise ValueError(
                 f"processes must be gpus = {self.gpus}, one on each, is {self.processes}; leave "
                 f"processes out"
@@ -69,12 +74,18 @@ class Workers(_Group):
     @property
     def per_machine(self) -> int:
         """Processes on each machine."""
-        return self.gpus if isinstance(self.gpus, int) and self.gpus else self.processes
+        if isinstance(self.gpus, int) and self.gpus:
+            return self.gpus
+        return 1 if self.processes == "auto" else self.processes
 
     @property
     def num_workers(self) -> int:
         """Processes on all machines; 0: the job's own."""
         return self.machines * self.per_machine
+
+    def with_processes(self, num: int) -> "Workers":
+        """The same with the number that `auto` turned out to be."""
+        return self.model_copy(update={"processes": num}) if self.processes == "auto" else self
 
     def one_process(self) -> "Workers":
         """The same for a single process, which has the share of any one of them."""
@@ -118,6 +129,11 @@ class Settings(_Group):
             raise ValueError(
                 f"metadata.pipeline.{name} in {FILE} must have a row for {stage}, has "
                 f"{', '.join(table) or 'none'}; add `{stage}: {{machines: 1}}`"
+            )
+        if table[stage].processes == "auto" and not is_local:
+            raise ValueError(
+                f"metadata.pipeline.stages.{stage}.processes in {FILE} must be a number, is auto, "
+                f"which knows this machine only; write one"
             )
         return table[stage]
 

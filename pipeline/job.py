@@ -23,11 +23,12 @@ def main() -> int:
     parser.add_argument("stage")
     parser.add_argument("--fingerprint", default="none")
     parser.add_argument("--local", action="store_true")
+    parser.add_argument("--processes", type=int, default=1, help="what `processes: auto` means")
     parser.add_argument("--remote", action="store_true", help="inputs and outputs lie in `storage`")
     args = parser.parse_args()
     root = Path.cwd()
     settings = load_settings(root)
-    workers = settings.workers_of(args.stage, args.local)
+    workers = settings.workers_of(args.stage, args.local).with_processes(args.processes)
     uri = tracking_uri(settings, root, os.environ)
     remote, tags = None, None
     if args.remote:

@@ -24,9 +24,10 @@ from pipeline.jobs.detached import forget
 from pipeline.jobs.head import local_head
 from pipeline.jobs.locks import locked
 from pipeline.jobs.submit import run_job
-from pipeline.stage import validate
+from pipeline.stage import count_parts, validate
 from pipeline.storage.remote_run import remote_run_of
 from pipeline.storage.staging import collect, pack_code, plan_run, send_inputs
+from pipeline.workers.process_count import count_processes
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -42,12 +43,16 @@ def main(argv: list[str] | None = None) -> int:
         settings = load_settings(root)
         if stage not in settings.local:
             raise ValueError(f"there is no stage {stage}; {FILE} has {', '.join(settings.local)}")
-        params = validate(stage, root).model_dump_json()
+        cfg = validate(stage, root)
+        params = cfg.model_dump_json()
         with _reach(stage, settings, args.detach) as address:
             print(f"{stage}: on Ray at {address.url} ({address.source})", flush=True)
             key = fingerprint(stage, params, root)
+            workers = settings.workers_of(stage, address.is_local)
+            workers = workers.with_processes(count_processes(workers, count_parts(stage, cfg)))
             command = ["pipeline.job", stage, "--fingerprint", key]
-            threads = cores() // max(1, settings.workers_of(stage, address.is_local).num_workers)
+            command += ["--processes", str(workers.per_machine)]
+            threads = cores() // max(1, workers.num_workers)
             if settings.storage and not address.is_local:
                 return _run_remotely(stage, root, key, threads, settings, address, args.detach)
             job_metadata = {"stage": stage, "root": str(root), "fingerprint": key}

@@ -44,6 +44,12 @@ def validate(stage: str, root: Path) -> Config:
     return cfg
 
 
+def count_parts(stage: str, cfg: Config) -> int | None:
+    """Equal parts in which processes can share a stage's work; None: any number of them can."""
+    count = getattr(load_stage(stage), "count_parts", None)
+    return 1 if count is None else count(cfg)
+
+
 def run_stage(stage: str, root: Path, tracker: Tracker) -> None:
     """Loads the parameters of a stage, logs them with their defaults, and runs the stage."""
     cfg = load_config(stage, root)

@@ -98,6 +98,11 @@ def patch_size(cfg: ImitateConfig, image_resolution: int) -> int:
     return int(side)
 
 
+def count_parts(cfg: ImitateConfig) -> int:
+    """Microbatches of a step, which processes share evenly."""
+    return cfg.loop.batch // cfg.loop.microbatch
+
+
 def run(cfg: ImitateConfig, root: Path, tracker: Tracker) -> None:
     """Train stage 2, resuming what an interrupted run left."""
     accelerator = build_accelerator()

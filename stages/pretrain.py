@@ -83,6 +83,11 @@ def check(cfg: PretrainConfig, root: Path) -> None:
         check_initial_weights(root, cfg.init_from, cfg.generator, cfg.discriminator)
 
 
+def count_parts(cfg: PretrainConfig) -> int:
+    """Microbatches of a step, which processes share evenly."""
+    return cfg.loop.batch // cfg.loop.microbatch
+
+
 def run(cfg: PretrainConfig, root: Path, tracker: Tracker) -> None:
     """Train stage 1, resuming what an interrupted run left."""
     accelerator = build_accelerator()
