@@ -62,6 +62,7 @@ class _SweepRuns:
 
     def write(self, num_trials: int, ended: dict[int, SweepTrial]) -> None:
         """Passes on what is new."""
+        num_closed = len(self._closed)
         for number in range(num_trials):
             run = None if number in self._closed else self._run(number)
             if run:
@@ -71,7 +72,8 @@ class _SweepRuns:
                 self._closed[number] = ended[number]
                 del self._open[number]
                 self._write_best()
-                self._write_table()
+        if len(self._closed) > num_closed:
+            self._write_table()
 
     def close(self) -> None:
         """Ends the runs of trials that did not end."""

@@ -1,6 +1,7 @@
 """What one trial gets of the machines, by the rows of cluster.yaml."""
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
 from pipeline.cluster import Settings, Workers, cores
 from pipeline.sweep.plan import SweepPlan
@@ -43,12 +44,23 @@ def trials_at_once(
     return max(1, int(available.get("CPU", 1) // cores_at_once(plan, rows)))
 
 
-def trials_with_room(bundle: Mapping[str, float], machines: Iterable[Mapping[str, float]]) -> int:
-    """Trials that fit on the machines of a cluster as it is, each trial on one of them."""
-    return sum(
-        int(min(machine.get(name, 0.0) / amount for name, amount in bundle.items()))
-        for machine in machines
-    )
+def trials_with_room(rows: Mapping[str, Workers], machines: Sequence[Mapping[str, float]]) -> int:
+    """Trials that fit on the machines of a cluster as it is.
+
+    A trial of one process fits on a machine; the workers of a larger one may lie on several, so
+    that what counts is the sum of all.
+    """
+    total = dict(sum(map(Counter, machines), Counter()))
+    if not is_nested(rows):
+        bundle = bundle_of_trial(rows, total, is_local=False)
+        return sum(_multiples(bundle, machine) for machine in machines)
+    needs: dict[str, float] = {}
+    for row in rows.values():
+        use_gpu, resources = resources_of_worker(row, total, is_local=False)
+        worker = {"CPU": 1.0, "GPU": float(use_gpu), **(resources or {})}
+        for name, amount in worker.items():
+            needs[name] = max(needs.get(name, 0.0), amount * row.num_workers)
+    return _multiples(needs, total)
 
 
 def is_nested(rows: Mapping[str, Workers]) -> bool:
@@ -73,3 +85,8 @@ def bundle_of_trial(
 
 def _cores_of_process(row: Workers) -> float:
     return 1.0 if row.cpus is None else row.cpus / row.per_machine
+
+
+def _multiples(needs: Mapping[str, float], available: Mapping[str, float]) -> int:
+    """How often the needs fit into what is available."""
+    return int(min(available.get(name, 0.0) / amount for name, amount in needs.items() if amount))

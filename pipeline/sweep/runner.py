@@ -112,7 +112,7 @@ class TrialRunner:
         if limit is not None:
             return limit
         machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-        return trials_with_room(self._resources, machines) + 1  # for which a cluster may grow
+        return trials_with_room(self._rows, machines) + 1  # for which a cluster may grow
 
     def _go_on(self, number: int) -> None:
         """The next budget of a trial, unless it is over or may not go on."""

@@ -11,6 +11,7 @@ from pipeline.sweep.resources import (
     rows_of_trial,
     threads_of_trial,
     trials_at_once,
+    trials_with_room,
 )
 
 ROOT = Path(__file__).parents[3]
@@ -230,3 +231,13 @@ def test_a_trial_gets_enough_for_its_largest_stage():
 def test_a_trial_that_watches_over_workers_takes_no_core():
     rows = {"a": Workers(gpus=8), "b": Workers()}
     assert "CPU" not in bundle_of_trial(rows, {"CPU": 64, "GPU": 8}, is_local=False)
+
+
+def test_on_a_cluster_as_many_trials_run_as_there_is_room_for():
+    machines = [{"CPU": 8.0, "GPU": 3.0}, {"CPU": 8.0, "GPU": 5.0}, {"CPU": 64.0}]
+    one = {"a": Workers(gpus=1, cpus=2), "b": Workers(machines=0)}
+    assert trials_with_room(one, machines) == 3 + 4  # the second has cores for four
+    four = {"a": Workers(gpus=4), "b": Workers()}
+    assert trials_with_room(four, machines) == 2  # on several machines
+    assert trials_with_room({"a": Workers()}, machines) == 80
+    assert trials_with_room({"a": Workers(gpus=16)}, machines) == 0
