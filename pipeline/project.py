@@ -78,6 +78,10 @@ class ProjectPaths:
         """Lock on results of this folder."""
         return self.root / PRIVATE / "locks" / f"{name}.json"
 
+    def state_lock(self, stage: str, key: str) -> Path:
+        """Lock on the states of a training."""
+        return self.home / PRIVATE / "locks" / f"state-{stage}-{key}.lock"
+
     @property
     def detached(self) -> Path:
         """Notes on jobs that go on without their submitter."""

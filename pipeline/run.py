@@ -2,7 +2,6 @@
 
 import argparse
 import contextlib
-import hashlib
 import os
 import sys
 import tempfile
@@ -24,7 +23,9 @@ from pipeline.jobs.detached import forget
 from pipeline.jobs.head import local_head
 from pipeline.jobs.locks import locked
 from pipeline.jobs.submit import run_job
-from pipeline.stage import count_parts, validate
+from pipeline.run_key import fingerprint
+from pipeline.stage import count_parts, has_states, validate
+from pipeline.state_options import add_options, find_continued, put_options
 from pipeline.storage.remote_run import remote_run_of
 from pipeline.storage.staging import collect, pack_code, plan_run, send_inputs
 from pipeline.workers.process_count import count_processes
@@ -37,6 +38,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--detach", action="store_true", help="leave the job alone on its cluster; see README"
     )
+    add_options(parser)
     args = parser.parse_args(argv)
     stage, root = args.stage, Path.cwd()
     try:
@@ -45,9 +47,12 @@ def main(argv: list[str] | None = None) -> int:
             raise ValueError(f"there is no stage {stage}; {FILE} has {', '.join(settings.local)}")
         cfg = validate(stage, root)
         params = cfg.model_dump_json()
+        options = put_options(args, stage, has_states(stage))
+        if not settings.storage:
+            find_continued(options, root, stage)
         with _reach(stage, settings, args.detach) as address:
             print(f"{stage}: on Ray at {address.url} ({address.source})", flush=True)
-            key = fingerprint(stage, params, root)
+            key = fingerprint(stage, params, root, options)
             workers = settings.workers_of(stage, address.is_local)
             workers = workers.with_processes(count_processes(workers, count_parts(stage, cfg)))
             command = ["pipeline.job", stage, "--fingerprint", key]
@@ -63,17 +68,6 @@ def main(argv: list[str] | None = None) -> int:
     except (ConnectionError, RuntimeError) as error:
         print(f"{stage}: {error}", file=sys.stderr)
         return 1
-
-
-def fingerprint(stage: str, params: str, root: Path) -> str:
-    """What makes two runs of a stage the same: its parameters, the code, and what DVC locked."""
-    digest = hashlib.sha256(f"{stage}\n{params}\n".encode())
-    files = [*sorted(root.glob("stages/*.py")), *sorted(root.glob("mimic3d/**/*.py"))]
-    for path in [*files, root / "dvc.lock"]:
-        if path.is_file():
-            digest.update(str(path.relative_to(root)).encode())
-            digest.update(hashlib.sha256(path.read_bytes()).digest())
-    return digest.hexdigest()[:12]
 
 
 @contextlib.contextmanager

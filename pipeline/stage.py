@@ -1,14 +1,18 @@
 """A stage by its name: its Config, its checks, its run; the only dynamic import of the house."""
 
+import argparse
 import importlib
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Protocol, cast
 
 from mimic3d.config import Config
 from pipeline.cluster import Workers
+from pipeline.code_hash import hash_modules, join_hashes
 from pipeline.params import load_params
 from pipeline.preemption import EXIT_CODE, PreemptedError, install_sigterm_handler
+from pipeline.state_options import add_options, put_options
 from pipeline.tracking.tracker import Tracker
 
 
@@ -20,6 +24,21 @@ class Stage(Protocol):
     def run(self, cfg: Config, root: Path, tracker: Tracker) -> None:
         """Makes the outputs of the stage in the project folder."""
         ...
+
+
+def hash_code(stage: str) -> dict[str, str]:
+    """Hash of each module that can change what a stage makes; see `pipeline.code_hash`."""
+    return hash_modules([f"stages.{stage}"], getattr(load_stage(stage), "LOOKS_ONLY", ()))
+
+
+def hash_stages(stages: Iterable[str]) -> str:
+    """One hash of the code of several stages."""
+    return join_hashes({stage: join_hashes(hash_code(stage)) for stage in stages})
+
+
+def has_states(stage: str) -> bool:
+    """Whether a stage trains: it then says what names its states."""
+    return hasattr(load_stage(stage), "identify")
 
 
 def load_stage(stage: str) -> Stage:
@@ -59,8 +78,12 @@ def run_stage(stage: str, root: Path, tracker: Tracker) -> None:
 
 def main(stage: str) -> None:
     """Runs a stage in this process, in the project folder: no Ray, no MLflow."""
+    parser = argparse.ArgumentParser(prog=f"python -m stages.{stage}", description=main.__doc__)
+    add_options(parser)
+    args = parser.parse_args()
     install_sigterm_handler(Workers().grace_seconds)
     try:
+        put_options(args, stage, has_states(stage))
         validate(stage, Path.cwd())
         run_stage(stage, Path.cwd(), Tracker())
     except ValueError as error:

@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 from pydantic import Field
 
+from mimic3d.content_hash import content_hash
 from mimic3d.data.dataset import ImageDataset
 from mimic3d.data.schema import load_manifest
 from mimic3d.evaluation.monitor import MonitorConfig
@@ -17,7 +18,7 @@ from mimic3d.networks.discriminator import (
 )
 from mimic3d.networks.generator import Generator
 from mimic3d.networks.precision import choose_dtype, set_precision
-from mimic3d.networks.snapshot import load_meta
+from mimic3d.networks.snapshot import META, load_meta
 from mimic3d.training.ema import EmaConfig
 from mimic3d.training.imitate_losses import ImitateLossConfig, ImitationLosses
 from mimic3d.training.loop import LoopConfig, check_batch
@@ -27,17 +28,15 @@ from mimic3d.training.recipes import imitate_phases
 from pipeline.project import ProjectPaths
 from pipeline.stage import main
 from pipeline.tracking.tracker import Tracker
+from pipeline.training_state import TrainingIdentity
 from stages.dataset import dataset_folder
 from stages.init_from import load_initial_weights
 from stages.monitoring import build_selector, check_monitor
 from stages.processes import build_accelerator
 from stages.sample_grid import draw_orbits
-from stages.training import (
-    TrainingRun,
-    build_augment,
-    fingerprint,
-    run_training,
-)
+from stages.training import TrainingRun, build_augment, run_training
+from stages.training_states import LOOKS_ONLY as LOOKS_ONLY
+from stages.training_states import identify_training
 
 MIN_PATCH = 16  # pixels; VGG16 halves a patch four times
 
@@ -103,6 +102,14 @@ def count_parts(cfg: ImitateConfig) -> int:
     return cfg.loop.batch // cfg.loop.microbatch
 
 
+def identify(cfg: ImitateConfig, root: Path) -> TrainingIdentity:
+    """What a training of now would be: its parameters, dataset, snapshot of stage 1 and code."""
+    manifest = load_manifest(dataset_folder(root))
+    return identify_training(
+        "imitate", cfg, manifest.fingerprint, content_hash(_parent(root) / META)
+    )
+
+
 def run(cfg: ImitateConfig, root: Path, tracker: Tracker) -> None:
     """Train stage 2, resuming what an interrupted run left."""
     accelerator = build_accelerator()
@@ -119,6 +126,7 @@ def run(cfg: ImitateConfig, root: Path, tracker: Tracker) -> None:
             "stage": "imitate",
             "nimg": 0,
             "selection": None,
+            "continued_from": (),
             "generator": generator,
             "patch_discriminator": cfg.patch_discriminator,
             "patch_size": size,
@@ -133,7 +141,7 @@ def run(cfg: ImitateConfig, root: Path, tracker: Tracker) -> None:
     G_ema = copy.deepcopy(G)
     augment = build_augment(cfg.augment)
     networks = {"G": G, "D": D, "D_patch": D_patch, "G_ema": G_ema, **augment}
-    source = load_initial_weights(networks, _parent(root))
+    load_initial_weights(networks, _parent(root))
     for network in networks.values():
         network.to(device)
     G_ema.eval().requires_grad_(False)
@@ -154,7 +162,7 @@ def run(cfg: ImitateConfig, root: Path, tracker: Tracker) -> None:
         meta=meta,
         draw_samples=lambda network: draw_orbits(network, meta),
     )  # fmt: skip
-    run_training(training, fingerprint(cfg, dataset.manifest.fingerprint, source))
+    run_training(training, identify(cfg, root))
 
 
 def _parent(root: Path) -> Path:

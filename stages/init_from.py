@@ -8,10 +8,9 @@ from typing import Any
 from torch import nn
 
 from mimic3d.config import Config
-from mimic3d.content_hash import content_hash
 from mimic3d.networks.discriminator import DiscriminatorConfig
 from mimic3d.networks.generator import GeneratorConfig
-from mimic3d.networks.snapshot import META, load_meta, read_snapshot
+from mimic3d.networks.snapshot import load_meta, read_snapshot
 from pipeline.project import DATA
 
 INIT = Path(DATA) / "init"  # DVC watches this folder
@@ -49,8 +48,8 @@ def check_initial_weights(
             )
 
 
-def load_initial_weights(networks: Mapping[str, nn.Module], folder: Path) -> str:
-    """Copies the weights of a snapshot into networks of these names; returns its content hash.
+def load_initial_weights(networks: Mapping[str, nn.Module], folder: Path) -> None:
+    """Copies the weights of a snapshot into networks of these names.
 
     Detail planes are neither asked of a snapshot that has none, nor taken by a network that has
     none; augmentation starts anew if the snapshot had none.
@@ -63,7 +62,6 @@ def load_initial_weights(networks: Mapping[str, nn.Module], folder: Path) -> str
         missing, unexpected = networks[name].load_state_dict(weights, strict=False)
         misfits = [key for key in missing + unexpected if not key.startswith("detail.")]
         assert not misfits, misfits
-    return content_hash(folder / META)
 
 
 def _leaves(group: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -28,6 +28,7 @@ from mimic3d.preparation.review import (
 )
 from mimic3d.preparation.shards import DatasetInfo, shard_images, write_dataset
 from mimic3d.preparation.sources.plan import DatasetPlan
+from pipeline.code_hash import hash_modules, join_hashes
 from pipeline.project import INPUTS, ProjectPaths
 from pipeline.stage import main
 from pipeline.tracking.tracker import Tracker
@@ -48,6 +49,10 @@ class PrepareConfig(SourceConfig):
 
 
 CONFIG = PrepareConfig
+LOOKS_ONLY = ("mimic3d.preparation.report", "mimic3d.html")
+"""Code that draws what was prepared; a run goes on and counts as the same when it changes."""
+IMAGE_CODE = ("stages.sources", "mimic3d.preparation.parts")
+"""What it takes to make single images, with all that these import."""
 
 
 def check(cfg: PrepareConfig, root: Path) -> None:
@@ -140,7 +145,8 @@ def _fingerprint(cfg: PrepareConfig, root: Path) -> str:
     params = {name: params[name] for name in (*EACH_IMAGE, cfg.source)}
     for name in LAST_GATES:
         del params["gates"][name]
-    text = json.dumps([params, *stamp_source(cfg, root)], sort_keys=True)
+    code = join_hashes(hash_modules(IMAGE_CODE, LOOKS_ONLY))
+    text = json.dumps([params, code, *stamp_source(cfg, root)], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 

@@ -6,13 +6,14 @@ from pathlib import Path
 import torch
 from pydantic import model_validator
 
+from mimic3d.content_hash import content_hash
 from mimic3d.data.dataset import ImageDataset
 from mimic3d.data.schema import load_manifest
 from mimic3d.evaluation.monitor import MonitorConfig
 from mimic3d.networks.discriminator import DiscriminatorConfig, DualDiscriminator
 from mimic3d.networks.generator import Generator, GeneratorConfig
 from mimic3d.networks.precision import choose_dtype, set_precision
-from mimic3d.networks.snapshot import SnapshotMeta
+from mimic3d.networks.snapshot import META, SnapshotMeta
 from mimic3d.training.ema import EmaConfig
 from mimic3d.training.loop import LoopConfig, check_batch
 from mimic3d.training.phases import OptimizerConfig, build_optimizer
@@ -21,17 +22,15 @@ from mimic3d.training.recipes import pretrain_phases
 from pipeline.project import ProjectPaths
 from pipeline.stage import main
 from pipeline.tracking.tracker import Tracker
+from pipeline.training_state import TrainingIdentity
 from stages.dataset import dataset_folder
 from stages.init_from import check_initial_weights, load_initial_weights
 from stages.monitoring import build_selector, check_monitor
 from stages.processes import build_accelerator
 from stages.sample_grid import draw_orbits
-from stages.training import (
-    TrainingRun,
-    build_augment,
-    fingerprint,
-    run_training,
-)
+from stages.training import TrainingRun, build_augment, run_training
+from stages.training_states import LOOKS_ONLY as LOOKS_ONLY
+from stages.training_states import identify_training
 
 
 class PretrainConfig(PretrainLossConfig):
@@ -88,6 +87,14 @@ def count_parts(cfg: PretrainConfig) -> int:
     return cfg.loop.batch // cfg.loop.microbatch
 
 
+def identify(cfg: PretrainConfig, root: Path) -> TrainingIdentity:
+    """What a training of now would be: its parameters, dataset, initial weights and code."""
+    inputs = [load_manifest(dataset_folder(root)).fingerprint]
+    if cfg.init_from is not None:
+        inputs.append(content_hash(root / cfg.init_from / META))
+    return identify_training("pretrain", cfg, *inputs)
+
+
 def run(cfg: PretrainConfig, root: Path, tracker: Tracker) -> None:
     """Train stage 1, resuming what an interrupted run left."""
     accelerator = build_accelerator()
@@ -105,9 +112,8 @@ def run(cfg: PretrainConfig, root: Path, tracker: Tracker) -> None:
     G_ema = copy.deepcopy(G)
     augment = build_augment(cfg.augment)
     networks = {"G": G, "D": D, "G_ema": G_ema, **augment}
-    inputs = [manifest.fingerprint]
     if cfg.init_from is not None:
-        inputs.append(load_initial_weights(networks, root / cfg.init_from))
+        load_initial_weights(networks, root / cfg.init_from)
     for network in networks.values():
         network.to(device)
     G_ema.eval().requires_grad_(False)
@@ -135,7 +141,7 @@ def run(cfg: PretrainConfig, root: Path, tracker: Tracker) -> None:
         meta=meta,
         draw_samples=lambda generator: draw_orbits(generator, meta),
     )  # fmt: skip
-    run_training(training, fingerprint(cfg, *inputs))
+    run_training(training, identify(cfg, root))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
 """The sources of `prepare`: which parameters each has, and the plan that each makes of them."""
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,6 @@ from pydantic import Field, NonNegativeInt, field_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-import mimic3d
 from mimic3d.config import Config
 from mimic3d.preparation.gates import GatesConfig
 from mimic3d.preparation.photos.container import open_container
@@ -168,21 +166,16 @@ def plan_source(cfg: SourceConfig, root: Path, workspace: Path) -> DatasetPlan[A
 
 
 def stamp_source(cfg: SourceConfig, root: Path) -> list[str]:
-    """Changes with the inputs of the source, and with the code that reads them."""
-    code = hashlib.sha256()
-    library = Path(mimic3d.__file__).parent
-    for package in ("data", "preparation", "synthetic"):
-        for path in sorted((library / package).rglob("*.py")):
-            code.update(path.read_bytes())
+    """Changes with the files that the source reads; nothing if it reads none."""
     group = getattr(cfg, cfg.source)
     if not isinstance(group, PhotoSetConfig):
-        return [code.hexdigest()]
+        return []
     raw, key = root / RAW, f"prepare.{cfg.source}.path"
     open_container.cache_clear()  # the files may have changed since this process looked last
     photos = open_container(below(raw, group.path, key), group.image_column).stamp()
     beside = [group.reject_list, *(getattr(group, name, "") for name in ("table", "template"))]
     stats = [(raw / name).stat() for name in beside if name and (raw / name).is_file()]
-    return [code.hexdigest(), photos, *(f"{s.st_size} {s.st_mtime_ns}" for s in stats)]
+    return [photos, *(f"{s.st_size} {s.st_mtime_ns}" for s in stats)]
 
 
 def _context(cfg: SourceConfig, root: Path, workspace: Path) -> SourceContext:

@@ -1,13 +1,12 @@
 """A training run, shared by `pretrain` and `imitate`: resume, train, report, publish."""
 
 import csv
-import hashlib
 import json
 import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -16,7 +15,6 @@ from PIL import Image
 from torch import nn
 
 from mimic3d.atomic import atomic_file, atomic_folder
-from mimic3d.config import Config
 from mimic3d.data.dataset import Batch, ImageDataset
 from mimic3d.networks.generator import Generator
 from mimic3d.networks.snapshot import SnapshotMeta, load_meta, save_snapshot
@@ -26,17 +24,13 @@ from mimic3d.training.loop import HaltedError, LoopConfig, Tick, train
 from mimic3d.training.nonfinite import NonFiniteError
 from mimic3d.training.phases import Phase
 from mimic3d.training.sampler import draw_indices
-from mimic3d.training.state import (
-    Progress,
-    load_state,
-    mark_finished,
-    prepare_state,
-    save_state,
-)
+from mimic3d.training.state import Progress, load_state, save_state
 from pipeline.preemption import PreemptedError, listening
 from pipeline.project import ProjectPaths
 from pipeline.tracking.tracker import Tracker
+from pipeline.training_state import StateFolder, TrainingIdentity
 from stages.monitoring import SnapshotSelector
+from stages.training_states import open_state
 
 
 @dataclass(frozen=True)
@@ -70,28 +64,24 @@ def build_augment(cfg: AugmentConfig) -> dict[str, Augment]:
     return {"augment": Augment(cfg)} if cfg.enabled else {}
 
 
-def fingerprint(cfg: Config, *inputs: str) -> str:
-    """Names the state of a run: its parameters without what only ends it, and what it reads."""
-    params = cfg.model_dump(mode="json")
-    del params["loop"]["total_kimg"], params["loop"]["max_nonfinite"]
-    text = json.dumps([params, *inputs], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
-
-
-def run_training(run: TrainingRun, key: str) -> None:
-    """Train from the newest state under `key` to the budget, and publish the results.
+def run_training(run: TrainingRun, identity: TrainingIdentity) -> None:
+    """Train from the newest state of this identity to the budget, and publish the results.
 
     All that a run makes gathers in its state folder; runs/<stage> and reports/<stage> come at the
-    end, whole. Only the main process writes.
+    end, whole. Only the main process writes. What was trained to the budget before is published.
     """
-    folder = run.paths.states(run.stage) / key
-    is_main = run.accelerator.is_main_process
-    if is_main:
-        run.tracker.sync.pull(folder)
-        prepare_state(folder, run.loop.total_nimg)
-        run.tracker.sync.push(folder)
-    run.accelerator.wait_for_everyone()
-    run.tracker.sync.pull(folder)
+    with open_state(
+        run.stage, run.paths.root, run.tracker, run.accelerator, identity, run.loop.total_nimg
+    ) as state:
+        if state.continued_from:
+            meta = run.meta.model_copy(update={"continued_from": tuple(state.continued_from)})
+            run = replace(run, meta=meta)
+            run.tracker.set_tags({"continued_from": ", ".join(state.continued_from)})
+        _train(run, state)
+
+
+def _train(run: TrainingRun, state: StateFolder) -> None:
+    folder, is_main = state.path, run.accelerator.is_main_process
     progress = load_state(folder, run.networks, run.optimizers)
     run.tracker.set_tags(
         {
@@ -117,7 +107,7 @@ def run_training(run: TrainingRun, key: str) -> None:
                 run.tracker.sync.push(folder)
     if is_main:
         _publish(run, folder, progress)
-        mark_finished(folder, run.loop.total_nimg)
+        state.mark_finished(run.loop.total_nimg)
     run.accelerator.wait_for_everyone()
 
 

@@ -15,10 +15,11 @@ from experiments.ablation.design import Design, Size, load_design, load_size, si
 from experiments.ablation.outcomes import read_outcomes
 from experiments.ablation.project import open_project, prepare_data
 from experiments.ablation.report import Run, write_report, write_table
-from experiments.ablation.trials import Trial, build_plan, list_trials
+from experiments.ablation.trials import STAGES, Trial, build_plan, list_trials
 from mimic3d.atomic import atomic_file
 from pipeline.cluster import load_settings, tracking_uri
 from pipeline.project import REPORTS, ProjectPaths
+from pipeline.stage import hash_stages
 from pipeline.sweep import submit
 from pipeline.sweep.sweep_store import SweepTrial, read_plan, read_trials
 
@@ -78,7 +79,7 @@ def _report(
     outcomes = read_outcomes((trials[number], ended[number].folder) for number in measured)
     minutes = [ended[number].history.seconds / 60 for number in measured]
     num_seeds = max(trial.seed for trial in trials) + 1
-    run = Run(name, num_seeds, submit.fingerprint_code(root), minutes, missing)
+    run = Run(name, num_seeds, hash_stages(STAGES), minutes, missing)
     results = write_report(root / REPORT / name, design, size, outcomes, run)
     print(write_table(design, size, outcomes, results, run))
     print(f"ablation: see {REPORT / name}/")

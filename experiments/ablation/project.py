@@ -10,9 +10,8 @@ from experiments.ablation.design import Design, Size
 from experiments.ablation.trials import STAGES
 from mimic3d.atomic import atomic_file
 from pipeline.project import ProjectPaths
-from pipeline.stage import run_stage, validate
+from pipeline.stage import hash_stages, run_stage, validate
 from pipeline.sweep.project import PARAMS, build_project
-from pipeline.sweep.submit import fingerprint_code
 from pipeline.tracking.tracker import Tracker
 from stages.dataset import dataset_folder
 
@@ -25,7 +24,7 @@ def open_project(root: Path, name: str, design: Design, size: Size) -> Path:
         "rows": {row: each.overrides for row, each in design.rows.items()},
     }
     digest = hashlib.sha256(json.dumps(content).encode())
-    digest.update(fingerprint_code(root).encode())
+    digest.update(hash_stages(("prepare", *STAGES)).encode())
     folder = ProjectPaths(root).states("ablation") / f"{name}-{digest.hexdigest()[:8]}"
     folder.mkdir(parents=True, exist_ok=True)
     with atomic_file(folder / PARAMS) as draft:

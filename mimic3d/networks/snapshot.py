@@ -1,11 +1,13 @@
 """Snapshots: networks to use, on disk as safetensors beside the JSON that rebuilds them."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pydantic
-from pydantic import Field
+from pydantic import Field, model_serializer
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -59,8 +61,20 @@ class SnapshotMeta(Config):
     """Side in pixels of what D_patch sees."""
     selection: Selection | None = None
     """How it was chosen from its run; null is the end of the run."""
+    continued_from: tuple[str, ...] = ()
+    """States of other code or parameters that its run went on from, as `KEY at NIMG`; left out
+    where there is none."""
     sha256: dict[str, str] = Field(default_factory=dict)
     """Checksum of each weight file by name; filled in by `save_snapshot`."""
+
+    @model_serializer(mode="wrap")
+    def _without_empty(
+        self, serialize: Callable[["SnapshotMeta"], dict[str, Any]]
+    ) -> dict[str, Any]:
+        fields = serialize(self)
+        if not fields["continued_from"]:
+            del fields["continued_from"]
+        return fields
 
 
 @dataclass(frozen=True)

@@ -9,14 +9,13 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from mimic3d.atomic import atomic_file, atomic_folder
+from mimic3d.atomic import atomic_folder
 from mimic3d.content_hash import content_hash
 from mimic3d.networks.snapshot import load_weights, save_weights
 from mimic3d.training.meter import Sums
 from mimic3d.training.nonfinite import find_nonfinite
 
 META = "state.json"
-FINISHED = "finished.json"
 KEEP = 2  # states kept: the newest, and the one before in case it is damaged later
 
 
@@ -90,26 +89,6 @@ def load_state(
             f"folder to resume from {before}"
         ) from error
     return progress
-
-
-def prepare_state(folder: Path, total_nimg: int) -> None:
-    """Make `folder` ready for a run of this budget.
-
-    A run that finished at this budget, or went beyond it, starts anew; anything else is resumed.
-    """
-    states = _states(folder)
-    reached = _nimg(states[-1]) if states else 0
-    finished = folder / FINISHED
-    done = json.loads(finished.read_text())["nimg"] if finished.exists() else None
-    if reached > total_nimg or done == total_nimg:
-        shutil.rmtree(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-
-
-def mark_finished(folder: Path, nimg: int) -> None:
-    """Remember that the outputs of a run of this budget are written."""
-    with atomic_file(folder / FINISHED) as path:
-        path.write_text(json.dumps({"nimg": nimg}))
 
 
 def oldest_state(folder: Path) -> int:

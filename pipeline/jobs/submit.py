@@ -13,13 +13,14 @@ from pipeline.jobs.attempts import JOB
 from pipeline.jobs.detached import Detached, forget, recall, remember
 from pipeline.jobs.follow import Follower, connect
 from pipeline.jobs.stop_with_parent import cancel_with_submitter
+from pipeline.state_options import ANEW, CONTINUE
 
 if TYPE_CHECKING:
     from ray.job_submission import JobSubmissionClient
 
 PASSED_ON = (
     *("DVC_EXP_NAME", "HF_HOME", "HF_HUB_OFFLINE", "OMP_NUM_THREADS", "NO_COLOR"),
-    *("AWS_ENDPOINT_URL", "AWS_DEFAULT_REGION", "AWS_REGION"),
+    *("AWS_ENDPOINT_URL", "AWS_DEFAULT_REGION", "AWS_REGION", ANEW, CONTINUE),
 )
 """Variables a job gets from its submitter. Anyone on a cluster can read them: no secrets."""
 

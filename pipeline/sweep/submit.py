@@ -17,7 +17,7 @@ from pipeline.jobs.head import local_head
 from pipeline.jobs.locks import locked
 from pipeline.jobs.submit import run_job
 from pipeline.project import ProjectPaths
-from pipeline.stage import load_config
+from pipeline.stage import hash_stages, load_config
 from pipeline.sweep.check import check_plan
 from pipeline.sweep.dry_run import describe_sweep
 from pipeline.sweep.plan import FILE, SweepPlan, load_plan
@@ -74,18 +74,9 @@ def fingerprint(plan: SweepPlan, root: Path, settings: Settings) -> str:
     digest = hashlib.sha256(plan.identity().encode())
     for stage in plan.stages:
         digest.update(load_config(stage, root).model_dump_json().encode())
-    digest.update(fingerprint_code(root).encode())
+    digest.update(hash_stages(plan.stages).encode())
     digest.update(json.dumps(_earlier_results(plan, root, settings), sort_keys=True).encode())
     return digest.hexdigest()[:12]
-
-
-def fingerprint_code(root: Path) -> str:
-    """What makes the code of two sweeps the same: all of stages/ and mimic3d/."""
-    digest = hashlib.sha256()
-    for path in (*sorted(root.glob("stages/*.py")), *sorted(root.glob("mimic3d/**/*.py"))):
-        digest.update(str(path.relative_to(root)).encode())
-        digest.update(hashlib.sha256(path.read_bytes()).digest())
-    return digest.hexdigest()
 
 
 def _earlier_results(plan: SweepPlan, root: Path, settings: Settings) -> dict[str, object]:

@@ -46,16 +46,12 @@ def test_everything_but_the_detail_planes_is_inherited(tmp_path, tiny_config, be
             assert key.startswith("detail.") or tensor.equal(theirs[key]), key
 
 
-def test_the_source_is_named_by_its_content(tmp_path, tiny_config):
+def test_the_last_source_counts(tmp_path, tiny_config):
     save(tmp_path / "a", tiny_config)
     save(tmp_path / "b", tiny_config)
     given = networks(tiny_config)
-    assert load_initial_weights(given, tmp_path / "a") == load_initial_weights(
-        given, tmp_path / "a"
-    )
-    assert load_initial_weights(given, tmp_path / "a") != load_initial_weights(
-        given, tmp_path / "b"
-    )
+    load_initial_weights(given, tmp_path / "a")
+    load_initial_weights(given, tmp_path / "b")
     again = read_snapshot(tmp_path / "b", ("D",)).weights["D"]
     assert all(tensor.equal(again[key]) for key, tensor in given["D"].state_dict().items())
 

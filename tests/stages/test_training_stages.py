@@ -1,6 +1,5 @@
 """The stages as a user runs them: whole runs of the tiny experiment, without Ray."""
 
-import hashlib
 import json
 import os
 import signal
@@ -13,7 +12,7 @@ import pandas as pd
 import pytest
 import torch
 from PIL import Image
-from ruamel.yaml import YAML
+from project_folder import change, digests
 
 from mimic3d.networks.snapshot import load_meta, load_snapshot, read_snapshot
 from pipeline.stage import run_stage, validate
@@ -21,7 +20,7 @@ from pipeline.tracking.tracker import SilentTracker
 
 WITHOUT_RAY = (
     "import sys, runpy; sys.modules.update(ray=None, mlflow=None, dvc=None); "
-    "runpy.run_module('stages.' + sys.argv[1], run_name='__main__')"
+    "runpy.run_module('stages.' + sys.argv.pop(1), run_name='__main__')"
 )
 
 
@@ -32,27 +31,6 @@ def run_alone(stage: str, root: Path) -> subprocess.Popen:
         [sys.executable, "-c", WITHOUT_RAY, stage],
         cwd=root, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
-
-
-def change(root: Path, key: str, value: object) -> None:
-    """Set one parameter by its full key."""
-    yaml = YAML()
-    params = yaml.load(root / "params.yaml")
-    *groups, name = key.split(".")
-    section = params
-    for group in groups:
-        section = section.setdefault(group, {})
-    section[name] = value
-    yaml.dump(params, root / "params.yaml")
-
-
-def digests(folder: Path) -> dict[str, str]:
-    """SHA-256 of every file below a folder."""
-    return {
-        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }
 
 
 def test_all_stages_without_ray_and_mlflow(project):
@@ -99,18 +77,6 @@ def test_a_killed_run_resumes_to_the_same_bits(project, tmp_path):
     run_stage("pretrain", project, SilentTracker())
     assert digests(project / "runs") == digests(straight / "runs")
     assert digests(project / "reports/pretrain") == digests(straight / "reports/pretrain")
-
-
-def test_a_finished_run_starts_anew_and_a_larger_budget_continues(project):
-    run_stage("pretrain", project, SilentTracker())
-    first = digests(project / "runs" / "pretrain" / "snapshot")
-    run_stage("pretrain", project, SilentTracker())
-    assert digests(project / "runs" / "pretrain" / "snapshot") == first
-    change(project, "pretrain.loop.total_kimg", 0.08)
-    states = [path.name for path in (project / "state/pretrain").iterdir()]
-    run_stage("pretrain", project, SilentTracker())
-    assert [path.name for path in (project / "state/pretrain").iterdir()] == states
-    assert load_meta(project / "runs/pretrain/snapshot").nimg == 80
 
 
 def test_stage_2_starts_where_stage_1_ended(project):

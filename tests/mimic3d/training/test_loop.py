@@ -11,13 +11,7 @@ from mimic3d.data.dataset import Batch
 from mimic3d.training.ema import EmaConfig
 from mimic3d.training.loop import LoopConfig, check_batch, train
 from mimic3d.training.phases import LossOutput, Phase
-from mimic3d.training.state import (
-    Progress,
-    load_state,
-    mark_finished,
-    prepare_state,
-    save_state,
-)
+from mimic3d.training.state import Progress, load_state, save_state
 
 CFG = LoopConfig(total_kimg=0.064, batch=8, microbatch=4, tick_kimg=0.016, snapshot_ticks=2)
 
@@ -148,18 +142,6 @@ def test_uneven_batch_is_explained():
         check_batch(CFG, 1, 3, "pretrain.loop")
     check_batch(CFG, 2, 4, "pretrain.loop")
     check_batch(CFG, 1, 32, "pretrain.loop")  # a small microbatch is one group
-
-
-def test_a_finished_run_starts_anew_and_a_larger_budget_continues_it(tmp_path):
-    player = toy()
-    save_state(tmp_path, Progress(64), {"net": player.network}, {"net": player.adam})
-    prepare_state(tmp_path, 64)  # not marked: its outputs are still to be written
-    assert load_state(tmp_path, {"net": player.network}, {"net": player.adam}).nimg == 64
-    mark_finished(tmp_path, 64)
-    prepare_state(tmp_path, 96)
-    assert load_state(tmp_path, {"net": player.network}, {"net": player.adam}).nimg == 64
-    prepare_state(tmp_path, 64)
-    assert load_state(tmp_path, {"net": player.network}, {"net": player.adam}).nimg == 0
 
 
 def test_two_states_are_kept_and_a_damaged_one_is_named(tmp_path):

@@ -1,0 +1,34 @@
+"""Name of a run of a stage: equal for runs that would make the same."""
+
+import hashlib
+import json
+from pathlib import Path
+
+from ruamel.yaml import YAML
+
+from pipeline.stage import hash_stages
+from pipeline.state_options import StateOptions
+
+
+def fingerprint(stage: str, params: str, root: Path, options: StateOptions | None = None) -> str:
+    """What makes two runs of a stage the same: parameters, code, and what it reads, in 12 letters.
+
+    What is asked of training states counts where something is.
+    """
+    parts = [stage, params, hash_stages([stage]), _earlier_results(root, stage)]
+    if options and options != StateOptions():
+        parts += [bool(options.anew), options.continued]
+    text = json.dumps(parts, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _earlier_results(root: Path, stage: str) -> dict[str, object]:
+    """What DVC locked of the results of the stages before this one."""
+    lock = root / "dvc.lock"
+    if not lock.is_file():
+        return {}
+    yaml = YAML(typ="safe")
+    order = list(yaml.load(root / "dvc.yaml")["stages"])
+    locked = yaml.load(lock)["stages"]
+    earlier = order[: order.index(stage)] if stage in order else []
+    return {name: locked[name].get("outs") for name in earlier if name in locked}
