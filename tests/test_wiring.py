@@ -74,6 +74,16 @@ def test_dependencies_are_what_a_stage_imports_and_no_more(imports, stage):
     assert sorted(map(str, dependencies(stage))) == sorted(whole_folders(needed(imports, stage)))
 
 
+def test_a_class_name_has_one_meaning_in_the_project():
+    """Nested and private classes aside: those are read where they stand."""
+    places: dict[str, list[str]] = {}
+    for package in ("mimic3d", "pipeline", "stages", "tools", "experiments"):
+        for path in (ROOT / package).rglob("*.py"):
+            for name in re.findall(r"^class ([A-Z]\w*)", path.read_text(), re.MULTILINE):
+                places.setdefault(name, []).append(str(path.relative_to(ROOT)))
+    assert {name: files for name, files in places.items() if len(files) > 1} == {}
+
+
 def test_no_stage_imports_another(imports):
     for stage in STAGES:
         others = {f"stages.{other}" for other in STAGES} - {f"stages.{stage}"}
