@@ -12,7 +12,8 @@ from golden.arrays import golden_folder
 from mimic3d.cameras import Scene
 from mimic3d.networks.discriminator import DualDiscriminator, PatchDiscriminator
 from mimic3d.networks.generator import Generator
-from mimic3d.preparation.sources.given import EG3D_SCENE, GivenConfig
+from mimic3d.preparation.sources.given import GivenConfig
+from mimic3d.preparation.sources.posed_set import EG3D_SCENE
 from stages.imitate import patch_size
 from tools.preset import resolve
 

@@ -6,7 +6,7 @@ from golden.anatomy import assert_same_anatomy
 from pickles.official import structure
 
 from mimic3d.conversion.official import read_discriminator, read_generator
-from mimic3d.conversion.pickle_values import Record
+from mimic3d.conversion.pickle_values import PickledObject
 from mimic3d.networks.discriminator import (
     DiscriminatorConfig,
     DualDiscriminator,
@@ -30,12 +30,12 @@ def _meta():
         yield
 
 
-def read(listed: dict, network: str) -> tuple[Record, dict[str, torch.Tensor]]:
+def read(listed: dict, network: str) -> tuple[PickledObject, dict[str, torch.Tensor]]:
     """A network as it comes out of a pickle, with weights that have nothing but a shape."""
     arguments = listed["options"][f"{network}_kwargs"]
     class_name = arguments["class_name"].rpartition(".")[2]
     weights = {name: torch.empty(shape) for name, shape, *_ in listed[f"{network}_state"]}
-    return Record(class_name, {"_init_kwargs": arguments, **arguments}), weights
+    return PickledObject(class_name, {"_init_kwargs": arguments, **arguments}), weights
 
 
 @pytest.mark.parametrize("net", NETS)
