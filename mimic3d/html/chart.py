@@ -1,40 +1,36 @@
-"""Lines over an axis as SVG: within a page, or as a file of their own."""
+"""Lines over an axis by matplotlib, as SVG: within a page, or as a file of their own."""
 
+import io
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, NullLocator, StrMethodFormatter
 
 from mimic3d.html.markup import Html, tag
 
-WIDTH, HEIGHT = 520, 300  # of a drawing, CSS pixels
-LEFT, RIGHT, TOP, BOTTOM = 58, 28, 34, 44  # its margins
-NUM_TICKS = 5  # of an axis, about
-COLORS = 4  # in turn, with as many shapes of marks, so that they differ without colours
-
-COLORS_STYLE = """
-.chart { --c0: #2563b0; --c1: #c2410c; --c2: #3f7d3a; --c3: #7c4fb0; }
-"""
-DARK_STYLE = """
+SIZE = (5.4, 3.1)  # inches of a drawing; 72 SVG units each
+NUMBER = "{x:,.6g}"  # of the ticks
+MARKS = ("o", "s", "^", "D")  # in turn with the colours, so that lines differ without them
+COLORS = ("#2563b0", "#c2410c", "#3f7d3a", "#7c4fb0")
+TEXT, AXIS, GRID = "#4a5568", "#8a94a6", "#e8ebf0"
+VARIABLES = dict(zip((*COLORS, TEXT, AXIS, GRID), ("--c0", "--c1", "--c2", "--c3", "--soft",
+                     "--faint", "--hair"), strict=True))  # fmt: skip
+"""Colours of a drawing and the variables of the page that replace them where they are set."""
+SETTINGS: dict[str, Any] = {
+    "svg.hashsalt": "chart", "svg.fonttype": "none", "font.family": "sans-serif", "font.size": 9,
+    "text.color": TEXT, "axes.labelcolor": TEXT, "xtick.labelcolor": TEXT, "ytick.labelcolor": TEXT,
+    "xtick.color": AXIS, "ytick.color": AXIS, "axes.edgecolor": AXIS, "grid.color": GRID,
+    "axes.formatter.useoffset": False,
+}  # fmt: skip
+CHART_STYLE = """
 @media screen and (prefers-color-scheme: dark) {
   .chart { --c0: #7fb0ee; --c1: #f59e6c; --c2: #8ac784; --c3: #c0a0ea; } }
-"""
-SHAPES_STYLE = """
-.chart .c0 { --c: var(--c0); } .chart .c1 { --c: var(--c1); }
-.chart .c2 { --c: var(--c2); } .chart .c3 { --c: var(--c3); }
-.chart polyline { fill: none; stroke: var(--c); stroke-width: 2; }
-.chart .reference { stroke-dasharray: 6 4; stroke-width: 1.5; }
-.chart .bar { stroke: var(--c); stroke-width: 1.5; opacity: .6; }
-.chart .mark { fill: var(--c); }
-.chart .axis { stroke: var(--faint); }
-.chart .name { font-size: 12px; }
-.chart .title { font-weight: 600; fill: var(--ink); font-size: 12px; }
-"""
-CHART_STYLE = COLORS_STYLE + DARK_STYLE + SHAPES_STYLE
-ALONE_STYLE = """
-svg { --ink: #1d2430; --soft: #4a5568; --faint: #8a94a6; --hair: #e8ebf0; background: #fff;
-  font-family: system-ui, sans-serif; }
-svg .grid { stroke: var(--hair); }
-svg text { font-size: 11px; fill: var(--soft); }
 """
 
 
@@ -63,130 +59,85 @@ class Chart:
     """Equal ratios of x are equally far apart; the points themselves are labelled."""
 
 
-@dataclass(frozen=True)
-class _Frame:
-    """Numbers to places."""
-
-    x: tuple[float, float]
-    y: tuple[float, float]
-    has_log_x: bool
-
-    def across(self, x: float) -> float:
-        low, high = (math.log(end) if self.has_log_x else end for end in self.x)
-        place = math.log(x) if self.has_log_x else x
-        share = (place - low) / (high - low) if high > low else 0.5
-        return round(LEFT + share * (WIDTH - LEFT - RIGHT), 1)
-
-    def down(self, y: float) -> float:
-        share = (y - self.y[0]) / (self.y[1] - self.y[0])
-        return round(HEIGHT - BOTTOM - share * (HEIGHT - TOP - BOTTOM), 1)
-
-
 def draw_chart(chart: Chart) -> Html:
-    """The chart within a page that has `CHART_STYLE`; each point tells its value to the mouse."""
-    parts = [tag("title", chart.title), *_draw(chart)]
-    box = {"viewBox": f"0 0 {WIDTH} {HEIGHT}", "width": WIDTH, "height": HEIGHT}
-    return tag("svg", *parts, class_="chart", role="img", aria_label=chart.title, **box)
+    """The chart as an element of a page, whose colours it takes on."""
+    svg = re.sub(r' xmlns(:xlink)?="[^"]*"', "", _render(chart, with_title=False))
+    for color, variable in VARIABLES.items():
+        svg = svg.replace(color, f"var({variable}, {color})")
+    label = tag("title", chart.title)
+    opening, rest = svg.split(">", 1)
+    named = tag("svg", class_="chart", role="img", aria_label=chart.title)
+    attributes = named[len("<svg") : -len("></svg>")]
+    return Html(f"{opening}{attributes}>{label}{rest}")
 
 
 def chart_file(chart: Chart) -> str:
-    """The chart as the text of an .svg file."""
-    style = tag("style", Html(ALONE_STYLE + COLORS_STYLE + SHAPES_STYLE))
-    title = tag("text", chart.title, x=LEFT, y=14, class_="title")
-    box = {"viewBox": f"0 0 {WIDTH} {HEIGHT}", "width": WIDTH, "height": HEIGHT}
-    name = {"xmlns": "http://www.w3.org/2000/svg", "class_": "chart"}
-    return tag("svg", style, title, *_draw(chart), **name, **box) + "\n"
+    """The chart as the text of an .svg file, on white."""
+    return _render(chart, with_title=True)
 
 
-def nice_ticks(low: float, high: float) -> list[float]:
-    """About five round numbers from just below to just above a range."""
-    if high <= low:
-        margin = abs(low) / 10 or 1.0
-        low, high = low - margin, high + margin
-    rough = (high - low) / NUM_TICKS
-    power = 10 ** math.floor(math.log10(rough))
-    step = next(power * factor for factor in (1, 2, 2.5, 5, 10) if power * factor >= rough * 0.999)
-    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
-    return [round(index * step, 12) for index in range(first, last + 1)]
+def _render(chart: Chart, with_title: bool) -> str:
+    """The SVG element; the same chart gives the same bytes."""
+    with matplotlib.rc_context(SETTINGS):
+        figure = Figure(figsize=SIZE, layout="constrained")
+        figure.patch.set_visible(with_title)
+        axes = figure.subplots()
+        axes.patch.set_visible(False)
+        _draw(axes, chart)
+        if with_title:
+            figure.suptitle(chart.title, fontsize=9, fontweight="bold")
+        for artist in figure.findobj():
+            artist.set_clip_on(False)  # nothing lies outside, and clip paths need URLs
+        buffer = io.StringIO()
+        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+    svg = buffer.getvalue()
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg[svg.index("<svg") :], flags=re.DOTALL)
+    return re.sub(r"<!--.*?-->\s*", "", svg, flags=re.DOTALL)
 
 
-def _draw(chart: Chart) -> list[Html]:
-    points = [point for line in chart.lines for point in _finite(line)]
-    if not points:
-        empty = tag("text", "nothing was measured", x=WIDTH / 2, y=HEIGHT / 2, text_anchor="middle")
-        return [empty]
-    ys = [y for _, *rest in points for y in rest if math.isfinite(y)]
-    xs = sorted({x for x, *_ in points})
-    y_ticks = nice_ticks(min(ys), max(ys))
-    x_ticks = xs if chart.has_log_x else nice_ticks(xs[0], xs[-1])
-    frame = _Frame((x_ticks[0], x_ticks[-1]), (y_ticks[0], y_ticks[-1]), chart.has_log_x)
-    return [
-        *_axes(chart, frame, x_ticks, y_ticks),
-        *(_line(line, index % COLORS, frame) for index, line in enumerate(chart.lines)),
-        *_legend(chart.lines),
-    ]
+def _draw(axes: Axes, chart: Chart) -> None:
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.set_xlabel(chart.x_title)
+    axes.set_ylabel(chart.y_title)
+    lines = [(index, line, _finite(line)) for index, line in enumerate(chart.lines)]
+    if not any(points for _, _, points in lines):
+        axes.text(0.5, 0.5, "nothing was measured", ha="center", transform=axes.transAxes)
+        axes.set(xticks=[], yticks=[])
+        return
+    for index, line, points in lines:
+        _draw_line(axes, index % len(COLORS), line, points)
+    axes.grid(axis="y", linewidth=1)
+    axes.tick_params(axis="y", length=0)
+    axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
+    axes.yaxis.set_major_formatter(StrMethodFormatter(NUMBER))
+    if chart.has_log_x:
+        axes.set_xscale("log")
+        axes.set_xticks(sorted({x for _, _, points in lines for x, *_ in points}))
+        axes.xaxis.set_minor_locator(NullLocator())
+    else:
+        axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
+    axes.xaxis.set_major_formatter(StrMethodFormatter(NUMBER))
+    axes.legend(
+        loc="lower left", bbox_to_anchor=(-0.02, 1), ncols=len(lines), frameon=False,
+        handlelength=2.2, columnspacing=1.2,
+    )  # fmt: skip
 
 
-def _axes(
-    chart: Chart, frame: _Frame, x_ticks: Sequence[float], y_ticks: Sequence[float]
-) -> list[Html]:
-    bottom, middle = HEIGHT - BOTTOM, (TOP + HEIGHT - BOTTOM) / 2
-    shapes = []
-    for tick in y_ticks:
-        y = frame.down(tick)
-        shapes.append(tag("line", x1=LEFT, x2=WIDTH - RIGHT, y1=y, y2=y, class_="grid"))
-        shapes.append(tag("text", f"{tick:,.6g}", x=LEFT - 7, y=y + 4, text_anchor="end"))
-    for tick in x_ticks:
-        x = frame.across(tick)
-        shapes.append(tag("line", x1=x, x2=x, y1=bottom, y2=bottom + 4, class_="axis"))
-        shapes.append(tag("text", f"{tick:,.6g}", x=x, y=bottom + 16, text_anchor="middle"))
-    shapes.append(tag("line", x1=LEFT, x2=WIDTH - RIGHT, y1=bottom, y2=bottom, class_="axis"))
-    across = (LEFT + WIDTH - RIGHT) / 2
-    shapes.append(tag("text", chart.x_title, x=across, y=HEIGHT - 8, text_anchor="middle"))
-    turn = {"transform": f"rotate(-90 13 {middle})", "text_anchor": "middle"}
-    shapes.append(tag("text", chart.y_title, x=13, y=middle, **turn))
-    return shapes
-
-
-def _line(line: Line, color: int, frame: _Frame) -> Html:
-    points = _finite(line)
-    places = [(frame.across(x), frame.down(y)) for x, y, _, _ in points]
-    way = " ".join(f"{x},{y}" for x, y in places)
-    shapes = [tag("polyline", points=way, class_="reference" if line.is_reference else "")]
-    for (across, down), (x, y, low, high) in zip(places, points, strict=True):
-        words = f"{line.name}: {y:.4g} at {x:,.6g}"
+def _draw_line(
+    axes: Axes, color: int, line: Line, points: list[tuple[float, float, float, float]]
+) -> None:
+    x, y = [point[0] for point in points], [point[1] for point in points]
+    style = "--" if line.is_reference else "-"
+    axes.plot(
+        x, y, style, color=COLORS[color], marker=MARKS[color], markersize=4.5, linewidth=1.7,
+        label=line.name, gid=f"line-{color}",
+    )  # fmt: skip
+    for at, _, low, high in points:
         if math.isfinite(low) and math.isfinite(high):
-            ends = {"y1": frame.down(low), "y2": frame.down(high)}
-            shapes.append(tag("line", x1=across, x2=across, class_="bar", **ends))
-            words += f" ({low:.4g} to {high:.4g})"
-        shapes.append(_mark(across, down, color, tag("title", words)))
-    return tag("g", *shapes, class_=f"c{color}")
-
-
-def _mark(x: float, y: float, color: int, *content: Html) -> Html:
-    if color == 0:
-        return tag("circle", *content, cx=x, cy=y, r=3.5, class_="mark")
-    shapes = {
-        1: [(-3.5, -3.5), (3.5, -3.5), (3.5, 3.5), (-3.5, 3.5)],
-        2: [(0, -4.5), (4.2, 3.2), (-4.2, 3.2)],
-        3: [(0, -4.8), (4.8, 0), (0, 4.8), (-4.8, 0)],
-    }
-    corners = " ".join(f"{x + dx:.1f},{y + dy:.1f}" for dx, dy in shapes[color])
-    return tag("polygon", *content, points=corners, class_="mark")
-
-
-def _legend(lines: Sequence[Line]) -> list[Html]:
-    entries, x = [], float(LEFT)
-    for index, line in enumerate(lines):
-        color = index % COLORS
-        stroke = tag(
-            "polyline", points=f"{x},{TOP - 9} {x + 22},{TOP - 9}",
-            class_="reference" if line.is_reference else "",
-        )  # fmt: skip
-        name = tag("text", line.name, x=x + 28, y=TOP - 5, class_="name")
-        entries.append(tag("g", stroke, _mark(x + 11, TOP - 9, color), name, class_=f"c{color}"))
-        x += 48 + 6.4 * len(line.name)
-    return entries
+            axes.plot(
+                [at, at], [low, high], color=COLORS[color], linewidth=1.3, alpha=0.6,
+                gid="interval", label="_interval",
+            )  # fmt: skip
 
 
 def _finite(line: Line) -> list[tuple[float, float, float, float]]:
