@@ -47,9 +47,9 @@ def compare_evaluations(folders: list[Path], pattern: str) -> pd.DataFrame:
     if not names:
         raise ValueError(f"no number that all evaluations have begins like {pattern}; try another")
     for name in names:
-        found = [records[str(table.at[name, "protocol"])] for table, records in loaded]
-        if len({record["hash"] for record in found}) > 1:
-            refuse_mixed([_protocol(record) for record in found])
+        of_folders = [records[str(table.at[name, "protocol"])] for table, records in loaded]
+        if len({record["hash"] for record in of_folders}) > 1:
+            refuse_mixed([_protocol(record) for record in of_folders])
     columns = {
         str(folder): _cells(table, names)
         for folder, (table, _) in zip(folders, loaded, strict=True)

@@ -42,10 +42,10 @@ def _draw(axes: Axes, design: Design, results: Results, quantity: Quantity) -> N
     for branch in BRANCHES:
         places, means, errors = [], [], []
         for place, row in enumerate(rows):
-            found = results.find(row, quantity, branch)
-            if found is None or not math.isfinite(found.interval.mean):
+            estimate = results.find(row, quantity, branch)
+            if estimate is None or not math.isfinite(estimate.interval.mean):
                 continue
-            mean, low, high = vars(found.interval).values()
+            mean, low, high = vars(estimate.interval).values()
             places.append(place + (WIDTH / 2 if branch == "3d" else -WIDTH / 2))
             means.append(mean)
             errors.append((mean - low, high - mean) if math.isfinite(low) else (0.0, 0.0))

@@ -28,11 +28,11 @@ class Outcomes:
 
     def table(self, branch: str, metric: str, row: str | None = None) -> pd.DataFrame:
         """Values of a metric, a line per identity and a column per seed; empty if not measured."""
-        wanted = (self.values["branch"] == branch) & (self.values["metric"] == metric)
+        is_asked = (self.values["branch"] == branch) & (self.values["metric"] == metric)
         if row is not None:
-            wanted &= self.values["row"] == row
-        some = self.values.loc[wanted]
-        return some.pivot_table(index="identity", columns="seed", values="value", dropna=False)
+            is_asked &= self.values["row"] == row
+        chosen = self.values.loc[is_asked]
+        return chosen.pivot_table(index="identity", columns="seed", values="value", dropna=False)
 
 
 def read_outcomes(trials: Iterable[tuple[Trial, Path]]) -> Outcomes:

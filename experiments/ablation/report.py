@@ -95,11 +95,11 @@ def _measurements(design: Design, results: Results) -> list[str]:
 
 
 def _cell(results: Results, row: str, quantity: Quantity, branch: Branch) -> str:
-    found = results.find(row, quantity, branch)
-    if found is None:
+    estimate = results.find(row, quantity, branch)
+    if estimate is None:
         return "-"
-    text = _interval(quantity, found.interval)
-    return text if found.num_seeds else "nothing to compare"
+    text = _interval(quantity, estimate.interval)
+    return text if estimate.num_seeds else "nothing to compare"
 
 
 def _claims(design: Design, results: Results) -> list[str]:
@@ -124,11 +124,11 @@ def _side(design: Design, side: Side) -> str:
     return f"{design.rows[side.row].title}, {side.branch.upper()}"
 
 
-def _interval(quantity: Quantity, found: Interval) -> str:
-    if math.isnan(found.low):
-        return _number(quantity, found.mean)
-    ends = f"{_number(quantity, found.low)} to {_number(quantity, found.high)}"
-    return f"{_number(quantity, found.mean)} ({ends})"
+def _interval(quantity: Quantity, estimate: Interval) -> str:
+    if math.isnan(estimate.low):
+        return _number(quantity, estimate.mean)
+    ends = f"{_number(quantity, estimate.low)} to {_number(quantity, estimate.high)}"
+    return f"{_number(quantity, estimate.mean)} ({ends})"
 
 
 def _number(quantity: Quantity, value: float) -> str:

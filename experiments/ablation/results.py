@@ -29,7 +29,7 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Results:
-    """What was found."""
+    """Estimates, references and verdicts of an ablation."""
 
     estimates: list[Estimate]
     """Without quantities that no row has, and branches that a row does not teach."""
@@ -47,12 +47,12 @@ class Results:
     @property
     def measured(self) -> list[tuple[Quantity, Branch]]:
         """Quantities and branches that at least one row has, in the order of the table."""
-        found = {(each.quantity.metric, each.branch) for each in self.estimates}
+        measured = {(each.quantity.metric, each.branch) for each in self.estimates}
         return [
             (quantity, branch)
             for quantity in QUANTITIES
             for branch in BRANCHES
-            if (quantity.metric, branch) in found
+            if (quantity.metric, branch) in measured
         ]
 
 
@@ -105,10 +105,10 @@ def _estimate(row: str, quantity: Quantity, branch: Branch, outcomes: Outcomes) 
 
 def _references(outcomes: Outcomes) -> dict[str, float]:
     """The same in all trials, since all compare with the same images and objects."""
-    found = {}
+    references = {}
     for quantity in QUANTITIES:
         branch, _, metric = quantity.reference.partition("/")
         table = outcomes.table(branch, metric)
         if not table.empty:
-            found[quantity.metric] = float(seed_means(table).mean())
-    return found
+            references[quantity.metric] = float(seed_means(table).mean())
+    return references

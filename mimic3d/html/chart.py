@@ -22,7 +22,7 @@ TEXT, AXIS, GRID = "#4a5568", "#8a94a6", "#e8ebf0"
 VARIABLES = dict(zip((*COLORS, TEXT, AXIS, GRID), ("--c0", "--c1", "--c2", "--c3", "--soft",
                      "--faint", "--hair"), strict=True))  # fmt: skip
 """Colours of a drawing and the variables of the page that replace them where they are set."""
-SETTINGS: dict[str, Any] = {
+SETTINGS: Any = {
     "svg.hashsalt": "chart", "svg.fonttype": "none", "font.family": "sans-serif", "font.size": 9,
     "text.color": TEXT, "axes.labelcolor": TEXT, "xtick.labelcolor": TEXT, "ytick.labelcolor": TEXT,
     "xtick.color": AXIS, "ytick.color": AXIS, "axes.edgecolor": AXIS, "grid.color": GRID,

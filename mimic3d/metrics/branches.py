@@ -24,10 +24,10 @@ class GapScores:
 
 def branch_gap(imitation: Float[Tensor, "n 3 h w"], target: Float[Tensor, "n 3 h w"]) -> GapScores:
     """Scores of images in [-1, 1] of the 3D branch against those of the 2D branch."""
-    image, wanted = unit_range(imitation), unit_range(target)
+    image, goal = unit_range(imitation), unit_range(target)
     everywhere = torch.ones_like(image[:, :1])
     return GapScores(
-        gap_psnr=psnr(image, wanted, everywhere),
-        gap_ssim=ssim(image, wanted, everywhere),
-        gap_hf=high_pass_error(image, wanted, everywhere),
+        gap_psnr=psnr(image, goal, everywhere),
+        gap_ssim=ssim(image, goal, everywhere),
+        gap_hf=high_pass_error(image, goal, everywhere),
     )

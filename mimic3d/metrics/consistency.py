@@ -82,8 +82,8 @@ def warp(target: PosedView, source: PosedView, cfg: WarpConfig) -> Warp:
     trusted = usable(source, cfg).float()
     layers = torch.cat([unit_range(source.image), source.depth, trusted], dim=1)
     grid = rearrange(uv * 2 - 1, "n (h w) xy -> n h w xy", h=side)
-    seen = F.grid_sample(layers, grid, padding_mode="border", align_corners=False)
-    image, depth, trust = seen.split([3, 1, 1], dim=1)
+    observed = F.grid_sample(layers, grid, padding_mode="border", align_corners=False)
+    image, depth, trust = observed.split([3, 1, 1], dim=1)
     return Warp(
         image,
         depth - rearrange(distance, "n (h w) -> n 1 h w", h=side),

@@ -166,7 +166,7 @@ def _standardized(depth: Float[Tensor, "n 1 h w"], mask: Float[Tensor, "n 1 h w"
 def _check(answer: Any, shape: tuple[int | None, ...], rule: str) -> None:
     fits = isinstance(answer, Tensor) and answer.ndim == len(shape)
     if not fits or any(
-        k not in (None, found) for k, found in zip(shape, answer.shape, strict=True)
+        k not in (None, given) for k, given in zip(shape, answer.shape, strict=True)
     ):
         raise ValueError(f"{rule}, gave {_shape(answer)}; wrap the network so that it does")
 

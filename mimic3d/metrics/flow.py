@@ -56,9 +56,9 @@ def flow_steps(
     pitch = torch.full((len(front.image),), pitch_rad, device=front.image.device)
     probe = orbit_cameras(torch.full_like(pitch, PROBE_RAD), pitch, scene)
     motion = _positions(front, probe) - _positions(front, front.cameras)
-    found = _motion_px(motion, *_gradient(_filtered(front)), _compared(front, warp))
+    moved_px = _motion_px(motion, *_gradient(_filtered(front)), _compared(front, warp))
     largest = torch.full_like(pitch, cfg.largest_step_rad)
-    return torch.fmin(PROBE_RAD * cfg.motion_px / found, largest)  # also where nothing is opaque
+    return torch.fmin(PROBE_RAD * cfg.motion_px / moved_px, largest)  # also where nothing is opaque
 
 
 def flow_scores(
@@ -72,13 +72,17 @@ def flow_scores(
     motion = (_positions(middle, right.cameras) - _positions(middle, left.cameras)) / 2
     across, down = _gradient(_filtered(middle))
     predicted = -(across * motion[:, :1] + down * motion[:, 1:])
-    seen = (_filtered(right) - _filtered(left)) / 2
+    observed = (_filtered(right) - _filtered(left)) / 2
 
     mask = _compared(middle, warp)
-    seen_energy, predicted_energy = masked_sum(seen**2, mask), masked_sum(predicted**2, mask)
+    observed_energy, predicted_energy = (
+        masked_sum(observed**2, mask),
+        masked_sum(predicted**2, mask),
+    )
     return FlowScores(
-        flow_residual=masked_sum((seen - predicted) ** 2, mask) / (seen_energy + predicted_energy),
-        flow_ratio=seen_energy / predicted_energy,
+        flow_residual=masked_sum((observed - predicted) ** 2, mask)
+        / (observed_energy + predicted_energy),
+        flow_ratio=observed_energy / predicted_energy,
         flow_motion_px=_motion_px(motion, across, down, mask),
     )
 

@@ -103,9 +103,9 @@ def _refuse_pickle(path: Path) -> None:
     raise ValueError(_must_be(path, "is a pickle or another file, and pickles can run any code"))
 
 
-def _must_be(path: Path, found: str) -> str:
+def _must_be(path: Path, problem: str) -> str:
     return (
         f"{KEY}.weights must be inception-2015-12-05 in TorchScript form, called with bytes and "
-        f"return_features=True, but {path} {found}; give the inception-2015-12-05.pt that "
+        f"return_features=True, but {path} {problem}; give the inception-2015-12-05.pt that "
         f"StyleGAN2-ADA published"
     )

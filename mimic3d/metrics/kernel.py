@@ -47,14 +47,14 @@ def kernel_distance(
         )
     size = max(2, min(cfg.subset_size, num // cfg.min_subsets))
     sets = [_shuffled(features, [cfg.seed, which]) for which, features in enumerate((real, fake))]
-    found = torch.stack(
+    distances = torch.stack(
         [
             _discrepancy(*(features[first : first + size].double() for features in sets))
             for first in range(0, num - size + 1, size)
         ]
     )
-    mean, error = float(found.mean()), float(found.std()) / len(found) ** 0.5
-    reach = student_quantile((1 + cfg.level) / 2, len(found) - 1) * error
+    mean, error = float(distances.mean()), float(distances.std()) / len(distances) ** 0.5
+    reach = student_quantile((1 + cfg.level) / 2, len(distances) - 1) * error
     return Interval(mean, mean - reach, mean + reach)
 
 

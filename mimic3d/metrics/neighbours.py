@@ -55,12 +55,12 @@ def precision_recall(
 
 def _radii(features: Float[Tensor, "n d"], k: int) -> Float[Tensor, " n"]:
     """Squared distance of each to its k-th neighbour, itself not counted."""
-    found = []
+    radii = []
     for first, squared in _squared_distances(features, features):
         own = torch.arange(len(squared), device=squared.device)
         squared[own, first + own] = torch.inf
-        found.append(squared.topk(k, dim=1, largest=False).values[:, -1])
-    return torch.cat(found)
+        radii.append(squared.topk(k, dim=1, largest=False).values[:, -1])
+    return torch.cat(radii)
 
 
 def _inside(
@@ -78,7 +78,7 @@ def _squared_distances(
     lengths = b.square().sum(dim=1)
     rows = max(1, CHUNK_PAIRS // len(b))
     for first in range(0, len(a), rows):
-        some = a[first : first + rows]
-        sums = some.square().sum(dim=1, keepdim=True) + lengths
-        squared = sums - 2 * some @ b.T
+        chunk = a[first : first + rows]
+        sums = chunk.square().sum(dim=1, keepdim=True) + lengths
+        squared = sums - 2 * chunk @ b.T
         yield first, torch.where(squared < ROUNDING * sums, 0.0, squared)

@@ -133,10 +133,10 @@ def train_probe(views: ProbeViews, cfg: ProbeConfig, device: torch.device) -> Pr
         ValueError: there is a single identity, or one view of each.
     """
     images, angles = views.images.cpu(), views.angles.cpu()
-    num, seen = angles.shape[:2]
-    if num < 2 or seen < 2:
+    num, num_views = angles.shape[:2]
+    if num < 2 or num_views < 2:
         raise ValueError(
-            f"a probe needs at least 2 identities with 2 views each, has {num} with {seen}; "
+            f"a probe needs at least 2 identities with 2 views each, has {num} with {num_views}; "
             f"prepare more"
         )
     with torch.random.fork_rng(devices=[]):
@@ -154,7 +154,7 @@ def train_probe(views: ProbeViews, cfg: ProbeConfig, device: torch.device) -> Pr
     rng = torch.Generator().manual_seed(cfg.seed)
     for _ in range(cfg.num_steps):
         identity = torch.randint(num, (cfg.batch,), generator=rng)
-        view = torch.randint(seen, (cfg.batch,), generator=rng)
+        view = torch.randint(num_views, (cfg.batch,), generator=rng)
         disturbed = _disturbed(images[identity, view], cfg, rng)
         loss = _loss(
             probe, centers, disturbed.to(device), identity.to(device),
@@ -172,9 +172,9 @@ def _loss(
     identity: Int[Tensor, " n"], angles: Float[Tensor, "n 2"], temperature: float,
 ) -> Float[Tensor, ""]:  # fmt: skip
     """Error of the angles in standard deviations, and cosine softmax over the identities."""
-    found, embeddings = probe(images)
+    predicted, embeddings = probe(images)
     cosines = embeddings @ F.normalize(centers, dim=1).T
-    return F.mse_loss(found / probe.std, angles / probe.std) + F.cross_entropy(
+    return F.mse_loss(predicted / probe.std, angles / probe.std) + F.cross_entropy(
         cosines / temperature, identity
     )
 
@@ -217,9 +217,9 @@ def probe_scores(readings: ProbeReadings, angles: Float[Tensor, "n v 2"]) -> Pro
 def _cosine(a: Float[Tensor, "n v e"], b: Float[Tensor, "n v e"]) -> Float[Tensor, " n"]:
     """Mean over pairs of different views."""
     cosines = torch.einsum("nve,nwe->nvw", a, b)
-    seen = cosines.shape[-1]
+    num_views = cosines.shape[-1]
     off_diagonal = cosines.sum(dim=(1, 2)) - cosines.diagonal(dim1=1, dim2=2).sum(dim=1)
-    return off_diagonal / (seen * (seen - 1))
+    return off_diagonal / (num_views * (num_views - 1))
 
 
 def save_probe(probe: Probe, path: Path) -> None:

@@ -86,26 +86,26 @@ def refit_scores(
     Raises:
         ValueError: another number of views than `num_views`.
     """
-    num, seen, _, side, _ = images.shape
-    if seen != cfg.num_views:
+    num, num_views, _, side, _ = images.shape
+    if num_views != cfg.num_views:
         raise ValueError(
-            f"refit takes num_views = {cfg.num_views} views of each identity, has {seen}; render "
-            f"those of refit_yaws"
+            f"refit takes num_views = {cfg.num_views} views of each identity, has {num_views}; "
+            f"render those of refit_yaws"
         )
-    colors = rearrange(unit_range(images.flatten(0, 1)), "(n v) c h w -> n v (h w) c", v=seen)
+    colors = rearrange(unit_range(images.flatten(0, 1)), "(n v) c h w -> n v (h w) c", v=num_views)
     rays = cast_rays(cameras, side)
-    origins = rearrange(rays.origins, "(n v) r xyz -> n v r xyz", v=seen)
-    directions = rearrange(rays.directions, "(n v) r xyz -> n v r xyz", v=seen)
+    origins = rearrange(rays.origins, "(n v) r xyz -> n v r xyz", v=num_views)
+    directions = rearrange(rays.directions, "(n v) r xyz -> n v r xyz", v=num_views)
 
     asked = held_out(cfg).to(images.device)
     known = Rays(origins[:, ~asked].flatten(1, 2), directions[:, ~asked].flatten(1, 2))
     field = _fit(known, colors[:, ~asked].flatten(1, 2), box_warp, cfg)
-    wanted = Rays(origins[:, asked].flatten(1, 2), directions[:, asked].flatten(1, 2))
-    found = _predict(field, wanted, 2 * cfg.num_samples)
-    found = rearrange(found, "n (v h w) c -> (n v) c h w", h=side, w=side)
+    rays_asked = Rays(origins[:, asked].flatten(1, 2), directions[:, asked].flatten(1, 2))
+    colors_asked = _predict(field, rays_asked, 2 * cfg.num_samples)
+    colors_asked = rearrange(colors_asked, "n (v h w) c -> (n v) c h w", h=side, w=side)
     target = rearrange(colors[:, asked], "n v (h w) c -> (n v) c h w", h=side)
     everywhere = torch.ones_like(target[:, :1])
-    scores = [score(found, target, everywhere) for score in (psnr, ssim, high_pass_error)]
+    scores = [score(colors_asked, target, everywhere) for score in (psnr, ssim, high_pass_error)]
     return RefitScores(*(score.reshape(num, -1).mean(dim=1) for score in scores))
 
 
@@ -150,8 +150,8 @@ class RadianceField(nn.Module):
         before = optical.cumsum(dim=-1) - optical
         weights = torch.exp(-before) * -torch.expm1(-optical)
         passing = torch.exp(-optical.sum(dim=-1, keepdim=True))
-        seen = torch.einsum("nrs,ncrs->nrc", weights, raw[:, 1:].sigmoid())
-        return seen + passing * self.behind.sigmoid()
+        color = torch.einsum("nrs,ncrs->nrc", weights, raw[:, 1:].sigmoid())
+        return color + passing * self.behind.sigmoid()
 
 
 def _density_bias() -> float:
@@ -169,8 +169,8 @@ def _fit(
         index = torch.randint(colors.shape[1], (cfg.num_rays,), generator=rng)
         offsets = torch.rand(cfg.num_rays, cfg.num_samples, generator=rng).to(colors.device)
         index = index.to(colors.device)
-        some = Rays(rays.origins[:, index], rays.directions[:, index])
-        error = field.colors(field.total(), some, offsets) - colors[:, index]
+        batch = Rays(rays.origins[:, index], rays.directions[:, index])
+        error = field.colors(field.total(), batch, offsets) - colors[:, index]
         optimizer.zero_grad(set_to_none=True)
         error.square().mean(dim=(1, 2)).sum().backward()
         optimizer.step()

@@ -130,7 +130,7 @@ def _projected_distance(
     directions = torch.from_numpy(rng.standard_normal((cfg.num_projections, a.shape[1]))).to(a)
     directions = F.normalize(directions, dim=1)
     total = 0.0
-    for some in directions.split(CHUNK_PROJECTIONS):
-        gaps = (some @ a.T).sort(dim=-1).values - (some @ b.T).sort(dim=-1).values
+    for chunk in directions.split(CHUNK_PROJECTIONS):
+        gaps = (chunk @ a.T).sort(dim=-1).values - (chunk @ b.T).sort(dim=-1).values
         total += float(gaps.abs().double().mean(dim=-1).sum())
     return SCALE * total / cfg.num_projections

@@ -45,11 +45,11 @@ def plot_samples(values: Mapping[str, float], metric: str, own_samples: int) -> 
     rows, floors = [], []
     pattern = re.compile(rf"(2d|3d|floor)/{re.escape(metric)}(?:_at_(\d+)_samples)?")
     for name, value in values.items():
-        found = pattern.fullmatch(name)
-        if found and found[1] == "floor":
+        match = pattern.fullmatch(name)
+        if match and match[1] == "floor":
             floors.append(value)
-        elif found:
-            rows.append((int(found[2] or own_samples), found[1], value))
+        elif match:
+            rows.append((int(match[2] or own_samples), match[1], value))
     levels = sorted({samples for samples, _, _ in rows})
     rows += [(samples, "floor", floor) for floor in floors[:1] for samples in levels]
     table = pd.DataFrame(rows, columns=pd.Index(["samples", "branch", "value"]))
