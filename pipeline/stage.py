@@ -5,7 +5,7 @@ import importlib
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 from mimic3d.config import Config
 from pipeline.cluster import Workers
@@ -14,6 +14,7 @@ from pipeline.params import load_params
 from pipeline.preemption import EXIT_CODE, PreemptedError, install_sigterm_handler
 from pipeline.state_options import add_options, put_options
 from pipeline.tracking.tracker import Tracker
+from pipeline.training_state import TrainingIdentity
 
 
 class Stage(Protocol):
@@ -39,6 +40,21 @@ def hash_stages(stages: Iterable[str]) -> str:
 def has_states(stage: str) -> bool:
     """Whether a stage trains: it then says what names its states."""
     return hasattr(load_stage(stage), "identify")
+
+
+def trained_stages(stages: Iterable[str]) -> list[str]:
+    """Those of these stages that train."""
+    return [stage for stage in stages if has_states(stage)]
+
+
+def identify(stage: str, root: Path) -> TrainingIdentity:
+    """What a training stage would train now.
+
+    Raises:
+        ValueError: its parameters are wrong, or its inputs are missing.
+    """
+    module: Any = load_stage(stage)
+    return module.identify(load_config(stage, root), root)
 
 
 def load_stage(stage: str) -> Stage:

@@ -113,16 +113,17 @@ def explain_new_state(root: Path, stage: str, identity: TrainingIdentity) -> str
     )
 
 
+def differing_params(known: TrainingIdentity, now: TrainingIdentity) -> list[str]:
+    """Dotted keys of parameters that both know and that are not equal; new code may know others."""
+    theirs, ours = (dict(_leaves(each.params)) for each in (known, now))
+    return sorted(name for name in theirs.keys() & ours.keys() if theirs[name] != ours[name])
+
+
 def _only_code_differs(folder: StateFolder, identity: TrainingIdentity) -> bool:
-    """Whether all parameters that both know are equal; new code may know others."""
     known = folder.identity
     assert known is not None
-    theirs, ours = (dict(_leaves(each.params)) for each in (known, identity))
-    return (
-        known.inputs == identity.inputs
-        and known.code != identity.code
-        and all(theirs[name] == ours[name] for name in theirs.keys() & ours.keys())
-    )
+    is_same = known.inputs == identity.inputs and not differing_params(known, identity)
+    return is_same and known.code != identity.code
 
 
 def _leaves(group: Mapping[str, object], prefix: str = "") -> list[tuple[str, object]]:

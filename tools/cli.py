@@ -70,6 +70,12 @@ def _status(arguments: Sequence[str]) -> int:
     return main(arguments)
 
 
+def _states(arguments: Sequence[str]) -> int:
+    from pipeline.states import main
+
+    return main(arguments)
+
+
 def _sweep(arguments: Sequence[str]) -> int:
     from pipeline.sweep.submit import main
 
@@ -133,6 +139,9 @@ COMMANDS: dict[str, Command] = {
     ),
     "run": Command(_run, "pipeline.run", "runs one stage as a Ray job", "pretrain"),
     "status": Command(_status, "pipeline.status", "stages that run, and those that ran", ""),
+    "states": Command(
+        _states, "pipeline.states", "training states: what they are of, and which to delete", ""
+    ),
     "sweep": Command(_sweep, "pipeline.sweep", "searches for better parameters", "sweep.yaml"),
     "ablation": Command(
         _ablation, "experiments.ablation", "the paper's ablation in miniature", "--seeds 3"
