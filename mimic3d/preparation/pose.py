@@ -1,7 +1,8 @@
 """What every source of cameras answers."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float32
@@ -35,6 +36,28 @@ class Reject:
     threshold: float
 
 
+@dataclass(frozen=True)
+class Detection:
+    """Where a detector saw an object, and how sure it was."""
+
+    box: tuple[float, float, float, float]
+    """Left, top, right and bottom, source pixels."""
+    score: float
+    """Of the detector, 0 to 1."""
+    presence: float
+    """Of the network that laid landmarks there, 0 to 1."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """The camera of one object of an image, or why it has none."""
+
+    result: PoseResult | Reject
+    detection: Detection | None = None
+    detail: str = ""
+    """What the numbers of a reject do not say."""
+
+
 class PoseEstimator(Protocol):
     """A source of cameras; `name` is written into the column `estimator`."""
 
@@ -42,6 +65,15 @@ class PoseEstimator(Protocol):
 
     def estimate(self, image: Image.Image, image_id: str) -> PoseResult | Reject:
         """The camera of an image, or why it has none."""
+        ...
+
+
+@runtime_checkable
+class MultiPoseEstimator(PoseEstimator, Protocol):
+    """A source of cameras that finds any number of objects in an image."""
+
+    def estimate_all(self, image: Image.Image, image_id: str) -> Sequence[Estimate]:
+        """Every object, the largest first, or one reject where there is none."""
         ...
 
 

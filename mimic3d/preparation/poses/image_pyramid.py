@@ -1,4 +1,4 @@
-"""Square windows of a picture, of any size and turn, for networks to look at. Without torch.
+"""Square windows of a picture, of any size and turn, for networks to read. Without torch.
 
 A window is p = a q + b, as a crop is (`lookat`): a its side in pixels and its turn, b its middle.
 """
@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import UInt8
+from PIL import Image
+
+ROOM = 2  # pixels around a window that linear interpolation may read
 
 
 @dataclass(frozen=True)
@@ -21,35 +24,70 @@ class Window:
         """A window given in shares of this one, from its middle."""
         return Window(self.scale * scale, self.scale * middle + self.middle)
 
+    def mirrored(self, width: int) -> "Window":
+        """The same place in the mirror image of a picture of this width, and back."""
+        return Window(self.scale.conjugate(), width - self.middle.conjugate())
+
 
 class ImagePyramid:
-    """A picture with its reductions, so that cutting small windows does not alias."""
+    """A picture with its reductions, so that cutting small windows does not alias.
 
-    def __init__(self, pixels: UInt8[np.ndarray, "h w 3"]) -> None:
-        self.height, self.width = pixels.shape[:2]
+    Of a large picture only the parts that are asked for become arrays.
+    """
+
+    def __init__(self, image: Image.Image) -> None:
+        self.width, self.height = image.size
         self.middle = complex(self.width, self.height) / 2
-        self._levels = [pixels]
+        self._levels = [image]
 
-    def cut(self, window: Window, size: int) -> UInt8[np.ndarray, "s s 3"]:
-        """The window as a picture of `size` pixels, black where it is outside."""
+    def cut(
+        self, window: Window, size: int, is_mirrored: bool = False
+    ) -> UInt8[np.ndarray, "s s 3"]:
+        """The window as a picture of `size` pixels, black where it is outside.
+
+        With `is_mirrored` it is a window of the mirror image.
+        """
         import cv2
 
         step = window.scale / size
-        level = self._level(abs(step))
+        number = int(np.log2(max(abs(step), 1)))
+        level, factor = self._level(number), 2**number
+        place = window.mirrored(self.width) if is_mirrored else window
+        low, high = _bounds(place, factor, level.size)
+        if (high <= low).any():
+            return np.zeros((size, size, 3), np.uint8)
+        part = np.asarray(level.crop((*low.tolist(), *high.tolist())))
+        origin = complex(*low) * factor
+        if is_mirrored:
+            part = np.ascontiguousarray(part[:, ::-1])
+            origin = complex(self.width - factor * high[0], factor * low[1])
         first = window.middle - (window.scale - step) * (0.5 + 0.5j)  # middle of the first pixel
+        first, step = (first - origin) / factor, step / factor
         matrix = np.array([[step.real, -step.imag, first.real], [step.imag, step.real, first.imag]])
-        matrix *= [[level.shape[1] / self.width], [level.shape[0] / self.height]]
         matrix[:, 2] -= 0.5  # OpenCV counts from the middle of the first pixel
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        return cv2.warpAffine(level, matrix, (size, size), flags=flags)
+        return cv2.warpAffine(part, matrix, (size, size), flags=flags)
 
-    def _level(self, reduction: float) -> UInt8[np.ndarray, "h w 3"]:
-        """The picture halved by area, as often as leaves something to reduce."""
+    def resized(self, longer_side: float) -> UInt8[np.ndarray, "h w 3"]:
+        """The whole picture, made smaller by area until its longer side has this many pixels."""
         import cv2
 
-        index = int(np.log2(max(reduction, 1)))
-        while len(self._levels) <= index:
-            last = self._levels[-1]
-            half = max(1, last.shape[1] // 2), max(1, last.shape[0] // 2)
-            self._levels.append(cv2.resize(last, half, interpolation=cv2.INTER_AREA))
-        return self._levels[index]
+        scale = min(1.0, longer_side / max(self.width, self.height))
+        level = np.asarray(self._level(int(np.log2(1 / scale))))
+        size = max(1, round(self.width * scale)), max(1, round(self.height * scale))
+        return cv2.resize(level, size, interpolation=cv2.INTER_AREA)
+
+    def _level(self, number: int) -> Image.Image:
+        """The picture halved by area so many times."""
+        while len(self._levels) <= number:
+            self._levels.append(self._levels[-1].reduce(2))
+        return self._levels[number]
+
+
+def _bounds(window: Window, factor: int, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """Pixels of a level that a window reads: first ones, and those after the last."""
+    corners = window.middle + window.scale * np.array([-1 - 1j, 1 - 1j, 1 + 1j, -1 + 1j]) / 2
+    x, y = np.real(corners) / factor, np.imag(corners) / factor
+    low = np.floor([x.min(), y.min()]).astype(int) - ROOM
+    high = np.ceil([x.max(), y.max()]).astype(int) + ROOM
+    return np.maximum(low, 0), np.minimum(high, size)

@@ -126,17 +126,17 @@ def test_of_several_faces_the_largest_is_taken_if_it_is_clearly_the_largest(esti
     both = Image.new("RGB", (1024, 512))
     both.paste(astronaut, (0, 0))
     both.paste(ImageOps.mirror(astronaut), (512, 0))
-    reject = estimate(both)
+    reject = estimate(both, faces="largest")
     assert isinstance(reject, Reject)
     assert reject.gate == "several_faces"
     assert reject.value == pytest.approx(1, abs=0.1)
     assert reject.threshold == 0.6
     both.paste((0, 0, 0), (512, 0, 1024, 512))
     both.paste(ImageOps.mirror(astronaut).resize((330, 330)), (512, 100))
-    taken = estimate(both)
+    taken = estimate(both, faces="largest")
     assert isinstance(taken, PoseResult)
     assert is_on(taken, 30, 320)
-    assert isinstance(estimate(both, max_runner_up=0.3), Reject)
+    assert isinstance(estimate(both, faces="largest", max_runner_up=0.3), Reject)
 
 
 def test_every_gate_can_be_moved(estimate, astronaut):

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from PIL import Image
 
 from mimic3d.preparation.poses.image_pyramid import ImagePyramid, Window
 
@@ -19,7 +20,7 @@ def middles(width, height):
 
 @pytest.fixture
 def picture():
-    return ImagePyramid(waves(middles(150, 101)).astype(np.uint8))
+    return ImagePyramid(Image.fromarray(waves(middles(150, 101)).astype(np.uint8)))
 
 
 @pytest.mark.parametrize(
@@ -43,7 +44,7 @@ def test_every_pixel_shows_its_place(picture, scale, middle, size):
 
 def test_a_window_of_whole_pixels_is_a_copy():
     noise = np.random.default_rng(0).integers(0, 256, (60, 90, 3), dtype=np.uint8)
-    picture = ImagePyramid(noise)
+    picture = ImagePyramid(Image.fromarray(noise))
     assert (picture.cut(Window(16, 28 + 18j), 16) == noise[10:26, 20:36]).all()
     assert (picture.cut(Window(16j, 28 + 18j), 16) == np.rot90(noise[10:26, 20:36])).all()
     assert (picture.cut(Window(16, 98 + 18j), 16) == 0).all()
@@ -51,7 +52,8 @@ def test_a_window_of_whole_pixels_is_a_copy():
 
 def test_a_small_window_of_fine_stripes_is_grey():
     stripes = np.tile(np.arange(512) % 2 * 255, (512, 1)).astype(np.uint8)
-    window = ImagePyramid(np.repeat(stripes[..., None], 3, axis=2)).cut(Window(480, 256 + 256j), 32)
+    picture = ImagePyramid(Image.fromarray(np.repeat(stripes[..., None], 3, axis=2)))
+    window = picture.cut(Window(480, 256 + 256j), 32)
     assert np.abs(window.astype(int) - 127.5).max() < 10
 
 

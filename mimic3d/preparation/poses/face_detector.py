@@ -1,0 +1,256 @@
+"""Boxes of faces of all sizes in a picture, by BlazeFace run over it densely with OpenCV.
+
+The network of MediaPipe 0.10.21 was made for windows of 128 px in which one face is large. It is
+convolutional, so it runs over a picture of any size at the same cost per pixel; it finds faces from
+an eighth of 128 px on, upright to 45 degrees. So the picture is searched at sizes that double.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Complex128, Float, Float32, Float64, UInt8
+
+from mimic3d.preparation.poses.image_pyramid import ImagePyramid, Window
+from mimic3d.preparation.poses.lookat import to_complex, to_points
+
+INPUT_PX = 128  # of the windows it was made for; also what one number of its output stands for
+ANCHORS = ((8, 2), (16, 6))  # pixels between anchors and anchors in each place (short range)
+NUM_KEYPOINTS = 6  # the first two are the eyes, the subject's right one first
+SMALLEST_PX = 16  # faces are found from this many pixels of the network's input on (measured)
+COARSEST_PX = 85  # longer side at which the search begins: faces that fill the picture have room
+COARSE_PX = 170  # up to this longer side all quarter turns are cheap
+BORDER_PX = 8  # black pixels around a picture, for faces at its edge
+MIN_FRACTION = 1 / 42  # of the longer side; smaller faces are not looked for
+SAME_BOX = 0.3  # boxes that share more of their union are the same detection (MediaPipe)
+CANDIDATE = 0.8  # of the least score: what scores less when seen again is dropped then
+QUARTER_TURNS: tuple[complex, ...] = (1, 1j, -1, -1j)
+ROOM = 3.0  # of the window over the face when a face is seen again
+SNAP = 64  # places of such windows in their side: rounding errors do not move them
+
+
+@dataclass(frozen=True)
+class FaceBox:
+    """A detected face."""
+
+    middle: complex
+    """Pixels of the picture."""
+    side: float
+    """Pixels of the picture."""
+    turn: complex
+    """Direction from the subject's right eye to the left one, of length 1."""
+    score: float
+    """How sure BlazeFace is, 0 to 1; tells right turns from wrong ones."""
+
+    def window(self, room: float) -> Window:
+        """A window around the face, upright with its eyes."""
+        return Window(room * self.side * self.turn, self.middle)
+
+    def mirrored(self, width: int) -> "FaceBox":
+        """The same face in the mirror image of a picture of this width, and back."""
+        place = width - self.middle.conjugate()
+        return FaceBox(place, self.side, self.turn.conjugate(), self.score)
+
+
+class FaceDetector:
+    """BlazeFace, short range."""
+
+    def __init__(self, path: Path) -> None:
+        import cv2
+
+        cv2.setNumThreads(1)  # workers share the cores, and sums come out the same everywhere
+        self._network = cv2.dnn.readNetFromTFLite(str(path))
+
+    def search(
+        self, picture: ImagePyramid, min_face_px: float, min_score: float, turns: Sequence[complex]
+    ) -> tuple[list[FaceBox], float]:
+        """Candidates, one in a place, best first, and the best score.
+
+        Faces of `min_face_px` and more that are turned by about one of these quarter turns, or by
+        any where that is cheap; in the picture and in its mirror image, so that both have the same.
+        """
+        boxes: list[FaceBox] = []
+        best = 0.0
+        for longer_side in search_sides(max(picture.width, picture.height), min_face_px):
+            pixels = picture.resized(longer_side)
+            width, scale = pixels.shape[1], picture.width / pixels.shape[1]
+            for turn in QUARTER_TURNS if longer_side <= COARSE_PX else turns:
+                here, score = self._detect(pixels, turn, CANDIDATE * min_score)
+                best = max(best, score)
+                there, score = self._detect(
+                    pixels[:, ::-1], turn.conjugate(), CANDIDATE * min_score
+                )
+                best = max(best, score)
+                pairs = _in_both(here, [box.mirrored(width) for box in there])
+                boxes += [
+                    FaceBox(scale * box.middle, scale * box.side, box.turn, box.score)
+                    for box in pairs
+                ]
+        return distinct(boxes), best
+
+    def see_again(
+        self, picture: ImagePyramid, candidate: FaceBox, min_score: float
+    ) -> tuple[FaceBox | None, float]:
+        """A candidate seen from near by, in the turn that suits it and in the mirror image.
+
+        The mean of both views, so that the mirrored picture has the mirrored box. None, and the
+        best score, if neither view shows a face there.
+        """
+        window = _snapped(candidate, picture)
+        here = [
+            self._nearest(picture, Window(window.scale * turn, window.middle), min_score, False)
+            for turn in QUARTER_TURNS
+        ]
+        number = int(np.argmax([score for _, score in here]))
+        turned = Window(window.scale * QUARTER_TURNS[number], window.middle)
+        there = self._nearest(picture, turned.mirrored(picture.width), min_score, True)
+        views = [box for box in (here[number][0], there[0]) if box is not None]
+        if not views:
+            return None, max(here[number][1], there[1])
+        box = _mean(views)
+        return box, box.score
+
+    def _nearest(
+        self, picture: ImagePyramid, window: Window, min_score: float, is_mirrored: bool
+    ) -> tuple[FaceBox | None, float]:
+        """The best face in the middle of a window, in coordinates of the picture itself."""
+        pixels = picture.cut(window, INPUT_PX, is_mirrored)
+        boxes, best = self._detect(pixels, 1, min_score, border=0)
+        middle = (0.5 + 0.5j) * INPUT_PX
+        near = [box for box in boxes if abs(box.middle - middle) < INPUT_PX / ROOM]
+        if not near:
+            return None, best
+        box = max(near, key=lambda each: each.score)
+        inner = window.inner(box.side / INPUT_PX * box.turn, (box.middle - middle) / INPUT_PX)
+        turn = inner.scale / abs(inner.scale)
+        placed = FaceBox(inner.middle, abs(inner.scale), turn, box.score)
+        return (placed.mirrored(picture.width) if is_mirrored else placed), box.score
+
+    def _detect(
+        self, pixels: UInt8[np.ndarray, "h w 3"], turn: complex, min_score: float,
+        border: int = BORDER_PX,
+    ) -> tuple[list[FaceBox], float]:  # fmt: skip
+        """Faces in a picture turned by a quarter turn, in its own pixels, and the best score."""
+        turned = np.rot90(pixels, QUARTER_TURNS.index(turn))
+        sheet, corner = _padded(turned, border)
+        numbers, logits = run_network(
+            self._network, sheet.astype(np.float32) / 127.5 - 1, ["regressors", "classificators"]
+        )
+        scores = sigmoid(logits.reshape(-1))
+        is_sure = scores >= min_score
+        numbers = numbers.reshape(len(scores), NUM_KEYPOINTS + 2, 2)[is_sure].astype(np.float64)
+        sides = numbers[:, 1]
+        places = to_complex(np.delete(numbers, 1, axis=1))  # middle, keypoints
+        places += _anchors(*sheet.shape[:2])[is_sure][:, None]
+        # from the middle of the turned picture to the corner of the picture itself
+        half = complex(*turned.shape[1::-1]) / 2
+        places = turn * (places - corner - half) + complex(*pixels.shape[1::-1]) / 2
+        boxes = []
+        for group, score in _groups(places[:, 0], sides, scores[is_sure]):
+            weights = scores[is_sure][group] / scores[is_sure][group].sum()
+            middle, right_eye, left_eye = (weights @ places[group])[:3]
+            eyes = left_eye - right_eye
+            side = float((weights @ sides[group]).max())
+            boxes.append(FaceBox(middle, side, eyes / abs(eyes) if eyes else 1.0 + 0j, score))
+        return boxes, float(scores.max())
+
+
+def search_sides(longer_side: float, min_face_px: float) -> list[float]:
+    """Longer sides at which a picture is searched, rising, each twice the one before."""
+    smallest = max(min_face_px, MIN_FRACTION * longer_side)
+    finest = max(COARSEST_PX / 2, longer_side * min(1.0, SMALLEST_PX / smallest))
+    num = max(0, int(np.ceil(np.log2(finest / COARSEST_PX))))
+    return [finest / 2**power for power in range(num, -1, -1)]
+
+
+def distinct(boxes: Sequence[FaceBox]) -> list[FaceBox]:
+    """The best of those in the same place, best first."""
+    kept: list[FaceBox] = []
+    for box in sorted(boxes, key=lambda each: -each.score):
+        if all(abs(box.middle - other.middle) > max(box.side, other.side) / 2 for other in kept):
+            kept.append(box)
+    return kept
+
+
+def _in_both(here: Sequence[FaceBox], there: Sequence[FaceBox]) -> list[FaceBox]:
+    """Faces of two views: the mean of those in the same place, and those of one view alone."""
+    left = distinct(there)
+    boxes = []
+    for box in distinct(here):
+        near = [one for one in left if abs(one.middle - box.middle) <= max(one.side, box.side) / 2]
+        left = [one for one in left if one not in near]
+        boxes.append(_mean([box, *near[:1]]))
+    return [*boxes, *left]
+
+
+def _mean(views: Sequence[FaceBox]) -> FaceBox:
+    """One box of those of a face in several views, with the lowest score."""
+    turn = sum(box.turn for box in views)
+    return FaceBox(
+        sum(box.middle for box in views) / len(views),
+        float(np.mean([box.side for box in views])),
+        turn / abs(turn) if turn else 1.0 + 0j,
+        min(box.score for box in views),
+    )
+
+
+def run_network(network: Any, pixels: Float32[np.ndarray, "h w 3"], outputs: list[str]) -> Any:
+    """The outputs of a network for a picture."""
+    network.setInput(np.ascontiguousarray(pixels.transpose(2, 0, 1)[None]))
+    return network.forward(outputs)
+
+
+def sigmoid(logits: Float[np.ndarray, " m"]) -> Float64[np.ndarray, " m"]:
+    """Probabilities of logits."""
+    return 1 / (1 + np.exp(-np.clip(logits.astype(np.float64), -100, 100)))
+
+
+def _snapped(box: FaceBox, picture: ImagePyramid) -> Window:
+    """An upright window around a face, one of a grid about the middle of the picture."""
+    side = 2 ** (round(SNAP * np.log2(ROOM * box.side)) / SNAP)
+    offset = (box.middle - picture.middle) * SNAP / side
+    return Window(
+        side, picture.middle + complex(round(offset.real), round(offset.imag)) * side / SNAP
+    )
+
+
+def _padded(
+    pixels: UInt8[np.ndarray, "h w 3"], border: int
+) -> tuple[UInt8[np.ndarray, "k l 3"], complex]:
+    """A picture on a black sheet that suits the network, and the place of its corner there."""
+    height, width = pixels.shape[:2]
+    sizes = [max(INPUT_PX, -(-(side + 2 * border) // 16) * 16) for side in (height, width)]
+    top, left = (sizes[0] - height) // 2, (sizes[1] - width) // 2
+    sheet = np.zeros((*sizes, 3), np.uint8)
+    sheet[top : top + height, left : left + width] = pixels
+    return sheet, complex(left, top)
+
+
+def _anchors(height: int, width: int) -> Complex128[np.ndarray, " m"]:
+    """Middles of the anchors of a sheet, pixels."""
+    middles = []
+    for step, num in ANCHORS:
+        x, y = (np.arange(side // step) * step + step / 2 for side in (width, height))
+        middles.append(np.repeat((x[None, :] + 1j * y[:, None]).ravel(), num))
+    return np.concatenate(middles)
+
+
+def _groups(
+    middles: Complex128[np.ndarray, " m"],
+    sides: Float64[np.ndarray, "m 2"],
+    scores: Float64[np.ndarray, " m"],
+) -> Iterator[tuple[np.ndarray, float]]:
+    """Indices of overlapping boxes and their best score, best first."""
+    centers = to_points(middles)
+    low, high, areas = centers - sides / 2, centers + sides / 2, sides.prod(axis=1)
+    left = np.argsort(-scores)
+    while len(left):
+        first = left[0]
+        overlap = np.minimum(high[left], high[first]) - np.maximum(low[left], low[first])
+        shared = np.clip(overlap, 0, None).prod(axis=1)
+        same = shared > SAME_BOX * (areas[left] + areas[first] - shared)
+        same[0] = True
+        yield left[same], float(scores[first])
+        left = left[~same]
