@@ -38,7 +38,7 @@ class PartialDataset:
     def fill(
         self,
         tasks: Sequence[tuple[str, Task]],
-        make: Callable[[Sequence[Task]], Iterator[Sample | Rejected]],
+        make: Callable[[Sequence[Task]], Iterator[Sequence[Sample | Rejected]]],
     ) -> Iterator[int]:
         """Does the tasks of the parts that are missing; yields how many tasks are done."""
         starts = range(0, len(tasks), PART)
@@ -51,7 +51,7 @@ class PartialDataset:
         for start in missing:
             outcomes: list[tuple[str, Sample | Rejected]] = []
             for split, _ in tasks[start : start + PART]:
-                outcomes.append((split, next(results)))
+                outcomes += [(split, outcome) for outcome in next(results)]
                 done += 1
                 yield done
             self._write(start // PART, outcomes)

@@ -58,6 +58,7 @@ class Estimate:
     """What the numbers of a reject do not say."""
 
 
+@runtime_checkable
 class PoseEstimator(Protocol):
     """A source of cameras; `name` is written into the column `estimator`."""
 

@@ -30,7 +30,7 @@ REASONS = {
     "origin": "the camera looks past the origin: {value:.3g} of the crop inside, not {threshold:g}",
     "radius": "its distance is {value:.3g} robust deviations from the median, limit {threshold:g}",
     "confidence": "the pose has the confidence {value:.2f}, {threshold:.2f} is needed",
-    "no_face": "no face is found, best score {value:.2f}, {threshold:.2f} is needed",
+    "no_face": "no face is found: the best score is {value:.2f}, {threshold:.2f} is needed",
     "presence": "what looks like a face has the presence {value:.2f}, {threshold:.2f} is needed",
     "several_faces": "another face has {value:.0%} of the largest's area, limit {threshold:.0%}",
     "face_size": "the face has {value:.0f} px, {threshold:.0f} are needed",

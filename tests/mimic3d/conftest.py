@@ -60,7 +60,7 @@ def write_tasks(folder, tasks, images_per_shard=256, mirror=True, weights=None, 
     """A dataset of samples and rejects that are made already."""
     folder.mkdir(parents=True)
     partial = PartialDataset(folder.with_name(f".{folder.name}.partial"), Scene(), mirror)
-    list(partial.fill(tasks, iter))
+    list(partial.fill(tasks, lambda items: ([item] for item in items)))
     outcomes = collect_outcomes(partial, before, 4)
     about = DatasetInfo("toy", "given", RESOLUTION, "none", Scene(), mirror, "none")
     if weights is None:

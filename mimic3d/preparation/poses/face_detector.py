@@ -25,7 +25,6 @@ COARSE_PX = 170  # up to this longer side all quarter turns are cheap
 BORDER_PX = 8  # black pixels around a picture, for faces at its edge
 MIN_FRACTION = 1 / 42  # of the longer side; smaller faces are not looked for
 SAME_BOX = 0.3  # boxes that share more of their union are the same detection (MediaPipe)
-CANDIDATE = 0.8  # of the least score: what scores less when seen again is dropped then
 QUARTER_TURNS: tuple[complex, ...] = (1, 1j, -1, -1j)
 ROOM = 3.0  # of the window over the face when a face is seen again
 SNAP = 64  # places of such windows in their side: rounding errors do not move them
@@ -69,7 +68,8 @@ class FaceDetector:
         """Candidates, one in a place, best first, and the best score.
 
         Faces of `min_face_px` and more that are turned by about one of these quarter turns, or by
-        any where that is cheap; in the picture and in its mirror image, so that both have the same.
+        any where that is cheap. Upright ones in the picture and in its mirror image, so that both
+        have the same.
         """
         boxes: list[FaceBox] = []
         best = 0.0
@@ -77,12 +77,12 @@ class FaceDetector:
             pixels = picture.resized(longer_side)
             width, scale = pixels.shape[1], picture.width / pixels.shape[1]
             for turn in QUARTER_TURNS if longer_side <= COARSE_PX else turns:
-                here, score = self._detect(pixels, turn, CANDIDATE * min_score)
+                here, score = self._detect(pixels, turn, min_score)
                 best = max(best, score)
-                there, score = self._detect(
-                    pixels[:, ::-1], turn.conjugate(), CANDIDATE * min_score
-                )
-                best = max(best, score)
+                there: list[FaceBox] = []
+                if turn == 1 or longer_side <= COARSE_PX:  # the costly search, once per turn
+                    there, score = self._detect(pixels[:, ::-1], turn.conjugate(), min_score)
+                    best = max(best, score)
                 pairs = _in_both(here, [box.mirrored(width) for box in there])
                 boxes += [
                     FaceBox(scale * box.middle, scale * box.side, box.turn, box.score)
@@ -99,17 +99,21 @@ class FaceDetector:
         best score, if neither view shows a face there.
         """
         window = _snapped(candidate, picture)
-        here = [
-            self._nearest(picture, Window(window.scale * turn, window.middle), min_score, False)
-            for turn in QUARTER_TURNS
-        ]
-        number = int(np.argmax([score for _, score in here]))
-        turned = Window(window.scale * QUARTER_TURNS[number], window.middle)
-        there = self._nearest(picture, turned.mirrored(picture.width), min_score, True)
-        views = [box for box in (here[number][0], there[0]) if box is not None]
-        if not views:
-            return None, max(here[number][1], there[1])
-        box = _mean(views)
+        first = min(QUARTER_TURNS, key=lambda turn: abs(turn - candidate.turn))
+        views: dict[complex, FaceBox] = {}
+        for turn in (first, *(turn for turn in QUARTER_TURNS if turn != first)):
+            turned = Window(window.scale * turn, window.middle)
+            here, score = self._nearest(picture, turned, min_score, False)
+            if here is not None:
+                views[turn] = here
+            elif turn == first:  # as of most that are no faces
+                there = turned.mirrored(picture.width)
+                box, in_mirror = self._nearest(picture, there, min_score, True)
+                return box, max(score, in_mirror)
+        best = max(views, key=lambda turn: views[turn].score)
+        turned = Window(window.scale * best, window.middle).mirrored(picture.width)
+        there, _ = self._nearest(picture, turned, min_score, True)
+        box = _mean([views[best], *([] if there is None else [there])])
         return box, box.score
 
     def _nearest(

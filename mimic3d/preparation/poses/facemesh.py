@@ -26,6 +26,7 @@ MESH_PX = 192
 RIGHT_EYE, LEFT_EYE = 33, 263  # points of the mesh: the subject's outer corners
 MARGIN = 1.5  # of the mesh's window over the face (MediaPipe)
 MAX_PASSES = 6  # of the mesh: each looks where the last one found the face
+NOWHERE = 0.1  # presence below which the mesh does not come back to a face
 STEADY = 0.05  # of the window's side; when it moves by less the mesh lies where the face is
 
 
@@ -75,15 +76,17 @@ class FaceMesh:
                 box, score = self._detector.see_again(picture, candidate, min_score)
                 best = max(best, score)
                 if box is not None:
-                    faces.append(self._lay_mesh(picture, box))
+                    faces.append(self._lay_mesh(picture, box, min_presence))
             faces = _one_in_a_place(faces)
             if any(face.presence >= min_presence for face in faces):
                 return [face for face in faces if face.presence >= min_presence], best
         return faces, best
 
-    def _lay_mesh(self, picture: ImagePyramid, box: FaceBox) -> Face:
+    def _lay_mesh(self, picture: ImagePyramid, box: FaceBox, min_presence: float) -> Face:
         window = box.window(MARGIN)
         points, presence = self._fit(picture, window, False)
+        if presence < min_presence:  # most of what is no face: the other view changes nothing
+            return Face(box, points, picture.width - points.conj(), presence)
         mirrored = self._fit(picture, window.mirrored(picture.width), True)
         return Face(box, points, mirrored[0], min(presence, mirrored[1]))
 
@@ -98,6 +101,8 @@ class FaceMesh:
             inside = places.reshape(-1, 3)[:, :2].astype(np.float64) / MESH_PX - 0.5
             points = window.scale * to_complex(inside) + window.middle
             presence = float(sigmoid(logit.reshape(-1))[0])
+            if presence < NOWHERE:
+                break
             last, window = window, _around(points)
             moved = abs(window.scale - last.scale) + abs(window.middle - last.middle)
             if moved < STEADY * abs(last.scale):

@@ -7,7 +7,7 @@ import hashlib
 import io
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
@@ -28,12 +28,21 @@ from mimic3d.preparation.gates import (
 from mimic3d.preparation.photos.container import Container, open_container
 from mimic3d.preparation.photos.duplicates import difference_hash
 from mimic3d.preparation.photos.photo import Colour, DecodedPhoto, NoPhoto, decode_photo
-from mimic3d.preparation.pose import Corners, PoseEstimator, PoseResult, Reject
+from mimic3d.preparation.pose import (
+    Corners,
+    Detection,
+    Estimate,
+    MultiPoseEstimator,
+    PoseEstimator,
+    PoseResult,
+    Reject,
+)
 from mimic3d.preparation.sample import Rejected, Sample
 from mimic3d.preparation.warp import crop_image
 
 RESIZE_FILTER = "lanczos where the crop is upright, else area and cubic"
 THUMBNAIL = 96  # pixels, longer side
+THUMBNAIL_ROOM = 0.5  # around a face, of its size
 
 
 @dataclass(frozen=True)
@@ -65,42 +74,73 @@ class PhotoProcessor:
     """Whether cameras and choice of images are another's work, not to be judged."""
 
     @cached_property
-    def _estimate(self) -> Callable[[Image.Image, str], PoseResult | Reject]:
-        return self.build_estimator().estimate
+    def _estimator(self) -> PoseEstimator:
+        return self.build_estimator()
 
     @property
     def _photos(self) -> Container:
         return open_container(self.container, self.image_column)
 
-    def __call__(self, photo: Photo) -> Sample | Rejected:
-        """The image at `resolution` with its camera, or the first gate that it fails."""
+    def __call__(self, photo: Photo) -> list[Sample | Rejected]:
+        """Images at `resolution` with their cameras, or the gates that they fail first.
+
+        One of most photos; of a photo with several faces one per face, NAME, NAME#2 and so on.
+        """
         try:
             data = self._photos.read(photo.image_id, self.gates.max_file_mib * 2**20)
             opened = decode_photo(
                 data, self.gates.max_megapixels * 1e6, self.background, is_turned=not self.is_given
             )
-            image = opened.image
         except NoPhoto as refusal:
-            return Rejected(photo.image_id, refusal.reject, refusal.detail)
-        pose: PoseResult | Reject | None = check_source(image, self.resolution, self.gates)
-        if pose is None:
-            pose = self._estimate(image, photo.image_id)
-        if isinstance(pose, Reject):
-            return Rejected(photo.image_id, pose, thumbnail=_thumbnail(opened))
-        reject = self._check(pose, image.size)
-        if reject is None:
-            cropped = Image.fromarray(cut_out(image, pose.crop, self.resolution))
-            pixels = np.asarray(opened.to_srgb(cropped))
-            if self.judges:
-                reject = check_sharpness(pixels, self.gates)
-            if reject is None:
-                return self._sample(photo, data, pose, pixels)
-        return Rejected(photo.image_id, reject, pose=pose, thumbnail=_thumbnail(opened))
+            return [Rejected(photo.image_id, refusal.reject, refusal.detail)]
+        reject = check_source(opened.image, self.resolution, self.gates)
+        if reject is not None:
+            return [Rejected(photo.image_id, reject, thumbnail=_thumbnail(opened, None))]
+        file_hash = hashlib.sha256(data).hexdigest()
+        return [
+            self._finish(photo, number, estimate, opened, file_hash)
+            for number, estimate in enumerate(self._estimates(opened.image, photo.image_id), 1)
+        ]
 
     @property
     def judges(self) -> bool:
         """Whether pose range, sharpness and likeness count."""
         return self.gates.judge_given or not self.is_given
+
+    def _estimates(self, image: Image.Image, image_id: str) -> Sequence[Estimate]:
+        estimator = self._estimator
+        if isinstance(estimator, MultiPoseEstimator):
+            return estimator.estimate_all(image, image_id)
+        return [Estimate(estimator.estimate(image, image_id))]
+
+    def _finish(
+        self, photo: Photo, number: int, estimate: Estimate, opened: DecodedPhoto, file_hash: str
+    ) -> Sample | Rejected:
+        """The image of one object of a photo."""
+        image_id = photo.image_id if number == 1 else f"{photo.image_id}#{number}"
+        thumbnail = partial(_thumbnail, opened, estimate.detection)
+        pose = estimate.result
+        if isinstance(pose, Reject):
+            return Rejected(image_id, pose, estimate.detail, thumbnail=thumbnail())
+        reject = self._check(pose, opened.image.size)
+        if reject is None:
+            cropped = Image.fromarray(cut_out(opened.image, pose.crop, self.resolution))
+            pixels = np.asarray(opened.to_srgb(cropped))
+            if self.judges:
+                reject = check_sharpness(pixels, self.gates)
+            if reject is None:
+                return Sample(
+                    image_id=image_id,
+                    identity=photo.identity,
+                    image=encode_png(pixels),
+                    pixels_sha256=sha256_of(pixels),
+                    pose=pose,
+                    source=self.container.name,
+                    source_sha256=file_hash,
+                    estimator=self.estimator,
+                    dhash=difference_hash(pixels) if self.judges else None,
+                )
+        return Rejected(image_id, reject, estimate.detail, pose, thumbnail())
 
     def _check(self, pose: PoseResult, size: tuple[int, int]) -> Reject | None:
         reject = check_camera(pose.cam2world, pose.intrinsics, self.gates)
@@ -108,25 +148,10 @@ class PhotoProcessor:
             reject = check_pose(pose, self.orbit_center, self.gates)
         return reject or check_crop(pose, size, self.resolution, self.gates)
 
-    def _sample(
-        self, photo: Photo, data: bytes, pose: PoseResult, pixels: UInt8[np.ndarray, "h w 3"]
-    ) -> Sample:
-        return Sample(
-            image_id=photo.image_id,
-            identity=photo.identity,
-            image=encode_png(pixels),
-            pixels_sha256=sha256_of(pixels),
-            pose=pose,
-            source=self.container.name,
-            source_sha256=hashlib.sha256(data).hexdigest(),
-            estimator=self.estimator,
-            dhash=difference_hash(pixels) if self.judges else None,
-        )
-
 
 def process_photos(
     processor: PhotoProcessor, photos: Sequence[Photo]
-) -> Iterator[Sample | Rejected]:
+) -> Iterator[list[Sample | Rejected]]:
     """Outcomes in the order of the photos, on all cores."""
     return ordered_map(processor, photos, count_workers(len(photos)))
 
@@ -143,8 +168,17 @@ def cut_out(image: Image.Image, crop: Corners, resolution: int) -> UInt8[np.ndar
     return np.asarray(image.resize(size, Image.Resampling.LANCZOS, box=box))
 
 
-def _thumbnail(opened: DecodedPhoto) -> bytes:
-    small = opened.image.copy()
+def _thumbnail(opened: DecodedPhoto, detection: Detection | None) -> bytes:
+    """The photo, or what is around a detected object, small."""
+    small = opened.image
+    if detection is not None:
+        left, top, right, bottom = detection.box
+        room = THUMBNAIL_ROOM * max(right - left, bottom - top)
+        low = max(0, round(left - room)), max(0, round(top - room))
+        high = min(small.width, round(right + room)), min(small.height, round(bottom + room))
+        if low[0] < high[0] and low[1] < high[1]:
+            small = small.crop((*low, *high))
+    small = small.copy()
     small.thumbnail((THUMBNAIL, THUMBNAIL))
     buffer = io.BytesIO()
     opened.to_srgb(small).save(buffer, "JPEG", quality=80)

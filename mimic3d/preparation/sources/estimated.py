@@ -27,7 +27,7 @@ NEAR, FAR = 2.45, 3.5
 
 
 class PhotosConfig(PhotoSetConfig, FaceConfig):
-    """Photos of faces; the pose is that of the largest face."""
+    """Photos of faces."""
 
 
 class LandmarksConfig(PhotoSetConfig, LandmarkConfig):
@@ -37,14 +37,15 @@ class LandmarksConfig(PhotoSetConfig, LandmarkConfig):
 def plan_faces(
     cfg: PhotosConfig, raw: Path, request: PhotoRequest, models: Path
 ) -> DatasetPlan[Photo]:
-    """One task per photo.
+    """One task per photo, which makes an image of every face.
 
     Raises:
         ValueError: There are no photos.
     """
     photos = find_photos(cfg, raw, "prepare.photos")
     scene = orbit_scene(Orbit(), cfg, "prepare.photos")
-    build = partial(FacePoses, cfg, models)
+    min_crop_px = (request.gates.min_crop_ratio or 0.0) * request.resolution
+    build = partial(FacePoses, cfg, models, min_crop_px)
     return plan_photos(photos, FacePoses.name, build, scene, request)
 
 

@@ -15,7 +15,7 @@ from mimic3d.preparation.gates import GatesConfig
 from mimic3d.preparation.sample import Rejected, Sample
 from mimic3d.preparation.sources.render_sample import RenderTask
 from mimic3d.preparation.sources.render_tasks import list_render_tasks, render_all
-from mimic3d.preparation.sources.synthetic import SyntheticConfig
+from mimic3d.preparation.sources.synthetic import Renderer, SyntheticConfig
 from mimic3d.synthetic.scene import SYNTHETIC_SCENE
 
 Task = TypeVar("Task")
@@ -27,8 +27,8 @@ class DatasetPlan(Generic[Task]):
 
     tasks: list[tuple[str, Task]]
     """The split of each image, and what makes it."""
-    make: Callable[[Sequence[Task]], Iterator[Sample | Rejected]]
-    """Makes samples of tasks, in their order, whatever other tasks are asked for with them."""
+    make: Callable[[Sequence[Task]], Iterator[Sequence[Sample | Rejected]]]
+    """Makes the samples of every task, in their order, whatever other tasks are asked for too."""
     scene: Scene
     resize_filter: str
     licence: str
@@ -50,7 +50,7 @@ def plan_synthetic(cfg: SyntheticConfig, seed: int, resolution: int) -> DatasetP
     """One shot per image; a subject belongs to one split only."""
     return DatasetPlan(
         tasks=list_render_tasks(cfg, seed, resolution),
-        make=partial(render_all, renderer=cfg.renderer),
+        make=partial(_render, renderer=cfg.renderer),
         scene=SYNTHETIC_SCENE,
         resize_filter="none",
         licence="CC0: procedural, no third-party material",
@@ -58,6 +58,11 @@ def plan_synthetic(cfg: SyntheticConfig, seed: int, resolution: int) -> DatasetP
             kind=cfg.kind, seed=seed, background=cfg.background, specular=cfg.specular
         ),
     )
+
+
+def _render(tasks: Sequence[RenderTask], renderer: Renderer) -> Iterator[Sequence[Sample]]:
+    """One image per task."""
+    return ([sample] for sample in render_all(tasks, renderer))
 
 
 def choose_splits(identities: Sequence[str], val_share: float, seed: int) -> list[str]:

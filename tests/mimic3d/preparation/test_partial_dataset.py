@@ -23,7 +23,7 @@ class Maker:
             if number == self.dies_at:
                 raise KeyboardInterrupt
             self.asked.append(number)
-            yield self.samples[number % len(self.samples)]
+            yield [self.samples[number % len(self.samples)]]
 
 
 @pytest.fixture

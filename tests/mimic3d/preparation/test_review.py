@@ -37,7 +37,11 @@ def test_of_near_copies_the_first_is_kept(tmp_path, make_sample):
     samples = [replace(make_sample(index), dhash=dhash) for index, dhash in enumerate(hashes)]
     before = [Rejected("odd", Reject("name", 0.0, 1.0))] * 2
     partial = PartialDataset(tmp_path, Scene(), True)
-    list(partial.fill([("train", sample) for sample in samples], iter))
+    list(
+        partial.fill(
+            [("train", sample) for sample in samples], lambda all_: ([one] for one in all_)
+        )
+    )
     outcomes = collect_outcomes(partial, before, 4)
     gates = ["name", "name", "ok", "ok", "duplicate", "ok", "duplicate"]
     assert [item.gate for item in outcomes] == gates

@@ -139,6 +139,49 @@ def test_of_several_faces_the_largest_is_taken_if_it_is_clearly_the_largest(esti
     assert isinstance(estimate(both, faces="largest", max_runner_up=0.3), Reject)
 
 
+def test_every_face_of_a_group_photo_has_its_camera(models, astronaut):
+    """Nine heads of 1/10 to 1/40 of the longer side, among them mirrored and tilted ones."""
+    group = Image.new("RGB", (3000, 1600), (120, 130, 120))
+    places = []
+    for number, face in enumerate([300, 200, 150, 120, 100, 90, 80, 75, 75]):
+        head = astronaut.crop((124, 20, 324, 220))  # the face is half as wide
+        head = ImageOps.mirror(head) if number % 2 else head
+        head = head.rotate((number - 4) * 6, Image.Resampling.BICUBIC, fillcolor=(120, 130, 120))
+        place = 250 + 600 * (number % 5), 350 + 700 * (number // 5)
+        side = 2 * face
+        group.paste(head.resize((side, side)), (place[0] - side // 2, place[1] - side // 2))
+        places.append((place, face))
+    estimates = FacePoses(FaceConfig(), models).estimate_all(group, "photo")
+    poses = [each.result for each in estimates]
+    assert all(isinstance(pose, PoseResult) for pose in poses)
+    assert len(poses) == 9
+    for place, face in places:
+        near = [p for p in poses if np.hypot(*(corners_of(p).mean(axis=0) - place)) < face / 2]
+        assert len(near) == 1
+        side = np.hypot(*(corners_of(near[0])[1] - corners_of(near[0])[0]))
+        assert 1.2 * face < side < 2 * face
+
+
+@pytest.mark.parametrize("turns", [1, 2, 3])
+def test_a_small_face_of_a_photo_that_lies_on_its_side_is_set_upright(estimate, astronaut, turns):
+    photo = Image.new("RGB", (2400, 1600), (120, 130, 120))
+    photo.paste(astronaut.resize((340, 340)), (1400, 500))
+    upright = estimate(photo)
+    turned = estimate(Image.fromarray(np.rot90(np.asarray(photo), -turns)))
+    assert isinstance(upright, PoseResult)
+    assert isinstance(turned, PoseResult)
+    assert np.abs(angles_deg(turned) - angles_deg(upright)).max() < 4
+    difference = turn_deg(turned) - turn_deg(upright) - 90 * turns
+    assert abs((difference + 180) % 360 - 180) < 4
+
+
+def test_faces_that_would_be_too_small_are_not_looked_for_and_the_reason_says_so(models):
+    empty = Image.new("RGB", (2000, 1500), (120, 130, 120))
+    (one,) = FacePoses(FaceConfig(), models, min_crop_px=256).estimate_all(empty, "photo")
+    assert isinstance(one.result, Reject)
+    assert (one.result.gate, one.detail) == ("no_face", "of 128 px and more")
+
+
 def test_every_gate_can_be_moved(estimate, astronaut):
     small = astronaut.resize((100, 100))
     rejects = {
@@ -222,7 +265,7 @@ def test_cameras_of_rendered_heads_are_those_they_were_rendered_with(models):
     plan = plan_synthetic(cfg, 4, 128)
     poses = FacePoses(FaceConfig(), models)
     found, truth, turns = [], [], []
-    for sample in plan.make([task for _, task in plan.tasks]):
+    for (sample,) in plan.make([task for _, task in plan.tasks]):
         assert isinstance(sample, Sample)
         with Image.open(io.BytesIO(sample.image)) as opened:
             pose = poses.estimate(opened.convert("RGB"), sample.image_id)

@@ -63,7 +63,7 @@ def spread_out(make_sample, num=12):
 
 def prepare(folder, items, before=(), mirror=True):
     partial = PartialDataset(folder / "partial", Scene(), mirror)
-    list(partial.fill([("train", item) for item in items], iter))
+    list(partial.fill([("train", item) for item in items], lambda all_: ([one] for one in all_)))
     outcomes = collect_outcomes(partial, before, 4)
     weights = np.ones(sum(item.is_kept for item in outcomes), dtype=np.float32)
     about = DatasetInfo("toy", "given", 16, "none", Scene(), mirror, "none")

@@ -1,10 +1,12 @@
+import io
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from mimic3d.data.images import decode_png
 from mimic3d.preparation.gates import GatesConfig
-from mimic3d.preparation.pose import PoseResult, Reject, whole_image
+from mimic3d.preparation.pose import Detection, Estimate, PoseResult, Reject, whole_image
 from mimic3d.preparation.sample import Rejected, Sample
 from mimic3d.preparation.sources.crop import Photo, PhotoProcessor, cut_out
 
@@ -39,11 +41,15 @@ def processor(tmp_path, photo_tools):
     (tmp_path / "photos" / "broken.png").write_bytes(b"hello")
 
     def build(**changes):
-        settings = {"resolution": 16, "background": None, "gates": GatesConfig()} | changes
+        settings = {
+            "build_estimator": Frontal,
+            "resolution": 16,
+            "background": None,
+            "gates": GatesConfig(),
+        } | changes
         return PhotoProcessor(
             container=tmp_path / "photos",
             image_column="image",
-            build_estimator=Frontal,
             estimator=Frontal.name,
             orbit_center=(0.0, 0.0, 0.0),
             **settings,
@@ -53,7 +59,7 @@ def processor(tmp_path, photo_tools):
 
 
 def test_a_photo_becomes_a_sample_at_the_wanted_size(processor, photo_tools):
-    sample = processor()(Photo("a.png", "anna"))
+    (sample,) = processor()(Photo("a.png", "anna"))
     assert isinstance(sample, Sample)
     expected = photo_tools[1]((48, 48), 0).resize((16, 16), Image.Resampling.LANCZOS)
     np.testing.assert_array_equal(decode_png(sample.image), np.asarray(expected))
@@ -79,7 +85,7 @@ def test_the_estimator_is_built_once(processor):
     ],
 )
 def test_rejects_name_the_first_gate_and_show_what_can_be_shown(processor, name, gate, has_picture):
-    outcome = processor()(Photo(name))
+    (outcome,) = processor()(Photo(name))
     assert isinstance(outcome, Rejected)
     assert outcome.reject.gate == gate
     assert bool(outcome.thumbnail) == has_picture
@@ -87,9 +93,9 @@ def test_rejects_name_the_first_gate_and_show_what_can_be_shown(processor, name,
 
 
 def test_given_images_are_not_judged_unless_that_is_asked_for(processor):
-    assert isinstance(processor(is_given=True)(Photo("flat.png")), Sample)
+    assert isinstance(processor(is_given=True)(Photo("flat.png"))[0], Sample)
     gates = GatesConfig(judge_given=True)
-    assert isinstance(processor(is_given=True, gates=gates)(Photo("flat.png")), Rejected)
+    assert isinstance(processor(is_given=True, gates=gates)(Photo("flat.png"))[0], Rejected)
 
 
 def test_upright_crops_are_exact(photo_tools):
@@ -99,3 +105,27 @@ def test_upright_crops_are_exact(photo_tools):
     turned = cut_out(image, (8.0, 32.0, 8.0, 0.0, 40.0, 0.0, 40.0, 32.0), 32)
     upright = np.rot90(np.asarray(image)[:, 8:], -1)
     assert np.abs(turned.astype(int) - upright).mean() < 1  # a quarter turn of whole pixels
+
+
+class Pair(Frontal):
+    """Sees two objects in every photo, and a third that it rejects."""
+
+    def estimate_all(self, image, image_id):
+        pose = self.estimate(image, image_id)
+        return [
+            Estimate(pose),
+            Estimate(pose, Detection((4.0, 4.0, 20.0, 20.0), 0.9, 0.8)),
+            Estimate(Reject("face_size", 9.0, 25.0), Detection((4.0, 4.0, 9.0, 9.0), 0.9, 0.8)),
+        ]
+
+
+def test_every_object_of_a_photo_has_a_name_of_its_own(processor):
+    outcomes = processor(build_estimator=Pair)(Photo("a.png"))
+    names = [
+        outcome.image_id if isinstance(outcome, Sample) else (outcome.image_id, outcome.reject.gate)
+        for outcome in outcomes
+    ]
+    assert names == ["a.png", "a.png#2", ("a.png#3", "face_size")]
+    assert isinstance(outcomes[2], Rejected)
+    with Image.open(io.BytesIO(outcomes[2].thumbnail)) as thumbnail:
+        assert thumbnail.size == (10, 10)  # the object and half its size around it
