@@ -22,8 +22,8 @@ def describe_sweep(plan: SweepPlan, trials: Sequence[SweepTrial], num_at_once: i
         total = minutes * num_left / (num_at_once or 1)
         each = f"{num_at_once} at a time" if num_at_once else "one after the other"
         lines.append(
-            f"cost: the {len(over)} trials that are over took {minutes:.3g} minutes each; at this "
-            f"rate the other {num_left}, {each}, take {total:.3g}"
+            f"cost: {len(over)} of the trials are over, after {minutes:.3g} minutes each on "
+            f"average; at this rate the other {num_left}, {each}, take {total:.3g} minutes"
         )
     if plan.minutes:
         lines.append(
@@ -51,7 +51,8 @@ def _describe_rungs(plan: SweepPlan) -> Iterator[str]:
     else:
         ends = [f"{key} = {value:g}" for budget in plan.budgets for key, value in budget.items()]
     for rung, (end, count) in enumerate(zip(ends, counts, strict=True)):
-        yield f"rung {rung + 1}: {end}, {'about ' if rung else ''}{count} trials"
+        prefix = "about " if rung else ""
+        yield f"rung {rung + 1}: {end}, {prefix}{count} trial{'s' if count > 1 else ''}"
     if plan.budget_keys:
         values = [0.0, *plan.budget_values]
         steps = [after - before for before, after in itertools.pairwise(values)]

@@ -256,8 +256,8 @@ def test_a_dry_run_shows_trials_rungs_and_cost(tmp_path):
     over = dataclasses.replace(make_trial(plan, 0, 2.0, 1.0), folder=tmp_path)
     over.history.seconds = 120.0
     text = describe_sweep(plan, [over, make_trial(plan, 1, outcome="unfinished")], 2)
-    assert "the 1 trials that are over took 2 minutes each" in text
-    assert "the other 7, 2 at a time, take 7" in text
+    assert "cost: 1 of the trials are over, after 2 minutes each on average" in text
+    assert "the other 7, 2 at a time, take 7 minutes" in text
     assert len([line for line in text.splitlines() if " new " in line]) == 6
 
 
