@@ -42,7 +42,7 @@ class MlflowWriter:
         while runs and not is_over:
             is_over = self._over.wait(ROUND_SECONDS)
             ended = dict(self._ended)  # before the event logs are read: their last lines are there
-            runs.write(len(self._store.frozen_trials()), ended)
+            runs.write(len(self._store.trials()), ended)
         if runs:
             runs.close()
 
