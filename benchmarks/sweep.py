@@ -40,7 +40,7 @@ def make_project(root: Path) -> None:
     (root / "stages" / "dummy.py").write_text(STAGE)
     (root / "params.yaml").write_text("dummy: {}\n")
     content: dict[str, Any] = YAML(typ="safe").load(ROOT / "cluster.yaml")
-    content["metadata"]["pipeline"]["local"] = {"dummy": {"num_workers": 0}}
+    content["metadata"]["pipeline"]["local"] = {"dummy": {"machines": 0}}
     YAML().dump(content, root / "cluster.yaml")
 
 
