@@ -11,3 +11,7 @@ class FolderSync:
 
     def pull(self, folder: Path) -> None:
         """Makes a folder what was pushed last."""
+
+    def names(self, folder: Path) -> list[str]:
+        """Folders below one, whether they were pulled already or not."""
+        return sorted(path.name for path in folder.glob("*") if path.is_dir())

@@ -49,10 +49,13 @@ def open_state(
         name: list[str | None] = [None]
         if accelerator.is_main_process:
             options = read_options(environ)
+            states = ProjectPaths(root).states(stage)
+            for each in tracker.sync.names(states):  # those that may be chosen
+                if each.startswith(identity.key) or each == options.continued:
+                    tracker.sync.pull(states / each)
             folder = choose_folder(root, stage, identity.key, total_nimg, options.anew)
             stack.enter_context(folder.locked(root))
-            tracker.sync.pull(folder.path)
-            _begin(folder, identity, total_nimg, options, root, tracker)
+            _begin(folder, identity, total_nimg, options, root)
             tracker.sync.push(folder.path)
             name = [folder.name]
         broadcast_object_list(name)
@@ -63,13 +66,12 @@ def open_state(
 
 def _begin(
     folder: StateFolder, identity: TrainingIdentity, total_nimg: int, options: StateOptions,
-    root: Path, tracker: Tracker,
+    root: Path,
 ) -> None:  # fmt: skip
     """Fills the folder if it is new, and says what the user may not expect."""
     stage = folder.path.parent.name
     source = find_continued(options, root, stage)
     if source is not None and source.name != folder.name:
-        tracker.sync.pull(source.path)
         _continue(source, folder, total_nimg)
     elif (
         not folder.nimg

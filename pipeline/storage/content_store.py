@@ -119,6 +119,11 @@ class ContentStore:
         except FileNotFoundError:
             return None
 
+    def folders(self) -> list[str]:
+        """Names of the folders below that have an index of their own."""
+        paths = map(str, self._fs.glob(f"{self._root}/*/{INDEX}"))
+        return sorted(path.split("/")[-2] for path in paths)
+
     def remove(self) -> None:
         """Removes all that lies below the URL."""
         if self._fs.exists(self._root):

@@ -56,6 +56,11 @@ class StorageSync(FolderSync):
                     left.rmdir()
             self._write_note(folder, record)
 
+    def names(self, folder: Path) -> list[str]:
+        """Folders below one that were pushed by any machine, or lie here."""
+        stored = self._store_of(folder.relative_to(self._root).as_posix()).folders()
+        return sorted({*stored, *super().names(folder)})
+
     def finish(self) -> None:
         """Copies once more what the stage changed after it copied it last."""
         for folder in self._pushed:

@@ -268,3 +268,13 @@ def test_a_password_in_the_storage_is_refused():
     with pytest.raises(ValueError, match=r"storage .* must hold no password") as error:
         remote_run_of(settings, "toy", "key")
     assert "secret" not in str(error.value)
+
+
+def test_folders_of_other_machines_are_named(two_machines):
+    (here, folder), (there, other) = two_machines
+    assert there.names(other.parent) == []
+    for name in ("key", "key-2"):
+        (folder.with_name(name)).mkdir(parents=True)
+        here.push(folder.with_name(name))
+    (other.with_name("own")).mkdir(parents=True)
+    assert there.names(other.parent) == ["key", "key-2", "own"]
