@@ -1,5 +1,6 @@
 """The losses of `pretrain` plus those of the patches of the 3D branch: the losses of `imitate`."""
 
+from collections import deque
 from dataclasses import replace
 
 import torch
@@ -23,10 +24,10 @@ from mimic3d.networks.resample import gaussian_blur
 from mimic3d.rays import Windows, crop, random_windows
 from mimic3d.rendering.depths import Sampling, uniform_draws
 from mimic3d.training.augment import Augment, AugmentConfig
+from mimic3d.training.fakes import Fake
 from mimic3d.training.phases import LossOutput, StepContext
 from mimic3d.training.pretrain_losses import (
     CameraLabels,
-    Fake,
     PretrainLossConfig,
     PretrainLosses,
 )
@@ -65,6 +66,7 @@ class ImitationLosses(PretrainLosses):
         self.D_patch, self.perceptual = D_patch, perceptual
         self.imitation, self.patch_adversarial = cfg.imitation, cfg.patch_adversarial
         self.patch_size = patch_size
+        self._shared_patches: deque[Tensor] = deque()  # of the microbatches of this step
 
     def generator_phase(self, real: Batch, context: StepContext) -> LossOutput:
         """Phase G of `imitate`: everything is trained, nothing is frozen."""
@@ -74,6 +76,9 @@ class ImitationLosses(PretrainLosses):
         generated = self.render_2d(fake, sampling)
         windows = self.draw_windows(num, context)
         patch_3d = self.render_patch(fake, windows, sampling)
+        self.share(fake, generated)
+        if self.cfg.share_fakes:
+            self._shared_patches.append(patch_3d.detach())
         dual = self.generator_loss(generated, fake.c, context)
         terms = (
             replace(dual, loss=self.imitation.dual_weight * dual.loss),
@@ -86,11 +91,7 @@ class ImitationLosses(PretrainLosses):
     def patch_discriminator_phase(self, real: Batch, context: StepContext) -> LossOutput:
         """Phase D_patch: rendered patches against windows of real images."""
         num = len(real.c)
-        with torch.no_grad():
-            latents = self.draw_latents(num, context)
-            fake = self.synthesize(latents, detail=True, noise=context.rng)
-            windows = self.draw_windows(num, context)
-            patch_3d = self.render_patch(fake, windows, uniform_draws(context.rng))
+        patch_3d = self.draw_patch(num, context)
         real_patch = crop(real.image, self.draw_windows(num, context))
         return self.patch_discriminator_loss(patch_3d, real_patch, context)
 
@@ -131,6 +132,16 @@ class ImitationLosses(PretrainLosses):
             shown = self.augment_patch(leaf, context)
         loss = r1_penalty(self.D_patch(shown), (leaf,), self.patch_adversarial)
         return LossOutput(loss, {"loss/D_patch_r1": loss})
+
+    @torch.no_grad()
+    def draw_patch(self, num: int, context: StepContext) -> Float[Tensor, "n 3 h w"]:
+        """Rendered patches for D_patch: new ones, or with `share_fakes` those of phase G."""
+        if self.cfg.share_fakes:
+            return self._shared_patches.popleft()
+        latents = self.draw_latents(num, context)
+        fake = self.synthesize(latents, detail=True, noise=context.rng)
+        windows = self.draw_windows(num, context)
+        return self.render_patch(fake, windows, uniform_draws(context.rng))
 
     def draw_windows(self, num: int, context: StepContext) -> Windows:
         """A random window of the image per sample."""

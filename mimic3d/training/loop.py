@@ -186,6 +186,8 @@ def _average_gradients(
     flat = mean_over_processes(flat, accelerator)
     flat, broken = flat[:-1], flat[-1]
     replaced = (~flat.isfinite()).sum().float()
+    if accelerator.num_processes == 1 and flat.device.type == "cpu" and not replaced:
+        return replaced, broken  # nothing to write back; a GPU's host would have to wait for this
     flat = torch.nan_to_num(flat, nan=0.0, posinf=MAX_GRADIENT, neginf=-MAX_GRADIENT)
     for gradient, mean in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
         gradient.copy_(mean.view_as(gradient))

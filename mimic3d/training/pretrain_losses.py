@@ -4,6 +4,7 @@ Every phase draws its random numbers and hands them to a loss that draws none, s
 numbers give the same loss, whoever drew them.
 """
 
+from collections import deque
 from dataclasses import dataclass, replace
 
 import torch
@@ -23,10 +24,11 @@ from mimic3d.losses.density import DensityConfig, density_loss, draw_points
 from mimic3d.networks.discriminator import DualDiscriminator
 from mimic3d.networks.generator import Generated, Generator
 from mimic3d.networks.layers import Noise
-from mimic3d.networks.objects import Objects, synthesize_objects
+from mimic3d.networks.objects import synthesize_objects
 from mimic3d.networks.resample import gaussian_blur, resize
 from mimic3d.rendering.depths import Sampling, uniform_draws
 from mimic3d.training.augment import Augment, AugmentConfig
+from mimic3d.training.fakes import Fake, FakeImages, Latents, detach_fakes
 from mimic3d.training.phases import LossOutput, StepContext
 from mimic3d.training.schedules import BlurConfig, SwappingConfig, blur_sigma, swapping_prob
 
@@ -44,6 +46,9 @@ class PretrainLossConfig(Config):
     """Blur on what the discriminator sees."""
     augment: AugmentConfig = AugmentConfig()
     """Adaptive augmentation of what the discriminator sees."""
+    share_fakes: bool = False
+    """Discriminators are trained on the images that G has just been trained on, instead of new
+    ones, which saves a forward pass of G for each; the reference makes new ones."""
 
 
 @dataclass(frozen=True)
@@ -57,23 +62,6 @@ class CameraLabels:
         """Labels drawn in proportion to their weights."""
         index = torch.multinomial(self.weights, num, replacement=True, generator=rng)
         return self.labels[index]
-
-
-@dataclass(frozen=True)
-class Latents:
-    """Latents of fakes and their cameras; styles may be told another camera than renders them."""
-
-    z: Float[Tensor, "n z_dim"]
-    c: Float[Tensor, "n 25"]
-    c_mapping: Float[Tensor, "n 25"]
-
-
-@dataclass(frozen=True)
-class Fake:
-    """Generated objects before they are rendered, and the cameras that will render them."""
-
-    objects: Objects
-    c: Float[Tensor, "n 25"]
 
 
 @dataclass(frozen=True)
@@ -105,10 +93,12 @@ class PretrainLosses:
         self.G, self.D, self.labels = G, D, labels
         self.cfg, self.augment = cfg, augment
         self.legacy = G.config.legacy
+        self._shared: deque[FakeImages] = deque()  # of the microbatches of this step
 
     def generator_phase(self, real: Batch, context: StepContext) -> LossOutput:
         """Phase G of `pretrain`."""
         fake, generated = self.draw_generated(len(real.c), context)
+        self.share(fake, generated)
         return self.generator_loss(generated, fake.c, context)
 
     def density_phase(self, real: Batch, context: StepContext) -> LossOutput:
@@ -122,14 +112,12 @@ class PretrainLosses:
 
     def discriminator_phase(self, real: Batch, context: StepContext) -> LossOutput:
         """Phase D: the 2D branch only, so no detail planes are made."""
-        with torch.no_grad():
-            fake, generated = self.draw_generated(len(real.c), context)
-        output = self.discriminator_loss(generated, fake.c, real, context)
+        fakes = self.draw_fakes(len(real.c), context)
+        output = self.discriminator_loss(fakes.generated, fakes.c, real, context)
         sign = output.stats["sign/real"].detach()
         if self.augment is not None:
             output.stats["augment/p"] = self.augment.p.clone()
-        tracked = torch.cat([fake.objects.ws[:, 0].mean(dim=0), sign[None]])
-        return replace(output, tracked=tracked)
+        return replace(output, tracked=torch.cat([fakes.mean_w, sign[None]]))
 
     def r1_phase(self, real: Batch, context: StepContext) -> LossOutput:
         """Phase D_r1."""
@@ -205,6 +193,18 @@ class PretrainLosses:
         latents = self.draw_latents(num, context)
         fake = self.synthesize(latents, detail=False, noise=context.rng)
         return fake, self.render_2d(fake, uniform_draws(context.rng))
+
+    def share(self, fake: Fake, generated: Generated) -> None:
+        """Keep the fakes of a microbatch for the discriminator's phase of the same step."""
+        if self.cfg.share_fakes:
+            self._shared.append(detach_fakes(fake, generated))
+
+    @torch.no_grad()
+    def draw_fakes(self, num: int, context: StepContext) -> FakeImages:
+        """Fakes for D: new ones, or with `share_fakes` those of the generator's phase."""
+        if self.cfg.share_fakes:
+            return self._shared.popleft()
+        return detach_fakes(*self.draw_generated(num, context))
 
     def real_input(self, real: Batch) -> DiscriminatorInput:
         """Real images beside themselves at the resolution of image_raw."""

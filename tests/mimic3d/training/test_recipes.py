@@ -182,3 +182,25 @@ def test_the_weight_of_the_2d_branch_scales_its_loss(losses, real):
         totals.append(output.loss)
     torch.testing.assert_close(totals[2] - totals[0], 3 * (totals[1] - totals[0]))
     torch.testing.assert_close(totals[1] - totals[0], output.stats["loss/G"])
+
+
+def test_shared_fakes_are_those_that_g_was_trained_on(losses, real, monkeypatch):
+    configure(losses, share_fakes=True)
+    generated = []
+    render = losses.render_2d
+    monkeypatch.setattr(
+        losses, "render_2d", lambda *a: generated.append(render(*a)) or generated[-1]
+    )
+    at_g = [StepContext(0.0, torch.Generator().manual_seed(seed)) for seed in (1, 2)]
+    for step in at_g:
+        losses.generator_phase(real, step)
+    monkeypatch.setattr(losses.G, "synthesize_planes", None)  # nothing is made anew
+    for images, seed in zip(generated, (1, 2), strict=True):
+        c = losses.draw_latents(4, StepContext(0.0, torch.Generator().manual_seed(seed))).c
+        output = losses.discriminator_phase(real, context())
+        expected = losses.discriminator_loss(images, c, real, context())
+        assert output.loss.equal(expected.loss)
+        assert max(gradients(losses.G, output).values()) == 0
+        patches = losses.patch_discriminator_phase(real, context())
+        assert max(gradients(losses.G, patches).values()) == 0
+        assert max(gradients(losses.D_patch, patches).values()) > 0
