@@ -25,6 +25,7 @@ class _Notice:
     def __init__(self) -> None:
         self.is_given = threading.Event()
         self.num_listeners = 0
+        self.is_working = False
         self.ask: Callable[[], bool] | None = None
         self.sender: socket.socket | None = None
 
@@ -52,6 +53,16 @@ def add_preemption_check(ask: Callable[[], bool]) -> None:
 
 
 @contextmanager
+def working() -> Iterator[None]:
+    """A stage is at work in the block; a process that is ended before or after says nothing."""
+    _notice.is_working = True
+    try:
+        yield
+    finally:
+        _notice.is_working = False
+
+
+@contextmanager
 def listening() -> Iterator[Callable[[], bool]]:
     """Yields what says whether this process was asked to end; the block then saves and leaves."""
     _notice.num_listeners += 1
@@ -70,7 +81,7 @@ def _watch(receiver: socket.socket, grace_seconds: float) -> None:
         if number[0] != signal.SIGTERM:
             continue
         if not _notice.num_listeners:
-            _leave("SIGTERM: nothing to save")
+            _leave("SIGTERM: nothing to save" if _notice.is_working else None)
         if not _notice.is_given.is_set():
             _notice.is_given.set()
             too_late = f"SIGTERM: nothing was saved within {grace_seconds:g} s of grace"
@@ -79,6 +90,7 @@ def _watch(receiver: socket.socket, grace_seconds: float) -> None:
             timer.start()
 
 
-def _leave(why: str) -> None:
-    print(why, file=sys.stderr, flush=True)
+def _leave(why: str | None) -> None:
+    if why:
+        print(why, file=sys.stderr, flush=True)
     os._exit(128 + signal.SIGTERM)

@@ -2,12 +2,14 @@
 
 import argparse
 import contextlib
+import functools
 import os
 import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from mimic3d.config import Config
 from pipeline.cluster import (
     ADDRESS,
     FILE,
@@ -20,12 +22,12 @@ from pipeline.cluster import (
 )
 from pipeline.job import describe_code
 from pipeline.jobs.detached import forget
-from pipeline.jobs.head import local_head
+from pipeline.jobs.head import HeadDiedError, local_head
 from pipeline.jobs.locks import locked
 from pipeline.jobs.submit import run_job
 from pipeline.run_key import fingerprint
 from pipeline.stage import count_parts, has_states, validate
-from pipeline.state_options import add_options, find_continued, put_options
+from pipeline.state_options import StateOptions, add_options, find_continued, put_options
 from pipeline.storage.remote_run import remote_run_of
 from pipeline.storage.staging import collect, pack_code, plan_run, send_inputs
 from pipeline.workers.process_count import count_processes
@@ -46,28 +48,39 @@ def main(argv: list[str] | None = None) -> int:
         if stage not in settings.local:
             raise ValueError(f"there is no stage {stage}; {FILE} has {', '.join(settings.local)}")
         cfg = validate(stage, root)
-        params = cfg.model_dump_json()
         options = put_options(args, stage, has_states(stage))
         if not settings.storage:
             find_continued(options, root, stage)
-        with _reach(stage, settings, args.detach) as address:
-            print(f"{stage}: on Ray at {address.url} ({address.source})", flush=True)
-            key = fingerprint(stage, params, root, options)
-            workers = settings.workers_of(stage, address.is_local)
-            workers = workers.with_processes(count_processes(workers, count_parts(stage, cfg)))
-            command = ["pipeline.job", stage, "--fingerprint", key]
-            command += ["--processes", str(workers.per_machine)]
-            threads = cores() // max(1, workers.num_workers)
-            if settings.storage and not address.is_local:
-                return _run_remotely(stage, root, key, threads, settings, address, args.detach)
-            job_metadata = {"stage": stage, "root": str(root), "fingerprint": key}
-            return run_job(job_metadata, command, threads, settings, address, args.detach)
+        run = functools.partial(_run, stage, root, cfg, settings, options, args.detach)
+        try:
+            return run()
+        except HeadDiedError as error:
+            print(f"{stage}: {error}; starting it once more", file=sys.stderr, flush=True)
+            return run()
     except ValueError as error:
         print(error, file=sys.stderr)
         return 2
     except (ConnectionError, RuntimeError) as error:
         print(f"{stage}: {error}", file=sys.stderr)
         return 1
+
+
+def _run(
+    stage: str, root: Path, cfg: Config, settings: Settings, options: StateOptions, detach: bool
+) -> int:
+    """Runs a stage whose parameters are sound; what it did before a head died is not lost."""
+    with _reach(stage, settings, detach) as address:
+        print(f"{stage}: on Ray at {address.url} ({address.source})", flush=True)
+        key = fingerprint(stage, cfg.model_dump_json(), root, options)
+        workers = settings.workers_of(stage, address.is_local)
+        workers = workers.with_processes(count_processes(workers, count_parts(stage, cfg)))
+        command = ["pipeline.job", stage, "--fingerprint", key]
+        command += ["--processes", str(workers.per_machine)]
+        threads = cores() // max(1, workers.num_workers)
+        if settings.storage and not address.is_local:
+            return _run_remotely(stage, root, key, threads, settings, address, detach)
+        job_metadata = {"stage": stage, "root": str(root), "fingerprint": key}
+        return run_job(job_metadata, command, threads, settings, address, detach)
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ from mimic3d.config import Config
 from pipeline.cluster import Workers
 from pipeline.code_hash import hash_modules, join_hashes
 from pipeline.params import load_params
-from pipeline.preemption import EXIT_CODE, PreemptedError, install_sigterm_handler
+from pipeline.preemption import EXIT_CODE, PreemptedError, install_sigterm_handler, working
 from pipeline.state_options import add_options, put_options
 from pipeline.tracking.tracker import Tracker
 from pipeline.training_state import TrainingIdentity
@@ -89,7 +89,8 @@ def run_stage(stage: str, root: Path, tracker: Tracker) -> None:
     """Loads the parameters of a stage, logs them with their defaults, and runs the stage."""
     cfg = load_config(stage, root)
     tracker.log_params({stage: cfg.model_dump(mode="json")})
-    load_stage(stage).run(cfg, root, tracker)
+    with working():
+        load_stage(stage).run(cfg, root, tracker)
 
 
 def main(stage: str) -> None:

@@ -12,16 +12,20 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
 from pipeline.cluster import Address
-from pipeline.jobs.jobs_api import find_token
+from pipeline.jobs.jobs_api import find_token, is_listening
+from pipeline.jobs.terminal_filter import TerminalFilter
 from pipeline.tracking.tracker import PROGRESS, ProgressBar
+from pipeline.yaml_file import one_line
 
 if TYPE_CHECKING:
     from ray.job_submission import JobSubmissionClient
 
 START_SECONDS = 60.0
 LOST_SECONDS = 600.0
+GONE_SECONDS = 5.0
 POLL_SECONDS = 0.3
-NOISE = re.compile(r".*\sINFO job_manager\.py|Running entrypoint for job ")
+TRANSIENT = re.compile(r"status code 5\d\d")
+"""Of an answer that another try may better: the agent that starts jobs is not there, or busy."""
 WORKER_PREFIX = re.compile(r"^\(\w+ pid=\d+(?:, ip=[\w.:]+)?\) ?")
 
 
@@ -48,8 +52,12 @@ def connect(address: Address) -> "JobSubmissionClient":
                 f"Ray at {address.url} refuses the token; set RAY_AUTH_TOKEN or "
                 f"RAY_AUTH_TOKEN_PATH to that of the cluster"
             ) from error
-        except (ConnectionError, RuntimeError) as error:
+        except (OSError, RuntimeError) as error:  # also those of `requests`, which have other names
             if time.monotonic() > deadline:
+                if address.is_local:
+                    raise ConnectionError(
+                        f"the Ray head on this machine does not answer: {one_line(error)}"
+                    ) from error
                 raise ConnectionError(
                     f"no Ray answers at {address.url} ({address.source}); start it with "
                     f"`ray up cluster.yaml` and `ray dashboard cluster.yaml`, or clear the address"
@@ -64,12 +72,18 @@ class Follower:
     """
 
     def __init__(
-        self, client: "JobSubmissionClient", stage: str, is_detached: bool = False
+        self,
+        client: "JobSubmissionClient",
+        address: Address,
+        stage: str,
+        is_detached: bool = False,
     ) -> None:
         self._client = client
+        self._address = address
         self._stage = stage
         self._is_detached = is_detached
         self._bar = ProgressBar()
+        self._filter = TerminalFilter()
         self._job: str | None = None
         self._signal: int | None = None
         self._shown = 0
@@ -87,15 +101,42 @@ class Follower:
         return await self._exit_code()
 
     async def submit(self, arguments: dict[str, Any]) -> str:
-        """Submits; the agent that starts jobs comes up a moment after the head."""
+        """Submits, and again when nobody knows whether that arrived: its id makes it one job.
+
+        Raises:
+            ConnectionError: Ray did not take the job, with its own reason.
+        """
         deadline = time.monotonic() + START_SECONDS
+        job = str(arguments["submission_id"])
         while True:
             try:
                 return await asyncio.to_thread(lambda: self._client.submit_job(**arguments))
-            except RuntimeError as error:
-                if "No available agent" not in str(error) or time.monotonic() > deadline:
-                    raise
+            except (OSError, RuntimeError) as error:
+                if await asyncio.to_thread(self._is_known, job):
+                    return job
+                is_final = not isinstance(error, OSError) and not TRANSIENT.search(str(error))
+                if is_final or time.monotonic() > deadline or await self._is_gone():
+                    raise ConnectionError(
+                        f"Ray at {self._address.url} did not take the job: {one_line(error)}"
+                    ) from error
             await asyncio.sleep(0.3)
+
+    def _is_known(self, job: str) -> bool:
+        try:
+            return any(each.submission_id == job for each in self._client.list_jobs())
+        except (OSError, RuntimeError):
+            return False
+
+    async def _is_gone(self) -> bool:
+        """Whether a head on this machine has ended: nobody listens where it did, for a while."""
+        if not self._address.is_local:
+            return False
+        deadline = time.monotonic() + GONE_SECONDS
+        while time.monotonic() < deadline:
+            if is_listening(self._address):
+                return False
+            await asyncio.sleep(0.5)
+        return True
 
     async def _watch(self) -> None:
         """Shows the log until the job has ended; Ray's log stream lags behind by seconds."""
@@ -109,6 +150,9 @@ class Follower:
                     break
                 lost = time.monotonic() + LOST_SECONDS
             except (OSError, RuntimeError) as error:
+                if await self._is_gone():
+                    tail.cancel()
+                    raise ConnectionError("the Ray head on this machine ended") from error
                 if time.monotonic() > lost:
                     raise ConnectionError(
                         f"Ray does not answer any more; job {job} may still run there, the same "
@@ -120,6 +164,8 @@ class Follower:
         log = await asyncio.to_thread(self._client.get_job_logs, job)
         self._show(log[self._shown :])
         self._show("\n" if self._rest else "")
+        for line in self._filter.flush():
+            self._bar.write(line)
         self._bar.close()
 
     async def _tail(self, job: str) -> None:
@@ -141,8 +187,9 @@ class Follower:
             plain = WORKER_PREFIX.sub("", line.rstrip("\r"))
             if plain.startswith(PROGRESS):
                 self._bar.show(**json.loads(plain.removeprefix(PROGRESS)))
-            elif not NOISE.match(plain):
-                self._bar.write(plain)
+                continue
+            for shown in self._filter.pass_on(plain):
+                self._bar.write(shown)
 
     async def _exit_code(self) -> int:
         info = await asyncio.to_thread(self._client.get_job_info, cast(str, self._job))

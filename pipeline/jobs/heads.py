@@ -3,11 +3,13 @@
 import contextlib
 import json
 import os
+import secrets
 import socket
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from pipeline.owned_folder import hold, is_held
 from pipeline.project import ProjectPaths
 
 
@@ -18,24 +20,22 @@ class HeadFile:
     url: str
     token: str
     pid: int
-    """Of the process that started the head and ends it."""
+    """Of the process that started the head and ends it, as its own container counts."""
     host: str
 
 
 @contextlib.contextmanager
 def announced(root: Path, url: str, token: str) -> Iterator[Path]:
-    """Tells other processes of this user about a head, for as long as it runs."""
+    """Tells other processes of this user about a head, for as long as this one runs."""
     head = HeadFile(url, token, os.getpid(), socket.gethostname())
-    path = ProjectPaths(root).heads / f"{head.host}-{head.pid}.json"
+    path = ProjectPaths(root).heads / f"{head.host}-{secrets.token_hex(4)}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.unlink(missing_ok=True)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        json.dump(asdict(head), file)
+    descriptor = hold(path, json.dumps(asdict(head)))
     try:
         yield path
     finally:
         path.unlink(missing_ok=True)
+        os.close(descriptor)
 
 
 def find_heads(root: Path) -> list[HeadFile]:
@@ -44,11 +44,11 @@ def find_heads(root: Path) -> list[HeadFile]:
     for path in sorted(ProjectPaths(root).heads.glob("*.json")):
         try:
             head = HeadFile(**json.loads(path.read_text()))
-        except (OSError, ValueError, TypeError):  # it ends, or is being written
+        except (OSError, ValueError, TypeError):  # it ends
             continue
         if head.host != socket.gethostname():
             continue
-        if is_alive(head.pid):
+        if is_held(path):
             heads.append(head)
         else:
             path.unlink(missing_ok=True)

@@ -2,11 +2,13 @@
 
 import http.client
 import json
+import socket
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from pipeline.cluster import Address
 
@@ -41,6 +43,18 @@ def stop_job(address: Address, token: str | None, job: str) -> bool:
         ConnectionError: nobody answers, it wants another token, or it does not know the job.
     """
     return bool(_ask(address, token, "POST", f"/api/jobs/{job}/stop")["stopped"])
+
+
+def is_listening(address: Address) -> bool:
+    """Whether anybody takes connections at an address; a slow one does, a dead one does not."""
+    place = urlsplit(address.url)
+    try:
+        socket.create_connection((place.hostname or "", place.port or 80), SECONDS).close()
+    except ConnectionRefusedError:
+        return False
+    except OSError:
+        pass
+    return True
 
 
 def _ask(address: Address, token: str | None, method: str, path: str) -> Any:

@@ -50,7 +50,7 @@ def run_job(
         print(f"{stage}: attached to its job {job}", flush=True)
     job_metadata |= {"detached": "1"} if detach else {}
     submission = _submission(job_metadata, command, threads, settings, address, code)
-    follower = Follower(client, stage, is_detached=bool(detached and detached.job == job))
+    follower = Follower(client, address, stage, is_detached=bool(detached and detached.job == job))
     if detach:
         name = job or asyncio.run(follower.submit(submission))
         remember(root, Detached(stage, name, job_metadata["fingerprint"]))

@@ -7,6 +7,7 @@ its outputs, go back there.
 import os
 import shutil
 import tempfile
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock
 
 from pipeline.cluster import Settings
+from pipeline.owned_folder import hold, is_held
 from pipeline.project import CACHE, STATES
 from pipeline.redaction import require_no_password
 from pipeline.storage.content_store import (
@@ -34,7 +36,8 @@ if TYPE_CHECKING:
 CODE = Path(__file__).parents[1]
 COPIED = ("params.yaml", "cluster.yaml", "dvc.yaml")
 PLAN = "plan.json"
-PIDS = ".processes"
+PROCESSES = ".processes"
+"""Folder of an attempt with a file for each process of this machine, which it holds."""
 
 
 @dataclass(frozen=True)
@@ -95,12 +98,12 @@ class RemoteRun:
         """
         home = _home(self.scratch)
         root = home / "attempts" / attempt
-        mine = root / PIDS / str(os.getpid())
+        mine = root / PROCESSES / uuid.uuid4().hex
         with FileLock(home / "lock"):
             if not root.exists():
                 _remove_orphans(root.parent)
                 self._fill(root, home)
-            mine.touch()
+            descriptor = hold(mine)
         os.chdir(root)
         try:
             yield root, StorageSync(self.state, root)
@@ -108,6 +111,7 @@ class RemoteRun:
             os.chdir(CODE)
             with FileLock(home / "lock"):
                 mine.unlink(missing_ok=True)
+                os.close(descriptor)
                 _remove_orphans(root.parent)
 
     def scratch_of_ray(self) -> "tuple[FileSystem, str]":
@@ -138,7 +142,7 @@ class RemoteRun:
             path.chmod(0o444)  # all runs on this machine share it
         partial = root.with_name(f".{root.name}")
         shutil.rmtree(partial, ignore_errors=True)
-        (partial / PIDS).mkdir(parents=True)
+        (partial / PROCESSES).mkdir(parents=True)
         for folder in plan["folders"]:
             (partial / folder).mkdir(parents=True)
         for path, content in index.items():
@@ -162,16 +166,8 @@ def remote_run_of(settings: Settings, stage: str, key: str) -> RemoteRun:
 def _remove_orphans(attempts: Path) -> None:
     """Removes the folders of attempts none of whose processes lives."""
     for root in attempts.glob("*"):
-        if not any(_lives(int(each.name)) for each in (root / PIDS).glob("*")):
+        if not any(is_held(each) for each in (root / PROCESSES).glob("[!.]*")):
             shutil.rmtree(root)
-
-
-def _lives(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 def _home(scratch: str | None) -> Path:

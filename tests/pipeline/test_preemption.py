@@ -6,11 +6,22 @@ import pytest
 
 PREPARE = """
 import sys, threading, time
-from pipeline.preemption import add_preemption_check, install_sigterm_handler, listening
+from pipeline.preemption import add_preemption_check, install_sigterm_handler, listening, working
 
 install_sigterm_handler(float(sys.argv[1]))
 """
 IDLE = "print('ready', flush=True); time.sleep(60)"
+BUSY = """
+with working():
+    print('ready', flush=True)
+    time.sleep(60)
+"""
+DONE = """
+with working():
+    pass
+print('ready', flush=True)
+time.sleep(60)
+"""
 WORK = """
 with listening() as is_halted:
     print('ready', flush=True)
@@ -48,7 +59,9 @@ def start(code: str, grace_seconds: float) -> "subprocess.Popen[str]":
 @pytest.mark.parametrize(
     ("code", "grace_seconds", "exit_code", "said"),
     [
-        (IDLE, 60, 143, "SIGTERM: nothing to save\n"),
+        (IDLE, 60, 143, ""),
+        (BUSY, 60, 143, "SIGTERM: nothing to save\n"),
+        (DONE, 60, 143, ""),
         (WORK, 60, 75, "saved\n"),
         (DEEP, 0.1, 143, "SIGTERM: nothing was saved within 0.1 s of grace\n"),
     ],

@@ -1,14 +1,76 @@
+"""A Ray head of our own that is slowed down, broken or killed while it starts and afterwards."""
+
 import os
-import subprocess
+import signal
 
-from pipeline.jobs.head import remove_orphans
+import pytest
+
+from pipeline.jobs import head as module
+from pipeline.jobs.head import HeadDiedError, _reason, local_head
+from pipeline.jobs.head_process import add_agent_port
 
 
-def test_only_folders_of_dead_owners_are_removed(tmp_path):
-    dead = subprocess.Popen(["true"])
-    dead.wait()
-    names = (f"ray{dead.pid}-x", f"ray{os.getpid()}-x", "ray-other", "rayon-x")
-    for name in names:
-        (tmp_path / name / "session").mkdir(parents=True)
-    remove_orphans(tmp_path)
-    assert {folder.name for folder in tmp_path.iterdir()} == set(names[1:])
+def test_a_raylet_is_told_the_port_it_would_wait_for():
+    told = ["raylet", "--dashboard_agent_listen_port=9"]
+    assert add_agent_port(["raylet"], "raylet", "9") == told
+    assert add_agent_port(told, "raylet", "9") == told
+    assert add_agent_port(["gcs_server"], "gcs_server", "9") == ["gcs_server"]
+
+
+def test_the_reason_is_what_ray_said_last(tmp_path):
+    assert "its logs say nothing" in _reason(tmp_path)
+    (tmp_path / "head.log").write_text("hello\nException: The node timed out\nbye\n")
+    logs = tmp_path / "s0" / "session_latest" / "logs"
+    logs.mkdir(parents=True)
+    (logs / "raylet.out").write_text(
+        "[2026-11-30 17:00:00,1 I 1 1] (raylet) fine\n"
+        "[2026-11-30 17:00:01,1 C 1 1] (raylet) Check failed: waiting for file\n"
+    )
+    reason = _reason(tmp_path)
+    assert "Exception: The node timed out" in reason
+    assert "Check failed: waiting for file" in reason
+    assert "fine" not in reason
+
+
+def test_a_head_that_does_not_start_is_tried_twice_and_told_in_one_sentence(tmp_path, monkeypatch):
+    broken = tmp_path / "python"
+    says = "echo 'Exception: no room for a node'"
+    broken.write_text(f"#!/bin/sh\necho start >> {tmp_path}/starts\n{says}\nexit 1\n")
+    broken.chmod(0o755)
+    monkeypatch.setattr(module.sys, "executable", str(broken))
+    before = dict(os.environ)
+    with pytest.raises(
+        HeadDiedError, match="tried 2 times: Exception: no room for a node"
+    ) as error:
+        with local_head():
+            pytest.fail("it never was up")
+    assert "\n" not in str(error.value)
+    assert (tmp_path / "starts").read_text().split() == ["start", "start"]
+    assert dict(os.environ) == before
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(500)
+def test_a_head_whose_node_was_slow_or_killed_is_started_once_more(quiet_environ, monkeypatch):
+    """The first one is killed as soon as its dashboard answers, before the node is there."""
+    wait, killed = module._wait_until_up, []
+
+    def kill_first(url, agent_url, token, process):
+        if not killed:
+            killed.append(process.pid)
+            os.killpg(process.pid, signal.SIGKILL)
+        wait(url, agent_url, token, process)
+
+    monkeypatch.setattr(module, "_wait_until_up", kill_first)
+    with pytest.raises(HeadDiedError, match="the Ray head on this machine died"):
+        kill_in_use(killed)
+    assert killed
+
+
+def kill_in_use(killed: list[int]) -> None:
+    with local_head() as head:
+        assert killed != [head.process.pid]
+        token = head.environ["RAY_AUTH_TOKEN"]
+        assert module._answers(f"{head.address.url}/api/jobs/", token)
+        os.killpg(head.process.pid, signal.SIGKILL)
+        raise ConnectionError("as whoever needs the head notices it")

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from pipeline.cluster import Settings
+from pipeline.owned_folder import hold
 from pipeline.storage import remote_run as module
-from pipeline.storage.remote_run import PIDS, RemoteRun, remote_run_of
+from pipeline.storage.remote_run import PROCESSES, RemoteRun, remote_run_of
 from pipeline.storage.staging import collect, pack_code, plan_run, read_contract, send_inputs
 from pipeline.storage.storage_sync import StorageSync
 
@@ -114,9 +115,9 @@ def test_a_machine_has_inputs_and_parameters_and_clears_up(remote, tmp_path):
 
 def test_the_last_process_of_a_machine_clears_up(remote):
     with remote.open("one") as (root, _):
-        (root / PIDS / str(os.getppid())).touch()
+        other = hold(root / PROCESSES / "other")
     assert root.exists()
-    (root / PIDS / str(os.getppid())).unlink()
+    os.close(other)
     with remote.open("one") as (same, _):
         assert same == root
     assert not root.exists()
@@ -133,10 +134,8 @@ def test_inputs_are_downloaded_once_per_machine(remote, tmp_path):
 def test_what_killed_processes_left_goes_with_the_next_attempt(remote):
     with remote.open("alive") as (alive, _):
         left = alive.with_name("killed")
-        dead = subprocess.Popen(["true"])
-        dead.wait()
-        (left / PIDS).mkdir(parents=True)
-        (left / PIDS / str(dead.pid)).touch()
+        (left / PROCESSES).mkdir(parents=True)
+        os.close(hold(left / PROCESSES / "killed"))
         with remote.open("next"):
             assert not left.exists()
             assert alive.exists()
