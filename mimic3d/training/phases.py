@@ -66,7 +66,8 @@ def build_optimizer(
     """
     ratio = lazy_interval / (lazy_interval + 1) if lazy_interval else 1.0
     betas = (float(cfg.beta1**ratio if cfg.beta1 else 0.0), float(cfg.beta2**ratio))
-    return torch.optim.Adam(module.parameters(), lr=cfg.lr * ratio, betas=betas, eps=1e-8)
+    lr = cfg.lr * ratio
+    return torch.optim.Adam(module.parameters(), lr=lr, betas=betas, eps=1e-8, fused=True)
 
 
 def seeded_rng(device: torch.device, *key: int | str) -> torch.Generator:
