@@ -25,9 +25,14 @@ from pipeline.yaml_file import explain, load_yaml
 
 FILE = "cluster.yaml"
 PREFIX = ("metadata", "pipeline")
+NODE_TYPES = "available_node_types"  # a key of Ray's own
 ADDRESS = "RAY_API_SERVER_ADDRESS"
 LOCAL = "MIMIC3D_LOCAL_HEAD"
 """Set to 1 beside an address when that is a head of our own on this machine."""
+
+
+NodeType = Mapping[str, float]
+"""Resources of a machine, by the names that Ray gives them."""
 
 
 class _Group(Config):
@@ -164,6 +169,14 @@ def load_settings(root: Path) -> Settings:
         return Settings.model_validate(section)
     except ValidationError as error:
         raise explain(error, Settings, FILE, PREFIX, f"key of {FILE}") from None
+
+
+def load_node_types(root: Path) -> list[NodeType] | None:
+    """Resources of the machines that a cluster can add; None if cluster.yaml does not say all."""
+    types = (load_yaml(root / FILE, "run this in the project folder") or {}).get(NODE_TYPES)
+    if not types or not all(each.get("resources") for each in types.values()):
+        return None
+    return [each["resources"] for each in types.values() if each.get("max_workers") != 0]
 
 
 def find_address(settings: Settings, environ: Mapping[str, str]) -> Address | None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pipeline.stage
-from pipeline.cluster import Workers
+from pipeline.cluster import Workers, load_node_types
 from pipeline.preemption import PreemptedError, add_preemption_check
 from pipeline.project import ProjectPaths
 from pipeline.storage.remote_run import RemoteRun
@@ -91,7 +91,7 @@ def _fit(
         signal.signal(
             signal.SIGTERM, lambda number, _: os._exit(128 + number)
         )  # not Ray's slow way
-    scaling = place(workers, ray.cluster_resources(), is_local)
+    scaling = place(workers, ray.cluster_resources(), is_local, load_node_types(Path.cwd()))
     filesystem, path = remote.scratch_of_ray() if remote else (None, str(_storage(root)))
     trainer = TorchTrainer(
         _train,

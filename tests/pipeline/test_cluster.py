@@ -3,7 +3,15 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from pipeline.cluster import ADDRESS, LOCAL, Settings, find_address, load_settings, tracking_uri
+from pipeline.cluster import (
+    ADDRESS,
+    LOCAL,
+    Settings,
+    find_address,
+    load_node_types,
+    load_settings,
+    tracking_uri,
+)
 
 ROOT = Path(__file__).parents[2]
 
@@ -62,3 +70,20 @@ def test_mistakes_in_the_file_are_named(tmp_path, text, words):
 def test_a_stage_without_a_row_is_named(tmp_path):
     with pytest.raises(ValueError, match="row for toy"):
         Settings().workers_of("toy", is_local=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "types"),
+    [
+        ("metadata: {}", None),
+        ("available_node_types: {gpu: {node_config: {}}}", None),  # the provider knows
+        (
+            "available_node_types: {a: {resources: {GPU: 4}}, b: {resources: {CPU: 1}, "
+            "max_workers: 0}}",
+            [{"GPU": 4}],
+        ),
+    ],
+)
+def test_machines_that_may_come_are_those_of_the_file(tmp_path, text, types):
+    (tmp_path / "cluster.yaml").write_text(text)
+    assert load_node_types(tmp_path) == types
