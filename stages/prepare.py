@@ -18,7 +18,7 @@ from mimic3d.atomic import atomic_folder
 from mimic3d.preparation.balance import RebalanceConfig, pose_weights
 from mimic3d.preparation.gates import LAST_GATES
 from mimic3d.preparation.partial_dataset import PartialDataset
-from mimic3d.preparation.report.files import Preparation, write_report
+from mimic3d.preparation.report.files import Preparation, write_failure_report, write_report
 from mimic3d.preparation.review import (
     ImageOutcome,
     check_outcomes,
@@ -83,7 +83,14 @@ def run(cfg: PrepareConfig, root: Path, tracker: Tracker) -> None:
         num = len(plan.tasks)
         for done in partial.fill(plan.tasks, plan.make):
             tracker.progress(done, num, "images")
-        outcomes = _judge(plan, partial, state)
+        outcomes = collect_outcomes(partial, plan.rejected, plan.max_duplicate_bits)
+        gates = {} if plan.gates is None else plan.gates.model_dump()
+        try:
+            _judge(plan, outcomes, state)
+        except ValueError as error:
+            folder = ProjectPaths(root).reports("prepare")
+            write_failure_report(folder, cfg.name, str(error), outcomes, partial, gates)
+            raise ValueError(f"{error}; {folder / 'report.html'} shows them") from None
         weights = _weigh(outcomes, cfg)
         with atomic_folder(ProjectPaths(root).dataset(cfg.name)) as folder:
             manifest = write_dataset(
@@ -96,7 +103,6 @@ def run(cfg: PrepareConfig, root: Path, tracker: Tracker) -> None:
             )
             for name, text in plan.files.items():
                 (folder / name).write_text(text)
-            gates = {} if plan.gates is None else plan.gates.model_dump()
             _report(root, Preparation(manifest, outcomes, weights, partial, gates), tracker)
         shutil.rmtree(state)
 
@@ -150,9 +156,8 @@ def _fingerprint(cfg: PrepareConfig, root: Path) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def _judge(plan: DatasetPlan[Any], partial: PartialDataset, state: Path) -> list[ImageOutcome]:
-    """What became of all images; an error if too little is left."""
-    outcomes = collect_outcomes(partial, plan.rejected, plan.max_duplicate_bits)
+def _judge(plan: DatasetPlan[Any], outcomes: list[ImageOutcome], state: Path) -> None:
+    """Raises ValueError if too little is left; state/ then has the list of rejects."""
     if plan.gates is not None:
         file = state / "rejects.csv"
         pyarrow.csv.write_csv(rejects_table(outcomes), file)
@@ -162,7 +167,6 @@ def _judge(plan: DatasetPlan[Any], partial: PartialDataset, state: Path) -> list
             f"prepare must keep at least one image for training, keeps none of {len(plan.tasks)} "
             f"(rejected: {count_gates(outcomes)}); look at the images and their cameras"
         )
-    return outcomes
 
 
 def _weigh(outcomes: list[ImageOutcome], cfg: PrepareConfig) -> Float32[np.ndarray, " n"]:

@@ -19,6 +19,10 @@ from mimic3d.preparation.warp import padded_share
 Point = tuple[float, float, float]
 
 MAX_ROW_ERROR = 1e-6  # of the constant entries of the matrices
+CONTRAST = 45  # deviation of grey that sharpness is stated for, that of a usual face
+NOISE = 0.75  # deviation of grey that is noise or rounding, not detail
+FLAT = 5  # deviation of grey that is no contrast
+MIDDLE = (0.25, 0.8)  # rows and columns of a crop that a face fills, shares of its side
 SHARPNESS_SIZE = 512  # pixels at which the threshold of sharpness is stated
 
 
@@ -48,27 +52,39 @@ class GatesConfig(Config):
     """By position about orbit_center, up or down; ours, PanoHead has 90."""
     max_roll_deg: PositiveFloat | None = 50
     """Turn of the head in the source image, to either side (PanoHead)."""
-    max_padded_share: float | None = Field(default=0.1, ge=0, le=1)
-    """Of the crop's area, outside the source image; ours."""
+    max_padded_share: float | None = Field(default=0.2, ge=0, le=1)
+    """Of the crop's area, outside the source image, where its mirror image continues; ours: tight
+    portraits have 0.13 to 0.19."""
     min_crop_ratio: PositiveFloat | None = 0.5
     """Side of the crop in source pixels, in multiples of prepare.resolution (PanoHead)."""
-    min_sharpness: NonNegativeFloat | None = 100
-    """Variance of the Laplacian of the crop's grey (0 to 255) at 512 px (WildHead); at another
-    resolution times sqrt(512 / resolution), as edges fill more of a smaller image."""
+    min_sharpness: NonNegativeFloat | None = 30
+    """Variance of the Laplacian of grey in the middle of the crop, where the face is, as if the
+    grey deviated by 45 of 255 there: neither light nor skin nor background count. At 512 px; at
+    another resolution times sqrt(512 / resolution), as edges fill more of a smaller image. Ours:
+    faces enlarged 2 times have 43 and more, enlarged 4 times less than 25."""
     max_duplicate_bits: int | None = Field(default=4, ge=0, le=16)
     """Difference in the 64 bits of their dHash up to which two images are the same; ours."""
     judge_given: bool = False
     """Also judge pose range, sharpness and likeness of images whose cameras are given: they are
     another's choice, and a scene may be seen from all around, in many like views."""
     max_rejected_share: float = Field(default=0.5, ge=0, le=1)
-    """Of the images; if more are rejected, the stage fails: something else is wrong."""
+    """Of the images; if more are rejected, the stage fails: something else is wrong. Photos without
+    a face do not count."""
+    max_faceless_share: float = Field(default=0.9, ge=0, le=1)
+    """Of the photos, without a face (gates no_face and presence); if more, the stage fails."""
     min_kept: PositiveInt = 10
     """With fewer images the stage fails."""
     min_yaw_spread_deg: NonNegativeFloat = 1.0
     """Standard deviation of the yaw; with less the stage fails: one view shows no shape."""
 
 
-LAST_GATES = ("max_duplicate_bits", "max_rejected_share", "min_kept", "min_yaw_spread_deg")
+LAST_GATES = (
+    "max_duplicate_bits",
+    "max_rejected_share",
+    "max_faceless_share",
+    "min_kept",
+    "min_yaw_spread_deg",
+)
 """Fields that concern all images together, at the end."""
 
 
@@ -154,10 +170,14 @@ def check_sharpness(pixels: UInt8[np.ndarray, "h w 3"], cfg: GatesConfig) -> Rej
 
 
 def sharpness(pixels: UInt8[np.ndarray, "h w 3"]) -> float:
-    """Variance of the Laplacian (4 neighbours) of the grey."""
-    grey = np.asarray(Image.fromarray(pixels).convert("L"), dtype=np.float32)
+    """Variance of the Laplacian over that of grey, both in the middle, times CONTRAST^2."""
+    low, high = (round(share * len(pixels)) for share in MIDDLE)
+    middle = Image.fromarray(pixels[low:high, low:high]).convert("L")
+    grey = np.asarray(middle, dtype=np.float32)
     laplacian = 4 * grey[1:-1, 1:-1] - grey[:-2, 1:-1] - grey[2:, 1:-1]
-    return float((laplacian - grey[1:-1, :-2] - grey[1:-1, 2:]).var())
+    laplacian = laplacian - grey[1:-1, :-2] - grey[1:-1, 2:]
+    detail = max(0.0, float(laplacian.var()) - 20 * NOISE**2)  # 4^2 + 4 of white noise
+    return CONTRAST**2 * detail / (float(grey.var()) + FLAT**2)
 
 
 def position_angles(cam2world: Float32[np.ndarray, "4 4"], center: Point) -> tuple[float, float]:

@@ -20,7 +20,12 @@ from mimic3d.preparation.sample import Rejected
 
 KEPT = "ok"  # the gate of an image that passed all
 COPY = "duplicate"  # the gate of near copies
-UNCOUNTED = (NO_IMAGE, "vetoed")  # gates that say nothing of the images or of the estimator
+FACELESS = ("no_face", "presence")  # gates of photos that show no face, which is no fault
+UNCOUNTED = (
+    NO_IMAGE,
+    "vetoed",
+    *FACELESS,
+)  # gates that say nothing of the images or of the estimator
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +120,16 @@ def check_outcomes(outcomes: Sequence[ImageOutcome], gates: GatesConfig, rejects
     kept = [item for item in outcomes if item.is_kept]
     gates_hit = Counter(item.gate for item in outcomes if not item.is_kept)
     num_rejected = sum(number for gate, number in gates_hit.items() if gate not in UNCOUNTED)
+    num_faceless = sum(gates_hit[gate] for gate in FACELESS)
     total = len(kept) + num_rejected
+    photos = total + num_faceless
     why = ", ".join(f"{number} {gate}" for gate, number in gates_hit.most_common(4)) or "none"
+    if num_faceless > gates.max_faceless_share * photos:
+        raise ValueError(
+            f"prepare.gates.max_faceless_share must not be exceeded = {gates.max_faceless_share:g},"
+            f" {num_faceless} of {photos} photos show no face ({why}); {rejects_file} says why of "
+            f"each: name another folder, or raise the share"
+        )
     if num_rejected > gates.max_rejected_share * total:
         raise ValueError(
             f"prepare.gates.max_rejected_share must not be exceeded = {gates.max_rejected_share:g},"

@@ -1,5 +1,7 @@
 import csv
 
+import pytest
+
 from mimic3d.preparation.sources.given import GivenConfig
 from pipeline.tracking.tracker import SilentTracker
 from stages.prepare import PrepareConfig, run
@@ -39,3 +41,16 @@ def test_the_page_and_histograms_of_the_training_images_are_written(studio, tmp_
     assert min(yaws) == min(pitches) == -87.5
     assert all(abs(yaw) < 40 for yaw, count in yaws.items() if count)
     assert all(abs(pitch) < 20 for pitch, count in pitches.items() if count)
+
+
+def test_a_run_that_rejects_too_much_fails_and_shows_what_it_rejected(studio, tmp_path):
+    studio.write_transforms(tmp_path)
+    cfg = PrepareConfig(name="toy", source="given", resolution=512, given=GivenConfig(path="scene"))
+    with pytest.raises(ValueError, match=r"max_rejected_share .*report.html shows them"):
+        run(cfg, tmp_path, SilentTracker())
+    page = (tmp_path / "reports" / "prepare" / "report.html").read_text(encoding="utf-8")
+    assert "<h1>Dataset toy: not made</h1>" in page
+    assert "max_rejected_share must not be exceeded" in page
+    assert "min_side" in page
+    assert page.count("<img") >= 4  # examples
+    assert not (tmp_path / "data" / "toy").exists()

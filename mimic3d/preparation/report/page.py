@@ -68,6 +68,25 @@ def build_page(
     )
 
 
+def build_failure_page(
+    name: str,
+    problem: str,
+    outcomes: Sequence[ImageOutcome],
+    partial: PartialDataset,
+    gates: Mapping[str, object],
+) -> str:
+    """The page of a run that made no dataset: what stopped it, and what became of the images."""
+    kept = [item for item in outcomes if item.is_kept]
+    return document(
+        f"Dataset {name}: not made",
+        STYLE,
+        tag("p", problem, class_="lead"),
+        _counts(outcomes),
+        show_rejects(outcomes, partial, gates),
+        *([_poses(kept)] if kept else []),
+    )
+
+
 def _summary(manifest: Manifest, num_kept: int, num_rejected: int) -> str:
     side = manifest.resolution
     return (

@@ -142,20 +142,29 @@ def test_the_roll_is_that_of_the_crop_and_of_the_camera():
         (orbit_pose(0, 0, turned_square(20, 64), 0.49), "confidence"),
         (orbit_pose(0, 0, turned_square(20, 31)), "upscaling"),
         (orbit_pose(0, 0, turned_square(0, 64, (32 - 6.3, 100))), None),
-        (orbit_pose(0, 0, turned_square(0, 64, (32 - 6.6, 100))), "padded"),
+        (orbit_pose(0, 0, turned_square(0, 64, (32 - 13.0, 100))), "padded"),
     ],
 )
 def test_crops_without_substance_are_rejected_by_their_gate(pose, gate):
     assert gate_of(gates.check_crop(pose, (200, 200), 64, CFG)) == gate
 
 
+def natural(side, seed=0):
+    """An image whose amplitudes fall as 1 / frequency, as those of photos do (Field 1987)."""
+    rng = np.random.default_rng(seed)
+    frequency = np.hypot(*np.meshgrid(np.fft.fftfreq(side), np.fft.fftfreq(side)))
+    frequency[0, 0] = np.inf
+    waves = np.fft.fft2(rng.normal(size=(side, side))) / frequency
+    grey = np.fft.ifft2(waves).real
+    grey = 128 + 40 * grey / grey.std()
+    return Image.fromarray(np.clip(np.rint(grey), 0, 255).astype(np.uint8)).convert("RGB")
+
+
 @pytest.mark.parametrize("side", [64, 256])
 def test_blurred_and_enlarged_crops_are_rejected_at_any_resolution(side):
-    rng = np.random.default_rng(0)
-    spots = Image.fromarray(rng.integers(0, 256, (side // 4, side // 4, 3), dtype=np.uint8))
-    sharp = spots.resize((side, side), Image.Resampling.NEAREST)
+    sharp = natural(side)
     blurred = sharp.filter(ImageFilter.GaussianBlur(3))
-    enlarged = spots.resize((side, side), Image.Resampling.BICUBIC).filter(ImageFilter.BoxBlur(2))
+    enlarged = natural(side // 8).resize((side, side), Image.Resampling.BICUBIC)
     assert gates.check_sharpness(np.asarray(sharp), CFG) is None
     for image in (blurred, enlarged, Image.new("RGB", (side, side))):
         assert gate_of(gates.check_sharpness(np.asarray(image), CFG)) == "blur"
@@ -163,13 +172,34 @@ def test_blurred_and_enlarged_crops_are_rejected_at_any_resolution(side):
     assert gates.check_sharpness(np.asarray(blurred), off) is None
 
 
-def test_sharpness_is_the_variance_of_the_laplacian():
+def test_sharpness_is_the_variance_of_the_laplacian_against_the_contrast():
     rng = np.random.default_rng(1)
-    grey = rng.integers(0, 256, (9, 7))
+    grey = rng.integers(0, 256, (20, 20))
     pixels = np.repeat(grey[..., None], 3, axis=2).astype(np.uint8)
+    middle = grey[5:16, 5:16]
     laplacian = [
-        4 * grey[y, x] - grey[y - 1, x] - grey[y + 1, x] - grey[y, x - 1] - grey[y, x + 1]
-        for y in range(1, 8)
-        for x in range(1, 6)
+        4 * middle[y, x] - middle[y - 1, x] - middle[y + 1, x] - middle[y, x - 1] - middle[y, x + 1]
+        for y in range(1, 10)
+        for x in range(1, 10)
     ]
-    assert gates.sharpness(pixels) == pytest.approx(np.var(laplacian), rel=1e-5)
+    expected = 45**2 * (np.var(laplacian) - 20 * 0.75**2) / (middle.var() + 5**2)
+    assert gates.sharpness(pixels) == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("sigma", [0.0, 0.5, 3.0])
+def test_neither_light_nor_skin_nor_background_changes_the_verdict(sigma):
+    """Half the exposure, a quarter of the contrast on a dark ground, a black wall around it."""
+    face = natural(128, seed=2).filter(ImageFilter.GaussianBlur(sigma))
+    pixels = np.asarray(face).astype(float)
+    walled = np.zeros_like(pixels)
+    walled[24:110, 24:110] = pixels[24:110, 24:110]
+    verdicts = {
+        gates.check_sharpness(np.rint(view).astype(np.uint8), CFG) is None
+        for view in (pixels, pixels / 2, 20 + pixels / 4, walled)
+    }
+    assert verdicts == {sigma < 2}
+
+
+def test_noise_on_a_flat_ground_is_not_sharp():
+    noise = np.random.default_rng(3).normal(40, 0.5, (128, 128, 1)).repeat(3, axis=2)
+    assert gate_of(gates.check_sharpness(np.rint(noise).astype(np.uint8), CFG)) == "blur"

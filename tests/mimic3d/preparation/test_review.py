@@ -61,10 +61,19 @@ def test_a_good_set_passes():
 
 
 def test_too_many_rejects_are_an_error_that_names_their_gates():
-    outcomes = [*kept(20), *rejected(19), *rejected(2, "no_face")]
-    with pytest.raises(ValueError, match=r"21 of 41 images are rejected \(19 blur, 2 no_face\)"):
+    outcomes = [*kept(20), *rejected(19), *rejected(2, "yaw")]
+    with pytest.raises(ValueError, match=r"21 of 41 images are rejected \(19 blur, 2 yaw\)"):
         check(outcomes)
     check(outcomes, max_rejected_share=0.6)
+
+
+def test_photos_without_a_face_have_a_limit_of_their_own():
+    outcomes = [*kept(20), *rejected(19), *rejected(70, "no_face"), *rejected(60, "presence")]
+    check(outcomes)
+    more = [*outcomes, *rejected(300, "no_face")]
+    with pytest.raises(ValueError, match=r"max_faceless_share .*= 0.9, 430 of 469 photos show no"):
+        check(more)
+    check(more, max_faceless_share=1)
 
 
 def test_files_that_are_no_images_and_vetoes_are_not_held_against_the_images():
