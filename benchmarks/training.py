@@ -1,20 +1,31 @@
 """`python -m benchmarks.training`: seconds per 1000 images of both stages.
 
-Takes the sizes of params.yaml, runs the first images of both stages in a scratch folder;
-run it after `prepare`.
+Takes the sizes of params.yaml, runs the first images of both stages in a scratch folder; run it
+after `prepare`. With `--against FOLDER`, another checkout of this project, both are measured in
+turn: this one in one process per core, as `processes: auto` starts them, the other as it comes.
 """
 
 import argparse
+import os
 import shutil
+import socket
+import statistics
+import subprocess
+import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+import torch.distributed
+
 from benchmarks.timing import peak_memory_gib
+from pipeline.cluster import cores
 from pipeline.params import load_params
 from pipeline.tracking.tracker import Tracker
 from stages import imitate, pretrain
 from stages.dataset import dataset_folder
+
+HERE = Path(__file__).parents[1]
 
 
 class SpeedRecorder(Tracker):
@@ -36,24 +47,84 @@ def main() -> None:
     """Print one line per stage; the first tick of each, which warms up, does not count."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--kimg", type=float, default=0.256, help="images per tick, in thousands")
-    kimg = parser.parse_args().kimg
+    parser.add_argument("--processes", type=int, default=1, help="with one thread each, over gloo")
+    parser.add_argument("--against", type=Path, help="another checkout, measured in turn")
+    parser.add_argument("--repeats", type=int, default=3, help="of both, with --against")
+    args = parser.parse_args()
+    if args.against:
+        compare(args.against.resolve(), args.kimg, args.repeats)
+        return
+    if args.processes > 1 and "RANK" not in os.environ:
+        print(run_processes(HERE, args.kimg, args.processes), end="")
+        return
+    if "RANK" in os.environ:
+        torch.distributed.init_process_group("gloo")
+    train_both(args.kimg)
+
+
+def compare(other: Path, kimg: float, repeats: int) -> None:
+    """Print seconds per 1000 images of both checkouts, medians of alternate runs, and the ratio."""
+    seconds: dict[tuple[str, Path], list[float]] = {}
+    for _ in range(repeats):
+        for checkout, processes in ((other, 1), (HERE, cores())):
+            for line in run_processes(checkout, kimg, processes).splitlines():
+                stage, value = line.split()[:2]
+                seconds.setdefault((stage, checkout), []).append(float(value))
+    for stage in ("pretrain", "imitate"):
+        before, now = (statistics.median(seconds[stage, checkout]) for checkout in (other, HERE))
+        print(f"{stage:9} {before:8.1f} s and {now:8.1f} s per 1000 images: {before / now:.2f}x")
+
+
+def run_processes(checkout: Path, kimg: float, processes: int) -> str:
+    """Output of the benchmark of a checkout, with its own params.yaml and our dataset."""
+    with tempfile.TemporaryDirectory() as folder, socket.create_server(("127.0.0.1", 0)) as free:
+        scratch, port = Path(folder), free.getsockname()[1]
+        free.close()
+        shutil.copy(checkout / "params.yaml", scratch)
+        (scratch / "data").symlink_to(Path.cwd() / "data")
+        command = [sys.executable, "-m", "benchmarks.training", "--kimg", str(kimg)]
+        environ = os.environ | {"PYTHONPATH": str(checkout)}
+        shared = {"WORLD_SIZE": str(processes), "MASTER_ADDR": "127.0.0.1", "OMP_NUM_THREADS": "1"}
+        shared |= {"MASTER_PORT": str(port), "SCRATCH": str(scratch / "scratch")}
+        ranks = [{"RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in range(processes)]
+        children = [
+            subprocess.Popen(
+                command,
+                cwd=scratch,
+                env=environ | (shared | rank if processes > 1 else {}),
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+            for rank in ranks
+        ]
+        outputs = [child.communicate()[0] for child in children]
+        if any(child.returncode for child in children):
+            raise RuntimeError(f"the benchmark of {checkout} failed")
+    return outputs[0]
+
+
+def train_both(kimg: float) -> None:
+    """Train both stages in a scratch folder, which the processes of one training share."""
     root = Path.cwd()
     with tempfile.TemporaryDirectory() as folder:
-        scratch = Path(folder)
+        scratch = Path(os.environ.get("SCRATCH", folder))
+        (scratch / "data").mkdir(parents=True, exist_ok=True)
         shutil.copy(root / "params.yaml", scratch)
         dataset = dataset_folder(root)
-        (scratch / "data").mkdir()
-        (scratch / "data" / dataset.name).symlink_to(dataset)
+        if os.environ.get("RANK", "0") == "0":
+            (scratch / "data" / dataset.name).symlink_to(dataset)
+        if torch.distributed.is_initialized():
+            torch.distributed.barrier()
         for stage in (pretrain, imitate):
             name = stage.__name__.removeprefix("stages.")
             cfg = load_params(name, stage.CONFIG, root)
             loop = cfg.loop.model_copy(update={"total_kimg": 3 * kimg, "tick_kimg": kimg})
             recorder = SpeedRecorder()
             stage.run(cfg.model_copy(update={"loop": loop}), scratch, recorder)
-            speeds = recorder.images_per_second[1:]
-            seconds = 1000 * len(speeds) / sum(speeds)
-            memory = peak_memory_gib()
-            print(f"{name:9} {seconds:8.1f} s per 1000 images, peak memory {memory:.2f} GiB")
+            if speeds := recorder.images_per_second[1:]:
+                seconds = 1000 * len(speeds) / sum(speeds)
+                memory = peak_memory_gib()
+                print(f"{name:9} {seconds:8.1f} s per 1000 images, peak memory {memory:.2f} GiB")
 
 
 if __name__ == "__main__":
