@@ -128,19 +128,14 @@ class Settings(_Group):
     local: dict[str, Workers] = Field(default_factory=dict)
 
     def workers_of(self, stage: str, is_local: bool) -> Workers:
-        """The row of a stage: of this machine, or of the cluster."""
-        table, name = (self.local, "local") if is_local else (self.stages, "stages")
-        if stage not in table:
-            raise ValueError(
-                f"metadata.pipeline.{name} in {FILE} must have a row for {stage}, has "
-                f"{', '.join(table) or 'none'}; add `{stage}: {{machines: 1}}`"
-            )
-        if table[stage].processes == "auto" and not is_local:
+        """The row of a stage: of this machine, or of the cluster; without one, one process."""
+        workers = (self.local if is_local else self.stages).get(stage, Workers())
+        if workers.processes == "auto" and not is_local:
             raise ValueError(
                 f"metadata.pipeline.stages.{stage}.processes in {FILE} must be a number, is auto, "
                 f"which knows this machine only; write one"
             )
-        return table[stage]
+        return workers
 
 
 @dataclass(frozen=True)

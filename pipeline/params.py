@@ -45,6 +45,16 @@ def _complete(
     return complete
 
 
+def list_sections(root: Path) -> list[str]:
+    """Stages that params.yaml has a section for, in its order.
+
+    Raises:
+        ValueError: there is no such file, or it is no valid YAML.
+    """
+    sections = load_yaml(root / FILE, "run this in the project folder")
+    return list(sections) if isinstance(sections, dict) else []
+
+
 def load_section(stage: str, root: Path) -> dict[str, Any]:
     """Section of a stage as it stands in params.yaml, unchecked.
 

@@ -26,7 +26,7 @@ from pipeline.jobs.head import HeadDiedError, local_head
 from pipeline.jobs.locks import locked
 from pipeline.jobs.submit import run_job
 from pipeline.run_key import fingerprint
-from pipeline.stage import count_parts, has_states, validate
+from pipeline.stage import count_parts, has_states, require_stages, validate
 from pipeline.state_options import StateOptions, add_options, find_continued, put_options
 from pipeline.storage.remote_run import remote_run_of
 from pipeline.storage.staging import collect, pack_code, plan_run, send_inputs
@@ -45,8 +45,7 @@ def main(argv: list[str] | None = None) -> int:
     stage, root = args.stage, Path.cwd()
     try:
         settings = load_settings(root)
-        if stage not in settings.local:
-            raise ValueError(f"there is no stage {stage}; {FILE} has {', '.join(settings.local)}")
+        require_stages([stage], root)
         cfg = validate(stage, root)
         options = put_options(args, stage, has_states(stage))
         if not settings.storage:

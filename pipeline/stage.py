@@ -2,6 +2,7 @@
 
 import argparse
 import importlib
+import importlib.util
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any, Protocol, cast
 from mimic3d.config import Config
 from pipeline.cluster import Workers
 from pipeline.code_hash import hash_modules, join_hashes
-from pipeline.params import load_params
+from pipeline.params import FILE, list_sections, load_params
 from pipeline.preemption import EXIT_CODE, PreemptedError, install_sigterm_handler, working
 from pipeline.state_options import add_options, put_options
 from pipeline.tracking.tracker import Tracker
@@ -60,6 +61,21 @@ def identify(stage: str, root: Path) -> TrainingIdentity:
 def load_stage(stage: str) -> Stage:
     """Module of a stage."""
     return cast(Stage, importlib.import_module(f"stages.{stage}"))
+
+
+def require_stages(stages: Iterable[str], root: Path) -> None:
+    """Refuses names that are no stage of this project: a module of stages/ with a section.
+
+    Raises:
+        ValueError: one of them is none.
+    """
+    known = [name for name in list_sections(root) if importlib.util.find_spec(f"stages.{name}")]
+    for stage in stages:
+        if stage not in known:
+            raise ValueError(
+                f"there is no stage {stage}, a module of stages/ with a section in {FILE}; there "
+                f"are {', '.join(known) or 'none'}"
+            )
 
 
 def load_config(stage: str, root: Path) -> Config:

@@ -6,9 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline.cluster import FILE as CLUSTER
-from pipeline.cluster import Settings
-from pipeline.stage import load_config, validate
+from pipeline.stage import load_config, require_stages, validate
 from pipeline.sweep.plan import FILE, SweepPlan
 from pipeline.sweep.project import PARAMS, build_project, write_params
 from pipeline.sweep.space import draw_point
@@ -17,7 +15,7 @@ MIN_POINTS, MAX_POINTS = 32, 200
 """Whole trials that are tried; ends of ranges and choices are tried in any case."""
 
 
-def check_plan(plan: SweepPlan, root: Path, settings: Settings) -> None:
+def check_plan(plan: SweepPlan, root: Path) -> None:
     """Tries the ends of every range, every choice, every budget, and then whole trials.
 
     Values of listed trials are tried together only, as they were written.
@@ -25,12 +23,7 @@ def check_plan(plan: SweepPlan, root: Path, settings: Settings) -> None:
     Raises:
         ValueError: one line per mistake, with the full key.
     """
-    unknown = [stage for stage in plan.stages if stage not in settings.local]
-    if unknown:
-        raise ValueError(
-            f"stages in {FILE} must be of {', '.join(settings.local)} in {CLUSTER}, "
-            f"{', '.join(unknown)} is not"
-        )
+    require_stages(plan.stages, root)
     mistakes = [line for stage in plan.stages for line in _mistakes_of(stage, root)]
     if not mistakes:
         with tempfile.TemporaryDirectory() as folder:

@@ -16,6 +16,7 @@ from pipeline.cluster import Address, Settings, Workers, find_address, load_sett
 from pipeline.jobs.head import local_head
 from pipeline.jobs.locks import locked
 from pipeline.jobs.submit import run_job
+from pipeline.params import list_sections
 from pipeline.project import ProjectPaths
 from pipeline.stage import hash_stages, load_config
 from pipeline.sweep.check import check_plan
@@ -37,8 +38,8 @@ def main(argv: list[str] | None = None) -> int:
     try:
         settings = load_settings(root)
         plan, name = load_plan(root / args.plan), name_of(args.plan)
-        check_plan(plan, root, settings)
-        key = fingerprint(plan, root, settings)
+        check_plan(plan, root)
+        key = fingerprint(plan, root)
         folder = ProjectPaths(root).states("sweep") / key
         check_longer(folder, plan)
         for former in former_sweeps(folder.parent):
@@ -69,21 +70,21 @@ def name_of(file: str) -> str:
     return NAME if file == FILE else f"{NAME}-{stem}"
 
 
-def fingerprint(plan: SweepPlan, root: Path, settings: Settings) -> str:
+def fingerprint(plan: SweepPlan, root: Path) -> str:
     """What makes two sweeps the same: plan, other parameters, code, results of earlier stages."""
     digest = hashlib.sha256(plan.identity().encode())
     for stage in plan.stages:
         digest.update(load_config(stage, root).model_dump_json().encode())
     digest.update(hash_stages(plan.stages).encode())
-    digest.update(json.dumps(_earlier_results(plan, root, settings), sort_keys=True).encode())
+    digest.update(json.dumps(_earlier_results(plan, root), sort_keys=True).encode())
     return digest.hexdigest()[:12]
 
 
-def _earlier_results(plan: SweepPlan, root: Path, settings: Settings) -> dict[str, object]:
+def _earlier_results(plan: SweepPlan, root: Path) -> dict[str, object]:
     """What DVC locked of the stages before those of a trial; later ones do not matter."""
     lock = root / "dvc.lock"
     locked = YAML(typ="safe").load(lock)["stages"] if lock.exists() else {}
-    order = list(settings.local)
+    order = list_sections(root)
     earlier = order[: min(order.index(stage) for stage in plan.stages)]
     return {stage: locked[stage].get("outs") for stage in earlier if stage in locked}
 

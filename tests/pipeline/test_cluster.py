@@ -67,9 +67,9 @@ def test_mistakes_in_the_file_are_named(tmp_path, text, words):
         load_settings(tmp_path)
 
 
-def test_a_stage_without_a_row_is_named(tmp_path):
-    with pytest.raises(ValueError, match="row for toy"):
-        Settings().workers_of("toy", is_local=True)
+@pytest.mark.parametrize("is_local", [True, False])
+def test_a_stage_without_a_row_is_one_process_on_one_machine(is_local):
+    assert Settings().workers_of("toy", is_local).num_workers == 1
 
 
 @pytest.mark.parametrize(

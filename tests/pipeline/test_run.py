@@ -33,9 +33,11 @@ def test_mistakes_in_params_end_before_any_ray(project):
 
 
 def test_an_unknown_stage_is_named(project, monkeypatch):
-    (project.root / "cluster.yaml").write_text("metadata: {pipeline: {local: {other: {}}}}")
+    (project.root / "params.yaml").write_text("other: {}\ntoi: {}\n")
+    (project.root / "stages" / "toi.py").touch()
     code, _, err = project.run()
-    assert (code, err) == (2, "there is no stage toy; cluster.yaml has other\n")
+    reason = "there is no stage toy, a module of stages/ with a section in params.yaml"
+    assert (code, err) == (2, f"{reason}; there are toi\n")
 
 
 @pytest.mark.slow

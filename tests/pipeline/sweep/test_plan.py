@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.cluster import Settings, Workers, load_settings
+from pipeline.cluster import Settings, Workers
 from pipeline.sweep.check import check_plan
 from pipeline.sweep.plan import SweepPlan, load_plan
 from pipeline.sweep.resources import (
@@ -138,7 +138,7 @@ def test_rungs():
 
 def complaints(plan: SweepPlan, root: Path) -> str:
     with pytest.raises(ValueError, match=r"\w") as caught:
-        check_plan(plan, root, load_settings(ROOT))
+        check_plan(plan, root)
     return str(caught.value)
 
 
@@ -168,7 +168,7 @@ def test_listed_trials_are_tried_as_a_whole(prepared_project):
     key = "pretrain.loop.microbatch"
     fits = [{key: 6, "pretrain.loop.batch": 12, "pretrain.discriminator.mbstd_group_size": 3}]
     list_of = {"search": "list", "num_trials": None, "space": {}}
-    check_plan(make_plan(**list_of, trials=fits), prepared_project, load_settings(ROOT))
+    check_plan(make_plan(**list_of, trials=fits), prepared_project)
     message = complaints(make_plan(**list_of, trials=[*fits, fits[0] | {key: 4}]), prepared_project)
     assert "pretrain.loop.microbatch" in message
 
@@ -190,7 +190,7 @@ def test_a_missing_input_of_the_first_stage_is_told_with_the_projects_path(prepa
 
 
 def test_the_committed_sweep_names_real_parameters(prepared_project):
-    check_plan(load_plan(ROOT / "sweep.yaml"), prepared_project, load_settings(ROOT))
+    check_plan(load_plan(ROOT / "sweep.yaml"), prepared_project)
 
 
 ROWS = {"stages": {"a": Workers(), "b": Workers()}, "local": {"a": Workers(), "b": Workers()}}
