@@ -181,7 +181,7 @@ def test_budgets_are_tried(prepared_project):
 
 def test_an_unknown_stage_is_named(prepared_project):
     plan = make_plan(stages=["pretrain", "polish"])
-    assert complaints(plan, prepared_project).endswith("in cluster.yaml, polish is not")
+    assert complaints(plan, prepared_project).startswith("there is no stage polish")
 
 
 def test_a_missing_input_of_the_first_stage_is_told_with_the_projects_path(prepared_project):
