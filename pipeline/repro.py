@@ -1,6 +1,5 @@
 """`dvc repro` with one Ray head for all its stages; without any when there is nothing to do."""
 
-import json
 import os
 import signal
 import subprocess
@@ -12,6 +11,7 @@ from pipeline.cluster import Settings, find_address, load_settings
 from pipeline.jobs.detached import recall_all
 from pipeline.jobs.head import local_head
 from pipeline.jobs.locks import dvc_owner, locked
+from pipeline.preflight import changed_stages, check_stages
 
 
 def main(arguments: list[str]) -> int:
@@ -45,24 +45,18 @@ def require_idle(root: Path) -> None:
 
 def _reproduce(root: Path, settings: Settings, arguments: list[str]) -> int:
     dvc = [sys.executable, "-m", "dvc"]
+    has_options = any(each.startswith("-") for each in arguments)
+    changed = None if has_options else changed_stages(root, arguments)
+    check_stages(root, settings, changed)  # DVC removes outputs before a stage can speak
     if find_address(settings, os.environ):
         return _call([*dvc, "repro", *arguments])
-    has_options = any(each.startswith("-") for each in arguments)
-    if not has_options and is_up_to_date(root, arguments):
+    if changed == []:
         including = " and all before it" if arguments else "all stages"
         print(f"Nothing to do: {' '.join(arguments)}{including} are up to date.")
         return 0
     most = max((row.min_cpus for row in settings.local.values()), default=1)
     with local_head(most, root):
         return _call([*dvc, "repro", *arguments])
-
-
-def is_up_to_date(root: Path, targets: list[str]) -> bool:
-    """Whether DVC would run no stage: none of these and those before them, or none at all."""
-    chosen = ["--with-deps", *targets] if targets else []
-    command = [sys.executable, "-m", "dvc", "status", "--json", *chosen]
-    done = subprocess.run(command, cwd=root, capture_output=True, text=True)
-    return done.returncode == 0 and json.loads(done.stdout or "null") == {}
 
 
 def allow_no_git(root: Path) -> None:

@@ -25,6 +25,7 @@ from pipeline.jobs.detached import forget
 from pipeline.jobs.head import HeadDiedError, local_head
 from pipeline.jobs.locks import locked
 from pipeline.jobs.submit import run_job
+from pipeline.preflight import check_resources
 from pipeline.run_key import fingerprint
 from pipeline.stage import count_parts, has_states, require_stages, validate
 from pipeline.state_options import StateOptions, add_options, find_continued, put_options
@@ -47,6 +48,7 @@ def main(argv: list[str] | None = None) -> int:
         settings = load_settings(root)
         require_stages([stage], root)
         cfg = validate(stage, root)
+        check_resources(stage, root, settings, find_address(settings, os.environ))
         options = put_options(args, stage, has_states(stage))
         if not settings.storage:
             find_continued(options, root, stage)

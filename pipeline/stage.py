@@ -95,6 +95,14 @@ def validate(stage: str, root: Path) -> Config:
     return cfg
 
 
+def check_alone(stage: str, root: Path) -> Config:
+    """Resolved parameters of a stage, after those of its checks that need no earlier stage."""
+    module, cfg = load_stage(stage), load_config(stage, root)
+    if check := getattr(module, "check_alone", None):
+        check(cfg, root)
+    return cfg
+
+
 def count_parts(stage: str, cfg: Config) -> int | None:
     """Equal parts in which processes can share a stage's work; None: any number of them can."""
     count = getattr(load_stage(stage), "count_parts", None)

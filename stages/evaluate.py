@@ -83,16 +83,21 @@ def check(cfg: EvaluateConfig, root: Path) -> None:
             f"evaluate.snapshot must be a folder of this project, is {cfg.snapshot}; put a "
             f"snapshot from elsewhere below data/init/"
         )
+    check_alone(cfg, root)
     if not load_meta(folder).generator.detail:
         raise ValueError(f"{cfg.snapshot} must have detail planes, has none; run imitate again")
     manifest = load_manifest(dataset_folder(root))
-    check_distribution(cfg.distribution)
     if "probe" in cfg.distribution.networks and manifest.subjects is None:
         raise ValueError(
             f"evaluate.distribution.networks can have probe on a synthetic dataset only, "
             f"{manifest.name} is none; leave it out"
         )
     split_reals(manifest, cfg.distribution.num_images, REFERENCE_SEED)
+
+
+def check_alone(cfg: EvaluateConfig, root: Path) -> None:
+    """Checks of what no earlier stage makes: networks and what writes videos and meshes."""
+    check_distribution(cfg.distribution)
     check_views(cfg.consistency, ProjectPaths(root).cache)
     if cfg.video:
         load_video_writer()

@@ -70,7 +70,7 @@ def check(cfg: PretrainConfig, root: Path) -> None:
     Raises:
         ValueError: no dataset, or another image resolution than the generator's.
     """
-    check_batch(cfg.loop, 1, cfg.discriminator.mbstd_group_size, "pretrain.loop")
+    check_alone(cfg, root)
     manifest = load_manifest(dataset_folder(root))
     if cfg.generator.image_resolution != manifest.resolution:
         raise ValueError(
@@ -78,6 +78,11 @@ def check(cfg: PretrainConfig, root: Path) -> None:
             f"is {cfg.generator.image_resolution}; change it or prepare.resolution"
         )
     check_monitor(cfg.monitor, cfg.loop, manifest, ("2d",), "pretrain")
+
+
+def check_alone(cfg: PretrainConfig, root: Path) -> None:
+    """Reject what is wrong whatever the dataset is."""
+    check_batch(cfg.loop, 1, cfg.discriminator.mbstd_group_size, "pretrain.loop")
     if cfg.init_from is not None:
         check_initial_weights(root, cfg.init_from, cfg.generator, cfg.discriminator)
 

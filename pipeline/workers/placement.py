@@ -55,7 +55,7 @@ def resources_of_worker(
     gpus = available.get("GPU", 0)
     use_gpu = gpus >= workers.num_workers if workers.gpus == "auto" else workers.gpus > 0
     if is_local:
-        _check_room(workers, available)
+        check_room(workers, available)
     count = max(1, workers.per_machine)
     resources: dict[str, float] = {}
     if workers.cpus is not None:
@@ -69,7 +69,7 @@ def resources_of_worker(
     return use_gpu, resources or None
 
 
-def _check_room(workers: Workers, available: Mapping[str, float]) -> None:
+def check_room(workers: Workers, available: Mapping[str, float]) -> None:
     """Rejects what this machine will never have."""
     gpus, memory_gb = available.get("GPU", 0), available.get("memory", 0) / 1e9
     rule = None
