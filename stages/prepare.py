@@ -27,6 +27,7 @@ from mimic3d.preparation.review import (
     rejects_table,
 )
 from mimic3d.preparation.shards import DatasetInfo, shard_images, write_dataset
+from mimic3d.preparation.sources.mirrored_copies import settle_mirroring
 from mimic3d.preparation.sources.plan import DatasetPlan
 from pipeline.code_hash import hash_modules, join_hashes
 from pipeline.project import INPUTS, ProjectPaths
@@ -78,8 +79,8 @@ def run(cfg: PrepareConfig, root: Path, tracker: Tracker) -> None:
         for other in states.iterdir():
             if other.is_dir() and other != state:
                 shutil.rmtree(other)
-        plan = plan_source(cfg, root, state / "external")
-        partial = PartialDataset(state / "parts", plan.scene, cfg.mirror)
+        plan, mirror = settle_mirroring(plan_source(cfg, root, state / "external"), cfg.mirror)
+        partial = PartialDataset(state / "parts", plan.scene, mirror)
         num = len(plan.tasks)
         for done in partial.fill(plan.tasks, plan.make):
             tracker.progress(done, num, "images")
@@ -91,14 +92,14 @@ def run(cfg: PrepareConfig, root: Path, tracker: Tracker) -> None:
             folder = ProjectPaths(root).reports("prepare")
             write_failure_report(folder, cfg.name, str(error), outcomes, partial, gates)
             raise ValueError(f"{error}; {folder / 'report.html'} shows them") from None
-        weights = _weigh(outcomes, cfg)
+        weights = _weigh(outcomes, cfg, mirror)
         with atomic_folder(ProjectPaths(root).dataset(cfg.name)) as folder:
             manifest = write_dataset(
                 folder,
                 partial,
                 outcomes,
                 weights,
-                _dataset_info(cfg, plan),
+                _dataset_info(cfg, plan, mirror),
                 shard_images(cfg.resolution),
             )
             for name, text in plan.files.items():
@@ -169,27 +170,30 @@ def _judge(plan: DatasetPlan[Any], outcomes: list[ImageOutcome], state: Path) ->
         )
 
 
-def _weigh(outcomes: list[ImageOutcome], cfg: PrepareConfig) -> Float32[np.ndarray, " n"]:
+def _weigh(
+    outcomes: list[ImageOutcome], cfg: PrepareConfig, mirror: bool
+) -> Float32[np.ndarray, " n"]:
     """The weights of the kept images: of their poses in training, 1 elsewhere."""
     kept = [item for item in outcomes if item.is_kept]
     is_train = np.array([item.split == "train" for item in kept])
     yaw = np.array([item.yaw for item in kept])
     weights = np.ones(len(kept), dtype=np.float32)
-    weights[is_train] = pose_weights(yaw[is_train], cfg.mirror, cfg.rebalance)
+    weights[is_train] = pose_weights(yaw[is_train], mirror, cfg.rebalance)
     return weights
 
 
-def _dataset_info(cfg: PrepareConfig, plan: DatasetPlan[Any]) -> DatasetInfo:
+def _dataset_info(cfg: PrepareConfig, plan: DatasetPlan[Any], mirror: bool) -> DatasetInfo:
     return DatasetInfo(
         name=cfg.name,
         source=cfg.source,
         resolution=cfg.resolution,
         resize_filter=plan.resize_filter,
         scene=plan.scene,
-        mirror=cfg.mirror,
+        mirror=mirror,
         licence=plan.licence,
         normalization=plan.normalization,
         subjects=plan.subjects,
+        notes=plan.notes or None,
     )
 
 

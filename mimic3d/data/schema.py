@@ -91,6 +91,8 @@ class Manifest(Config):
     """What was done to cameras that came in a frame of their own; null if nothing was."""
     subjects: Subjects | None = None
     """Which procedural subjects it shows; null for all other sources."""
+    notes: list[str] | None = None
+    """What was decided about cameras that came with the images; absent for all other sources."""
 
 
 def load_manifest(folder: Path) -> Manifest:
@@ -118,7 +120,8 @@ def load_manifest(folder: Path) -> Manifest:
 def save_manifest(folder: Path, manifest: Manifest) -> None:
     """Writes the manifest so that a reader sees the old one or the new one, never a part."""
     part = folder / f".{MANIFEST}.{os.getpid()}"
-    part.write_text(manifest.model_dump_json(indent=2) + "\n")
+    absent = {"notes"} if manifest.notes is None else None
+    part.write_text(manifest.model_dump_json(indent=2, exclude=absent) + "\n")
     part.replace(folder / MANIFEST)
 
 

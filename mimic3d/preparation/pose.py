@@ -2,13 +2,38 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float32
 from PIL import Image
 
 Corners = tuple[float, float, float, float, float, float, float, float]
+
+
+@dataclass(frozen=True)
+class Distortion:
+    """Coefficients of a lens, in the order of COLMAP; see `lens.py`."""
+
+    projection: Literal["perspective", "fisheye", "fov", "division"] = "perspective"
+    radial: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
+    """Of the 2nd, 4th, 6th and 8th power of the radius."""
+    tangential: tuple[float, float] = (0.0, 0.0)
+    denominator: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    """Of a rational model, 2nd, 4th and 6th power."""
+    thin_prism: tuple[float, float] = (0.0, 0.0)
+    strength: float = 0.0
+    """Of the projections fov (rad) and division."""
+
+
+@dataclass(frozen=True)
+class Lens:
+    """A distorted camera, in source pixels; 0 is the left or upper edge of the photo."""
+
+    distortion: Distortion
+    focal: tuple[float, float]
+    center: tuple[float, float]
+    """The principal point."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +50,8 @@ class PoseResult:
     """Residual of the landmarks in source pixels; 0 where nothing was fitted."""
     landmarks: Float32[np.ndarray, "m 2"] | None = None
     """What the camera was fitted to, in source pixels as `crop`; None where nothing was fitted."""
+    lens: Lens | None = None
+    """Of a photo with distortion: `crop` is then of the ideal image; None for a pinhole."""
 
 
 @dataclass(frozen=True)

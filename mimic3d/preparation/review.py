@@ -24,6 +24,7 @@ FACELESS = ("no_face", "presence")  # gates of photos that show no face, which i
 UNCOUNTED = (
     NO_IMAGE,
     "vetoed",
+    "mirrored_copy",
     *FACELESS,
 )  # gates that say nothing of the images or of the estimator
 

@@ -47,6 +47,7 @@ class DatasetInfo:
     licence: str
     normalization: Normalization | None = None
     subjects: Subjects | None = None
+    notes: list[str] | None = None
 
 
 def shard_images(resolution: int) -> int:

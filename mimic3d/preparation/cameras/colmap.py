@@ -1,126 +1,144 @@
-"""Reads a COLMAP reconstruction as text: cameras.txt and images.txt.
+"""COLMAP reconstructions, binary or text: cameras and images of one sparse model.
 
 Its poses map the world to the camera and its axes are OpenCV's; its world has no up. The first
-image's down is often y, so y and z are turned round, which leaves little to `normalize.py`.
+image's down is often y, so y and z are turned round, which leaves little to `normalize.py`. Images
+of rigs have a pose each in these files, too.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float64
 
+from mimic3d.preparation.cameras.colmap_files import CameraRecord, ImageRecord
 from mimic3d.preparation.cameras.table import CameraTable, build_table
-from mimic3d.preparation.names import plain
+from mimic3d.preparation.pose import Distortion
 
-CAMERAS_FILE, IMAGES_FILE, BINARY_FILE = "cameras.txt", "images.txt", "images.bin"
 Y_DOWN_TO_Y_UP = np.diag([1.0, -1.0, -1.0, 1.0])
-# Parameters after the size: how many are of the pinhole, how many of the distortion.
-MODELS = {
-    "SIMPLE_PINHOLE": (3, 0), "PINHOLE": (4, 0), "SIMPLE_RADIAL": (3, 1), "RADIAL": (3, 2),
-    "OPENCV": (4, 4), "FULL_OPENCV": (4, 8),
-}  # fmt: skip
+UNDISTORT = "undistort the images first (colmap image_undistorter)"
 
-Lens = tuple[Float64[np.ndarray, "3 3"], tuple[int, int]]
+
+@dataclass(frozen=True)
+class _Model:
+    """How the parameters of a camera model are read."""
+
+    num_focal: int
+    """1 or 2; the principal point follows."""
+    num_coefficients: int
+    to_distortion: Callable[..., Distortion] | None = None
+    """None for a pinhole."""
+
+
+def _perspective(k1=0.0, k2=0.0, p1=0.0, p2=0.0, k3=0.0, k4=0.0, k5=0.0, k6=0.0) -> Distortion:
+    return Distortion("perspective", (k1, k2, k3, 0.0), (p1, p2), (k4, k5, k6))
+
+
+def _fisheye(k1=0.0, k2=0.0, k3=0.0, k4=0.0) -> Distortion:
+    return Distortion("fisheye", (k1, k2, k3, k4))
+
+
+def _thin_prism(k1, k2, p1, p2, k3, k4, sx1, sy1) -> Distortion:
+    return Distortion("fisheye", (k1, k2, k3, k4), (p1, p2), thin_prism=(sx1, sy1))
+
+
+MODELS = {
+    "SIMPLE_PINHOLE": _Model(1, 0),
+    "PINHOLE": _Model(2, 0),
+    "SIMPLE_RADIAL": _Model(1, 1, _perspective),
+    "RADIAL": _Model(1, 2, _perspective),
+    "OPENCV": _Model(2, 4, _perspective),
+    "FULL_OPENCV": _Model(2, 8, _perspective),
+    "SIMPLE_FISHEYE": _Model(1, 0, _fisheye),
+    "FISHEYE": _Model(2, 0, _fisheye),
+    "SIMPLE_RADIAL_FISHEYE": _Model(1, 1, _fisheye),
+    "RADIAL_FISHEYE": _Model(1, 2, _fisheye),
+    "OPENCV_FISHEYE": _Model(2, 4, _fisheye),
+    "THIN_PRISM_FISHEYE": _Model(2, 8, _thin_prism),
+    "FOV": _Model(2, 1, lambda omega: Distortion("fov", strength=omega)),
+    "SIMPLE_DIVISION": _Model(1, 1, lambda k: Distortion("division", strength=k)),
+    "DIVISION": _Model(2, 1, lambda k: Distortion("division", strength=k)),
+}
+
+
+@dataclass(frozen=True)
+class _Intrinsics:
+    matrix: Float64[np.ndarray, "3 3"]
+    """Divided by width and height."""
+    size: tuple[int, int]
+    distortion: Distortion | None
 
 
 def read_colmap(
-    cameras: bytes, images: bytes, path: str, names: Sequence[str]
+    cameras: list[CameraRecord],
+    images: list[ImageRecord],
+    path: str,
+    resolve: Callable[[str], str | None],
 ) -> tuple[CameraTable, list[str]]:
-    """The cameras of the reconstructed images, and the images that are not reconstructed.
+    """Cameras of the images that are there, and the names of those that are not.
+
+    `resolve` tells the name by which the container knows an image that the model names.
 
     Raises:
-        ValueError: A file is broken, a lens is distorted, or an image is not there.
+        ValueError: A camera is of an unknown model or missing, or an image is there twice.
     """
-    lenses = _read_lenses(cameras, f"{path}{CAMERAS_FILE}")
-    where = f"{path}{IMAGES_FILE}"
-    known = set(names)
-    found: dict[str, tuple[Float64[np.ndarray, "4 4"], Lens]] = {}
-    for number, line in _image_lines(images, where):
-        fields = line.split(maxsplit=9)
-        try:
-            quaternion = np.array(fields[1:5], dtype=np.float64)
-            shift = np.array(fields[5:8], dtype=np.float64)
-            camera, stated = fields[8], fields[9].strip()
-        except (ValueError, IndexError):
+    by_id = {record.camera_id: _intrinsics(record) for record in cameras}
+    rows: dict[str, tuple[ImageRecord, _Intrinsics]] = {}
+    missing = []
+    for record in images:
+        if record.camera_id not in by_id:
+            raise ValueError(f"{record.where}: camera {record.camera_id} is not in {path}cameras")
+        name = resolve(record.name)
+        if name is None:
+            missing.append(record.name)
+        elif name in rows:
             raise ValueError(
-                f"{where} line {number} must be id, 4 of the rotation, 3 of the shift, camera and "
-                f"name, is {line[:60]!r}"
-            ) from None
-        if camera not in lenses:
-            raise ValueError(f"{where} line {number}: camera {camera} is not in {CAMERAS_FILE}")
-        name = next((n for n in (plain(stated), f"images/{plain(stated)}") if n in known), None)
-        if name is None or name in found:
-            what = "is there again" if name else "is not there"
-            raise ValueError(f"{where} line {number}: the image {stated} {what}; correct the list")
-        found[name] = _cam2world(quaternion, shift), lenses[camera]
-    if not found:
-        raise ValueError(f"{where} must name at least one image, names none")
+                f"{record.where}: the image {record.name} is there again; correct the list"
+            )
+        else:
+            rows[name] = record, by_id[record.camera_id]
+    poses = [_cam2world(record.quaternion, record.translation) for record, _ in rows.values()]
+    intrinsics = [one for _, one in rows.values()]
     table = build_table(
-        list(found),
-        Y_DOWN_TO_Y_UP @ np.array([pose for pose, _ in found.values()]),
-        np.array([intrinsics for _, (intrinsics, _) in found.values()]),
-        sizes=np.array([size for _, (_, size) in found.values()], dtype=np.int64),
+        list(rows),
+        Y_DOWN_TO_Y_UP @ np.array(poses).reshape(-1, 4, 4),
+        np.array([one.matrix for one in intrinsics]).reshape(-1, 3, 3),
+        sizes=np.array([one.size for one in intrinsics], dtype=np.int64).reshape(-1, 2),
+        distortions=tuple(one.distortion for one in intrinsics),
     )
-    return table, [name for name in names if name not in found]
+    return table, missing
 
 
-def _read_lenses(data: bytes, where: str) -> dict[str, Lens]:
-    """Intrinsics by camera, divided by width and height, and the size they were stated for."""
-    lenses = {}
-    for number, line in enumerate(_text(data, where).splitlines(), 1):
-        if not line.strip() or line.startswith("#"):
-            continue
-        camera, model, *rest = line.split()
-        try:
-            width, height, *numbers = (float(word) for word in rest)
-        except ValueError:
-            raise ValueError(f"{where} line {number} must be id, model and numbers") from None
-        if model not in MODELS:
-            raise ValueError(
-                f"{where} line {number} must be a pinhole camera, is {model}; undistort the images "
-                f"first (colmap image_undistorter)"
-            )
-        num_pinhole, num_bent = MODELS[model]
-        if len(numbers) != num_pinhole + num_bent or width < 1 or height < 1:
-            raise ValueError(
-                f"{where} line {number}: {model} must have a size and {num_pinhole + num_bent} "
-                f"parameters, has {len(numbers)}"
-            )
-        if any(numbers[num_pinhole:]):
-            raise ValueError(
-                f"{where} line {number} must be free of distortion, is {model} with "
-                f"{numbers[num_pinhole:]}; undistort the images first (colmap image_undistorter)"
-            )
-        *focals, center_x, center_y = numbers[:num_pinhole]
-        intrinsics = np.array(
-            [
-                [focals[0] / width, 0, center_x / width],
-                [0, focals[-1] / height, center_y / height],
-                [0, 0, 1],
-            ]
+def _intrinsics(record: CameraRecord) -> _Intrinsics:
+    model = MODELS.get(record.model)
+    if model is None:
+        raise ValueError(
+            f"{record.where} must be one of {', '.join(MODELS)}, is {record.model}; {UNDISTORT}"
         )
-        lenses[camera] = intrinsics, (int(width), int(height))
-    return lenses
-
-
-def _image_lines(data: bytes, where: str) -> list[tuple[int, str]]:
-    """Every image has two lines, of which the second lists its points and may be empty."""
-    lines = enumerate(_text(data, where).splitlines(), 1)
-    rows = [(number, line) for number, line in lines if not line.startswith("#")]
-    while rows and not rows[0][1].strip():
-        rows.pop(0)
-    return [row for row in rows[::2] if row[1].strip()]
-
-
-def _text(data: bytes, where: str) -> str:
-    try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{where} must be text: {error}") from error
+    num_pinhole = model.num_focal + 2
+    num = num_pinhole + model.num_coefficients
+    if len(record.params) != num or record.width < 1 or record.height < 1:
+        raise ValueError(
+            f"{record.where}: {record.model} must have a size and {num} parameters, has "
+            f"{len(record.params)}"
+        )
+    *focals, center_x, center_y = record.params[:num_pinhole]
+    width, height = record.width, record.height
+    matrix = [
+        [focals[0] / width, 0, center_x / width],
+        [0, focals[-1] / height, center_y / height],
+        [0, 0, 1],
+    ]
+    distortion = None
+    if model.to_distortion is not None:
+        distortion = model.to_distortion(*record.params[num_pinhole:])
+        if distortion in (Distortion(), Distortion("fov"), Distortion("division")):
+            distortion = None
+    return _Intrinsics(np.array(matrix, dtype=np.float64), (width, height), distortion)
 
 
 def _cam2world(
-    quaternion: Float64[np.ndarray, " 4"], shift: Float64[np.ndarray, " 3"]
+    quaternion: Float64[np.ndarray, " 4"], translation: Float64[np.ndarray, " 3"]
 ) -> Float64[np.ndarray, "4 4"]:
     """The inverse of a world-to-camera pose; the quaternion is (w, x, y, z).
 
@@ -137,5 +155,5 @@ def _cam2world(
     )
     cam2world = np.eye(4)
     cam2world[:3, :3] = rotation.T
-    cam2world[:3, 3] = -rotation.T @ shift
+    cam2world[:3, 3] = -rotation.T @ translation
     return cam2world

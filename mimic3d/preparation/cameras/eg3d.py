@@ -1,9 +1,9 @@
-"""Reads and writes datasets in the layout of EG3D: images, and a dataset.json of their labels."""
+"""Datasets in the layout of EG3D: images, and a dataset.json of their labels."""
 
 import io
 import json
 import zipfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,6 @@ from PIL import Image
 
 from mimic3d.preparation.cameras.json_file import read_json
 from mimic3d.preparation.cameras.table import CameraTable, build_table
-from mimic3d.preparation.names import plain
 
 LABELS_FILE = "dataset.json"
 FOLDER_IMAGES = 1000  # images per folder of the layout
@@ -21,40 +20,48 @@ ZIP_DATE = (1980, 1, 1, 0, 0, 0)  # of every member, so that the same images giv
 Label = tuple[float, ...]
 
 
-def read_labels(data: bytes, path: str, names: Sequence[str]) -> CameraTable:
-    """The cameras of the named images from the contents of a dataset.json.
+def read_labels(
+    data: bytes, path: str, resolve: Callable[[str], str | None]
+) -> tuple[CameraTable, list[str]]:
+    """The cameras of the labelled images that are there, and the names of those that are not.
 
-    Some published files write the numbers as strings; both are read.
+    Labels are pairs of a name and 25 numbers (EG3D, LPFF) or an object of both; the numbers may be
+    strings, as PanoHead's are, or in rows. An image whose label is null has none.
 
     Raises:
-        ValueError: The file is broken, or an image has no label of 25 numbers.
+        ValueError: The file is broken, or an image has two labels.
     """
+    labels: dict[str, list[float]] = {}
+    missing = []
+    for stated, label in _pairs(data, path):
+        if label is None:
+            continue
+        name = resolve(stated)
+        if name is None:
+            missing.append(stated)
+            continue
+        numbers = _parse(label, f"{path}: label of {stated}")
+        if labels.setdefault(name, numbers) != numbers:
+            raise ValueError(f"{path} must label an image once, {name} has two labels; remove one")
+    rows = np.array(list(labels.values()), dtype=np.float64).reshape(-1, 25)
+    cam2world, intrinsics = rows[:, :16].reshape(-1, 4, 4), rows[:, 16:].reshape(-1, 3, 3)
+    return build_table(list(labels), cam2world.copy(), intrinsics.copy()), missing
+
+
+def _pairs(data: bytes, path: str) -> list[tuple[str, object]]:
     listed = read_json(data, path)
-    listed = listed.get("labels") if isinstance(listed, dict) else listed
+    listed = listed.get("labels", listed) if isinstance(listed, dict) else listed
+    if isinstance(listed, dict):
+        listed = list(listed.items())
     if not isinstance(listed, list):
         raise ValueError(
             f'{path} must be {{"labels": [[name, label], ...]}}, has labels: '
             f"{json.dumps(listed)[:40]}; EG3D's tool writes null when one image had none"
         )
     try:
-        pairs = [(plain(str(name)), label) for name, label in listed]
+        return [(str(name), label) for name, label in listed]
     except (TypeError, ValueError):
         raise ValueError(f"{path} must list pairs of an image's name and its label") from None
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        several = next(name for name, label in pairs if found[name] is not label)
-        raise ValueError(f"{path} must label an image once, {several} is there again; remove one")
-    missing = [name for name in names if name not in found]
-    if missing:
-        raise ValueError(
-            f"{path} has no label for {missing[0]} ({len(missing)} of {len(names)} images have "
-            "none); add them or remove the images"
-        )
-    rows = [_parse(found[name], f"{path}: label of {name}") for name in names]
-    labels = np.array(rows, dtype=np.float64).reshape(-1, 25)
-    return build_table(
-        names, labels[:, :16].reshape(-1, 4, 4).copy(), labels[:, 16:].reshape(-1, 3, 3).copy()
-    )
 
 
 def write_eg3d(
@@ -107,8 +114,9 @@ class _FolderWriter:
 
 
 def _parse(label: object, where: str) -> list[float]:
+    """25 numbers; a camera matrix and intrinsics in rows are joined."""
     try:
-        numbers = np.asarray(label, dtype=np.float64)
+        numbers = np.array(_flatten(label), dtype=np.float64)
     except (TypeError, ValueError):
         numbers = np.empty(0)
     if numbers.shape != (25,):
@@ -116,3 +124,9 @@ def _parse(label: object, where: str) -> list[float]:
             f"{where} must be 25 numbers (cam2world, intrinsics), is {json.dumps(label)[:60]}"
         )
     return numbers.tolist()
+
+
+def _flatten(label: object) -> list[object]:
+    if not isinstance(label, list):
+        return [label]
+    return [number for part in label for number in _flatten(part)]

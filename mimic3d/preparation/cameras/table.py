@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float64, Int
 
+from mimic3d.preparation.pose import Distortion
+
 
 @dataclass(frozen=True)
 class CameraTable:
@@ -27,6 +29,8 @@ class CameraTable:
     reproj_px: Float64[np.ndarray, " n"]
     identities: tuple[str, ...]
     """Whose image it is; empty when unknown."""
+    distortions: tuple[Distortion | None, ...]
+    """Of the lens; None for a pinhole."""
 
     def __len__(self) -> int:
         return len(self.images)
@@ -37,14 +41,17 @@ class CameraTable:
         return {image: row for row, image in enumerate(self.images)}
 
     def select(self, kept: Bool[np.ndarray, " n"]) -> "CameraTable":
-        """Some of the rows."""
+        """The rows of a mask."""
         where = np.flatnonzero(kept).tolist()
         arrays = {
             name: value[kept] for name, value in vars(self).items() if isinstance(value, np.ndarray)
         }
-        names = tuple(self.images[row] for row in where)
-        identities = tuple(self.identities[row] for row in where)
-        return replace(self, images=names, identities=identities, **arrays)
+        tuples = {
+            name: tuple(value[row] for row in where)
+            for name, value in vars(self).items()
+            if isinstance(value, tuple)
+        }
+        return replace(self, **arrays, **tuples)
 
     def rename(self, names: Sequence[str]) -> "CameraTable":
         """The same cameras under other names, in order."""
@@ -57,7 +64,7 @@ def build_table(
     intrinsics: Float64[np.ndarray, "n 3 3"],
     **known: Any,
 ) -> CameraTable:
-    """A table whose other columns say that nothing is known, unless given by name."""
+    """A table; columns that are not given by name say that nothing is known."""
     num = len(images)
     columns = {
         "sizes": np.zeros((num, 2), dtype=np.int64),
@@ -65,6 +72,7 @@ def build_table(
         "confidence": np.ones(num),
         "reproj_px": np.zeros(num),
         "identities": ("",) * num,
+        "distortions": (None,) * num,
     }
     return CameraTable(tuple(images), cam2world, intrinsics, **(columns | known))
 
@@ -73,3 +81,19 @@ def square_focals(table: CameraTable) -> Float64[np.ndarray, " n"]:
     """Focal lengths divided by the side of the largest square in the middle."""
     width, height = np.where(table.sizes > 0, table.sizes, 1).T
     return table.intrinsics[:, 0, 0] * width / np.minimum(width, height)
+
+
+def join_tables(tables: Sequence[CameraTable]) -> CameraTable:
+    """The rows of all tables; of an image that is in several, the first."""
+    columns: dict[str, Any] = {
+        name: np.concatenate([getattr(table, name) for table in tables])
+        if isinstance(value, np.ndarray)
+        else tuple(row for table in tables for row in getattr(table, name))
+        for name, value in vars(tables[0]).items()
+        if isinstance(value, (np.ndarray, tuple))
+    }
+    joined = CameraTable(**columns)
+    images = joined.images
+    first = {image: row for row, image in reversed(list(enumerate(images)))}
+    kept = np.array([first[image] == row for row, image in enumerate(images)], dtype=bool)
+    return joined.select(kept)

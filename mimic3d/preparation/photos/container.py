@@ -7,7 +7,6 @@ no photos and are passed over.
 """
 
 import os
-import re
 import stat
 import zipfile
 from functools import lru_cache
@@ -49,6 +48,11 @@ class Folder:
         except OSError as error:
             raise unreadable(error.strerror or type(error).__name__) from error
 
+    @property
+    def file_names(self) -> list[str]:
+        """All files, images included."""
+        return sorted(self._files)
+
     def read_file(self, name: str) -> bytes | None:
         """Any file."""
         return (self._root / self._files[name]).read_bytes() if name in self._files else None
@@ -85,10 +89,10 @@ class Zip:
         except (zipfile.BadZipFile, OSError, NotImplementedError) as error:
             raise ValueError(f"{path} must be a zip file or a folder of images: {error}") from error
         named = [
-            (item.orig_filename, item)
+            (name, item)
             for item in self._archive.infolist()
-            if not item.is_dir()
-            and not any(is_hidden(part) for part in re.split(r"[/\\]", item.filename))
+            for name in [item.orig_filename.replace("\\", "/")]  # as Windows tools write them
+            if not name.endswith("/") and not any(map(is_hidden, name.split("/")))
         ]
         self._members, rejected = by_name(named)
         self.names = images(self._members)
@@ -101,6 +105,11 @@ class Zip:
             return self._archive.read(self._members[name])
         except Exception as error:  # damage in any layer of a zip, encryption, odd compression
             raise unreadable(f"{type(error).__name__} in the zip file") from error
+
+    @property
+    def file_names(self) -> list[str]:
+        """All members, images included."""
+        return sorted(self._members)
 
     def read_file(self, name: str) -> bytes | None:
         """Any member."""
@@ -116,8 +125,9 @@ Container = Folder | Zip | ImageTable
 """Images by name.
 
 `names` are those of the images, sorted, and `rejected` is all else that lies there. `read(name,
-max_bytes)` gives an image as it is stored or raises NoPhoto, `read_file(name)` any other file or
-None, and `stamp()` a text that changes when a file is added, removed or written again.
+max_bytes)` gives an image as it is stored or raises NoPhoto, `read_file(name)` any file of
+`file_names` or None, and `stamp()` a text that changes when a file is added, removed or written
+again.
 """
 
 

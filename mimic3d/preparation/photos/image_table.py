@@ -60,6 +60,11 @@ class ImageTable:
         check_bytes(len(data), max_bytes)
         return data
 
+    @property
+    def file_names(self) -> list[str]:
+        """A table has no files."""
+        return []
+
     def read_file(self, name: str) -> bytes | None:
         """A table has no files."""
         return None

@@ -25,6 +25,7 @@ from mimic3d.preparation.gates import (
     check_sharpness,
     check_source,
 )
+from mimic3d.preparation.lens import undistorted_crop
 from mimic3d.preparation.photos.container import Container, open_container
 from mimic3d.preparation.photos.duplicates import difference_hash
 from mimic3d.preparation.photos.photo import Colour, DecodedPhoto, NoPhoto, decode_photo
@@ -124,7 +125,7 @@ class PhotoProcessor:
             return Rejected(image_id, pose, estimate.detail, thumbnail=thumbnail())
         reject = self._check(pose, opened.image.size)
         if reject is None:
-            cropped = Image.fromarray(cut_out(opened.image, pose.crop, self.resolution))
+            cropped = Image.fromarray(crop_pose(opened.image, pose, self.resolution))
             pixels = np.asarray(opened.to_srgb(cropped))
             if self.judges:
                 reject = check_sharpness(pixels, self.gates)
@@ -154,6 +155,13 @@ def process_photos(
 ) -> Iterator[list[Sample | Rejected]]:
     """Outcomes in the order of the photos, on all cores."""
     return ordered_map(processor, photos, count_workers(len(photos)))
+
+
+def crop_pose(image: Image.Image, pose: PoseResult, resolution: int) -> UInt8[np.ndarray, "h w 3"]:
+    """The crop of a pose, free of the distortion of its lens."""
+    if pose.lens is None:
+        return cut_out(image, pose.crop, resolution)
+    return undistorted_crop(image, pose.crop, pose.lens, resolution)
 
 
 def cut_out(image: Image.Image, crop: Corners, resolution: int) -> UInt8[np.ndarray, "h w 3"]:

@@ -38,7 +38,7 @@ class ExternalConfig(PosedSetConfig):
 
     command: str = ""
     """Command line with {images}, the folder of photos, and {output}, the file to write: a table of
-    cameras as in `preparation/cameras/file.py`. No shell; relative to the project folder."""
+    cameras as in `preparation/cameras/table_file.py`. No shell; relative to the project folder."""
     output: str = Field(default="cameras.csv", pattern=r"^[\w.-]+$")
     """Name of the file to write; its suffix says what it is: csv, parquet or json."""
     timeout_s: PositiveFloat = 86_400

@@ -15,8 +15,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from mimic3d.preparation.cameras.file import SUFFIXES, read_camera_file
 from mimic3d.preparation.cameras.table import CameraTable
+from mimic3d.preparation.cameras.table_file import SUFFIXES, read_camera_file
 from mimic3d.preparation.gates import crop_side
 from mimic3d.preparation.pose import PoseResult, Reject
 from mimic3d.preparation.sources.given import GivenPoses

@@ -1,30 +1,42 @@
-"""Finds the cameras of given images: EG3D, NeRF and nerfstudio, COLMAP, tables."""
+"""Cameras of given images: EG3D, NeRF, nerfstudio and instant-ngp, COLMAP, tables."""
 
 import io
-from dataclasses import dataclass, field
+import posixpath
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
 from functools import partial
-from pathlib import PurePosixPath
 
+import numpy as np
 from PIL import Image
 
-from mimic3d.preparation.cameras.colmap import BINARY_FILE, CAMERAS_FILE, IMAGES_FILE, read_colmap
-from mimic3d.preparation.cameras.eg3d import LABELS_FILE, read_labels
-from mimic3d.preparation.cameras.file import SUFFIXES, read_camera_file
+from mimic3d.preparation.cameras.colmap import read_colmap
+from mimic3d.preparation.cameras.colmap_files import (
+    CameraRecord,
+    ImageRecord,
+    read_camera_records,
+    read_image_records,
+)
+from mimic3d.preparation.cameras.eg3d import read_labels
+from mimic3d.preparation.cameras.image_names import ImageNames, unlisted_images
 from mimic3d.preparation.cameras.json_file import read_json
-from mimic3d.preparation.cameras.table import CameraTable
-from mimic3d.preparation.cameras.transforms import read_transforms
+from mimic3d.preparation.cameras.table import CameraTable, join_tables
+from mimic3d.preparation.cameras.table_file import SUFFIXES, read_camera_file
+from mimic3d.preparation.cameras.transforms import Transforms, read_transforms
 from mimic3d.preparation.names import refuse
 from mimic3d.preparation.photos.container import Container
 from mimic3d.preparation.photos.photo import NoPhoto
 from mimic3d.preparation.sample import Rejected
+from mimic3d.preparation.sources.camera_files import (
+    COLMAP_SUFFIXES,
+    KNOWN_FILES,
+    SPLIT_FILES,
+    CameraFiles,
+    list_camera_files,
+)
 from mimic3d.preparation.sources.photo_set import PhotoSet
 
-# Looked for in this order if no file is named.
-KNOWN_FILES = (
-    LABELS_FILE, "transforms.json", f"sparse/0/{IMAGES_FILE}", f"sparse/{IMAGES_FILE}", IMAGES_FILE,
-    "cameras.csv", "cameras.parquet",
-)  # fmt: skip
-MAX_BYTES = 2**40  # of an image whose size is asked for; the processor checks it properly
+MAX_BYTES = 2**40  # of an image whose size is asked for; it is checked when it is opened
+NO_CAMERA, NO_PHOTO = "no_camera", "no_image"  # gates
 
 
 @dataclass(frozen=True)
@@ -37,63 +49,205 @@ class GivenCameras:
     has_up: bool
     """Whether the file says where up is: y after reading."""
     rejected: list[Rejected] = field(default_factory=list)
-    """Images without a camera, where that is no mistake."""
+    """Images without a camera, and cameras without an image."""
+    splits: dict[str, str] = field(default_factory=dict)
+    """Split of the images for which the files state one."""
+    notes: list[str] = field(default_factory=list)
+    """Sentences for the manifest."""
 
 
-def find_cameras(photos: PhotoSet, named: str) -> GivenCameras:
-    """The cameras of the photos from the file that is named, or the first that is known.
+@dataclass(frozen=True)
+class _Reader:
+    """What all kinds of files need to be read."""
+
+    container: Container
+    photos: PhotoSet
+    names: ImageNames
+
+    def data(self, name: str) -> bytes:
+        """The contents of a file that is there."""
+        return self.container.read_file(name) or b""
+
+    def where(self, name: str) -> str:
+        """What errors call it."""
+        return f"{self.photos.path}/{name}"
+
+    def resolve(self, folder: str) -> Callable[[str], str | None]:
+        """Names in a file of a folder -> images."""
+        return partial(self.names.resolve, base=folder)
+
+    def finish(
+        self,
+        cameras: GivenCameras,
+        missing: list[str],
+        where: str,
+        names: Iterable[str],
+        side_files: Iterable[str] = (),
+    ) -> GivenCameras:
+        """The same with images without a camera, and cameras without an image, as rejects."""
+        if not len(cameras.table):
+            first = f"; the first is {missing[0]}" if missing else ""
+            raise ValueError(
+                f"{where} must give cameras of images in {self.photos.path}, gives none of an "
+                f"image that is there ({len(missing)} of others{first}); correct its names, or "
+                f"name the folder of the images in prepare.given.images"
+            )
+        in_set = [name for name in names if name in set(self.photos.names)]
+        unlisted = unlisted_images(in_set, cameras.table.images, side_files)
+        smaller = {item.image_id: item for item in cameras.rejected}
+        no_camera = [smaller.get(name) or refuse(name, NO_CAMERA) for name in unlisted]
+        no_image = [refuse(name.replace("\\", "/"), NO_PHOTO) for name in missing]
+        return replace(cameras, rejected=[*no_camera, *no_image])
+
+
+def find_cameras(photos: PhotoSet, named: str, images: str) -> GivenCameras:
+    """The cameras of the photos from the file that is named, or from the first that is known.
 
     Raises:
-        ValueError: There is no such file, it is broken, or images lack cameras.
+        ValueError: There is no such file, or it is broken.
     """
     container = photos.container
-    name = named or next((n for n in KNOWN_FILES if container.read_file(n) is not None), None)
-    data = container.read_file(name) if name else None
-    if name is None or data is None:
-        binary = any(container.read_file(f"{folder}{BINARY_FILE}") for folder in ("", "sparse/0/"))
-        way_out = (
-            "convert the reconstruction: colmap model_converter --output_type TXT"
-            if binary
-            else f"put a {', '.join(KNOWN_FILES)} beside the images"
-        )
+    files = list_camera_files(container.file_names, named, photos.path)
+    folder = f"{images.strip('/')}/" if images.strip("/.") else ""
+    names = ImageNames(container.names, photos.path, folder or "")
+    if not names.names:
         raise ValueError(
-            f"prepare.given.cameras must be a file of cameras in {photos.path}, "
-            f"{named or 'none'} is there; {way_out}"
+            f"prepare.given.images must be a folder of images in {photos.path}, {images} holds "
+            f"none; correct it"
         )
-    where = f"{photos.path}/{name}"
-    kind = PurePosixPath(name)
-    if kind.name == IMAGES_FILE:
-        return _from_colmap(container, photos, kind)
-    if kind.suffix == ".json":
+    reader = _Reader(container, photos, names)
+    if files.kind == "colmap":
+        return _from_colmap(reader, files, is_stated=bool(folder))
+    if files.kind == "transforms":
+        return _from_transforms(reader, files)
+    return _from_other(reader, files.paths[0])
+
+
+def _from_other(reader: _Reader, name: str) -> GivenCameras:
+    data, where = reader.data(name), reader.where(name)
+    folder, suffix = posixpath.dirname(name), posixpath.splitext(name)[1].lower()
+    if suffix == ".json":
         content = read_json(data, where)
         if isinstance(content, dict) and "frames" in content:
-            size_of = partial(image_size, container)
-            table = read_transforms(data, where, container.names, size_of)
-            return GivenCameras(table, is_foreign=True, has_up=True)
-        if not isinstance(content, list):
-            table = read_labels(data, where, photos.names)
-            return GivenCameras(table, is_foreign=False, has_up=True)
-    if kind.suffix in SUFFIXES:
-        table = read_camera_file(data, where)
-        check_names(table, photos, where)
-        return GivenCameras(table, is_foreign=True, has_up=True)
-    raise ValueError(
-        f"prepare.given.cameras must be a known file such as {', '.join(KNOWN_FILES)}, is {name}"
+            return _from_transforms(reader, CameraFiles("transforms", (name,), folder))
+        is_table = isinstance(content, list) and any(isinstance(row, dict) for row in content)
+        if not is_table:
+            resolve = partial(reader.names.resolve_converted, base=folder)
+            table, missing = read_labels(data, where, resolve)
+            cameras = GivenCameras(table, is_foreign=False, has_up=True)
+            return reader.finish(cameras, missing, where, reader.names.names)
+    if suffix not in SUFFIXES:
+        raise ValueError(
+            f"prepare.given.cameras must be a known file such as {', '.join(KNOWN_FILES)}, "
+            f"is {name}"
+        )
+    table, missing = match_rows(read_camera_file(data, where), reader.resolve(folder), where)
+    cameras = GivenCameras(table, is_foreign=True, has_up=True)
+    return reader.finish(cameras, missing, where, reader.names.names)
+
+
+def match_rows(
+    table: CameraTable, resolve: Callable[[str], str | None], where: str
+) -> tuple[CameraTable, list[str]]:
+    """The rows of images that are there, under their names, and the names of the others.
+
+    Raises:
+        ValueError: Two rows are of one image.
+    """
+    names = [resolve(image) for image in table.images]
+    missing = [image for image, name in zip(table.images, names, strict=True) if name is None]
+    known = [name for name in names if name is not None]
+    if len(set(known)) < len(known):
+        again = next(name for index, name in enumerate(known) if name in known[:index])
+        raise ValueError(f"{where} must have one row per image, {again} has several; remove one")
+    kept = table.select(np.array([name is not None for name in names], dtype=bool))
+    return kept.rename(known), missing
+
+
+def _from_transforms(reader: _Reader, files: CameraFiles) -> GivenCameras:
+    size_of, first = partial(image_size, reader.container), files.paths[0]
+    parts: list[Transforms] = []
+    splits: dict[str, str] = {}
+    for name in files.paths:
+        resolve = reader.resolve(posixpath.dirname(name))
+        part = read_transforms(reader.data(name), reader.where(name), resolve, size_of)
+        parts.append(part)
+        own = SPLIT_FILES.get(posixpath.basename(name)) if len(files.paths) > 1 else None
+        for image in part.table.images:  # an image of two files is of the first one's split
+            split = part.splits.get(image) or own
+            if split is not None:
+                splits.setdefault(image, split)
+    table = join_tables([part.table for part in parts])
+    notes = []
+    if len(files.paths) > 1:
+        read = ", ".join(map(posixpath.basename, files.paths))
+        notes.append(f"{read} are read together; val and test are the split val")
+    cameras = GivenCameras(table, is_foreign=True, has_up=True, splits=splits, notes=notes)
+    missing = [name for part in parts for name in part.missing]
+    side_files = {name for part in parts for name in part.side_files}
+    return reader.finish(cameras, missing, reader.where(first), reader.names.names, side_files)
+
+
+def _from_colmap(reader: _Reader, files: CameraFiles, is_stated: bool) -> GivenCameras:
+    models = [_read_model(reader, folder) for folder in files.paths]
+    largest = max(range(len(models)), key=lambda index: len(models[index][1]))
+    records, images = models[largest]
+    where = reader.where(f"{files.paths[largest]}/".lstrip("/"))
+    if not images:
+        raise ValueError(
+            f"{where} must be a COLMAP model, text or binary, that names at least one image, names "
+            f"none; run the mapper again"
+        )
+    names = reader.names
+    if not is_stated:
+        width, height = next(iter([(r.width, r.height) for r in records]), (0, 0))
+        names = names.choose_folder(
+            [record.name for record in images],
+            (f"{files.scene}images/", files.scene),
+            lambda name: image_size(reader.container, name) == (width, height),
+        )
+    table, missing = read_colmap(records, images, where, names.resolve)
+    others = _images_of_smaller_models(models, files.paths, largest, names)
+    notes = []
+    if len(models) > 1:
+        pairs = zip(files.paths, models, strict=True)
+        sizes = ", ".join(f"{path or '.'} ({len(model[1])})" for path, model in pairs)
+        notes.append(
+            f"of {len(models)} sparse models the largest is read, {files.paths[largest]}; images "
+            f"of each: {sizes}"
+        )
+    cameras = GivenCameras(table, is_foreign=True, has_up=False, rejected=others, notes=notes)
+    return reader.finish(cameras, missing, where, names.names)
+
+
+def _read_model(reader: _Reader, folder: str) -> tuple[list[CameraRecord], list[ImageRecord]]:
+    """Cameras and images of a sparse model, of its text files or else its binary ones."""
+    prefix = f"{folder}/" if folder else ""
+    files = set(reader.container.file_names)
+    suffix = next((s for s in COLMAP_SUFFIXES if f"{prefix}images{s}" in files), ".txt")
+    cameras, images = (f"{prefix}{stem}{suffix}" for stem in ("cameras", "images"))
+    if cameras not in files:
+        raise ValueError(f"{reader.where(prefix)} must have cameras{suffix} beside images{suffix}")
+    return (
+        read_camera_records(reader.data(cameras), reader.where(cameras)),
+        read_image_records(reader.data(images), reader.where(images)),
     )
 
 
-def check_names(table: CameraTable, photos: PhotoSet, where: str) -> None:
-    """Raises ValueError unless the table is of exactly these images."""
-    known, vetoed = set(photos.names), {item.image_id for item in photos.rejected}
-    strange = [name for name in table.images if name not in known and name not in vetoed]
-    missing = [name for name in photos.names if name not in table.rows]
-    if strange:
-        raise ValueError(f"{where} names {strange[0]}, which is no image here; remove the row")
-    if missing:
-        raise ValueError(
-            f"{where} has no camera for {missing[0]} ({len(missing)} of {len(photos.names)} images "
-            "have none); add them or remove the images"
-        )
+def _images_of_smaller_models(
+    models: list[tuple[list[CameraRecord], list[ImageRecord]]],
+    paths: tuple[str, ...],
+    largest: int,
+    names: ImageNames,
+) -> list[Rejected]:
+    rejects: dict[str, Rejected] = {}
+    for index, (path, (_, images)) in enumerate(zip(paths, models, strict=True)):
+        for record in images if index != largest else []:
+            name = names.resolve(record.name)
+            if name is not None:
+                detail = f"it is of the smaller model {path}"
+                rejects.setdefault(name, replace(refuse(name, NO_CAMERA), detail=detail))
+    return list(rejects.values())
 
 
 def image_size(container: Container, name: str) -> tuple[int, int]:
@@ -103,13 +257,3 @@ def image_size(container: Container, name: str) -> tuple[int, int]:
             return image.size
     except (NoPhoto, OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return (1, 1)
-
-
-def _from_colmap(container: Container, photos: PhotoSet, images: PurePosixPath) -> GivenCameras:
-    folder = "" if str(images.parent) == "." else f"{images.parent}/"
-    cameras, poses = (container.read_file(folder + name) for name in (CAMERAS_FILE, IMAGES_FILE))
-    if cameras is None or poses is None:
-        raise ValueError(f"{photos.path}/{folder} must have {CAMERAS_FILE} beside {IMAGES_FILE}")
-    table, left = read_colmap(cameras, poses, f"{photos.path}/{folder}", container.names)
-    rejected = [refuse(name, "no_camera") for name in left if name in photos.names]
-    return GivenCameras(table, is_foreign=True, has_up=False, rejected=rejected)

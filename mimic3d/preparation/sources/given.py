@@ -8,7 +8,8 @@ from jaxtyping import Float64
 from PIL import Image
 
 from mimic3d.preparation.cameras.table import CameraTable
-from mimic3d.preparation.pose import Corners, PoseResult, Reject
+from mimic3d.preparation.lens import MIN_SCALE, undistorted_square
+from mimic3d.preparation.pose import Corners, Distortion, Lens, PoseResult, Reject
 from mimic3d.preparation.sources.crop import Photo
 from mimic3d.preparation.sources.find_cameras import find_cameras
 from mimic3d.preparation.sources.photo_set import PhotoRequest, find_photos
@@ -23,8 +24,12 @@ class GivenConfig(PosedSetConfig):
     """Images with cameras in the layout of EG3D, NeRF, nerfstudio or COLMAP, or in a table."""
 
     cameras: str = ""
-    """File of the cameras within `path`; empty: the first of dataset.json, transforms.json,
-    (sparse/0/)images.txt, cameras.csv and cameras.parquet."""
+    """File of the cameras within `path`, or folder of a COLMAP model; empty: the first of
+    dataset.json, transforms.json, transforms_train/val/test.json, COLMAP's sparse/0/ (the largest
+    of several models), cameras.csv and cameras.parquet."""
+    images: str = ""
+    """Folder of the images within `path`, such as images_4; empty: the one that the file of cameras
+    names, or that has most of its images."""
 
 
 def plan_given(cfg: GivenConfig, raw: Path, request: PhotoRequest) -> DatasetPlan[Photo]:
@@ -34,7 +39,7 @@ def plan_given(cfg: GivenConfig, raw: Path, request: PhotoRequest) -> DatasetPla
         ValueError: There is nothing to read, or cameras are missing or broken.
     """
     photos = find_photos(cfg, raw, KEY)
-    cameras = find_cameras(photos, cfg.cameras)
+    cameras = find_cameras(photos, cfg.cameras, cfg.images)
     return plan_posed(
         cfg, KEY, photos, cameras, request, GivenPoses.name, GivenPoses, is_given=True
     )
@@ -44,7 +49,8 @@ def plan_given(cfg: GivenConfig, raw: Path, request: PhotoRequest) -> DatasetPla
 class GivenPoses:
     """Cameras by image id; crops the largest square in the middle unless told otherwise.
 
-    Gates: no_camera, size.
+    Of a photo with distortion, the crop is of the ideal pinhole image; see `lens.py`. Gates:
+    no_camera, size, lens.
     """
 
     name = "given"
@@ -62,7 +68,14 @@ class GivenPoses:
         if stated and abs(aspect / stated - 1) > MAX_ASPECT_ERROR:
             return Reject("size", aspect, stated)
         crop, intrinsics = table.crops[row], table.intrinsics[row]
-        if np.isnan(crop).any():
+        lens = source_lens(table.distortions[row], image.size, intrinsics)
+        if lens is not None:
+            corners, scale = undistorted_square(image.width, image.height, lens)
+            if scale < MIN_SCALE:
+                return Reject("lens", scale, MIN_SCALE)
+            crop = np.array(corners)
+            intrinsics = crop_intrinsics(crop, image.size, intrinsics)
+        elif np.isnan(crop).any():
             crop, intrinsics = middle_square(image.width, image.height, intrinsics)
         return PoseResult(
             table.cam2world[row].astype(np.float32),
@@ -70,7 +83,31 @@ class GivenPoses:
             _corners(crop),
             float(table.confidence[row]),
             float(table.reproj_px[row]),
+            lens=lens,
         )
+
+
+def source_lens(
+    distortion: Distortion | None, size: tuple[int, int], intrinsics: Float64[np.ndarray, "3 3"]
+) -> Lens | None:
+    """The lens of a photo of this size; None for a pinhole, or for a focal length that is none."""
+    if distortion is None or not np.isfinite(intrinsics).all():
+        return None
+    focal_x, focal_y = intrinsics[0, 0] * size[0], intrinsics[1, 1] * size[1]
+    if not min(focal_x, focal_y) > 0:
+        return None
+    center = float(intrinsics[0, 2] * size[0]), float(intrinsics[1, 2] * size[1])
+    return Lens(distortion, (float(focal_x), float(focal_y)), center)
+
+
+def crop_intrinsics(
+    crop: Float64[np.ndarray, " 8"], size: tuple[int, int], intrinsics: Float64[np.ndarray, "3 3"]
+) -> Float64[np.ndarray, "3 3"]:
+    """Intrinsics of an upright square of an image, divided by its side."""
+    pixels = np.diag([*size, 1.0]) @ intrinsics
+    pixels[:2, 2] -= crop[:2]
+    side = crop[2] - crop[0]
+    return np.diag([1 / side, 1 / side, 1.0]) @ pixels
 
 
 def middle_square(

@@ -1,6 +1,6 @@
 """Photos of a source: which there are, which are left out, and the plan to process them."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -109,15 +109,31 @@ def plan_photos(
     rejected: Iterable[Rejected] = (),
     normalization: Normalization | None = None,
     is_given: bool = False,
+    stated_splits: Mapping[str, str] | None = None,
+    mirrored_copies: Mapping[str, str] | None = None,
+    notes: Sequence[str] = (),
 ) -> DatasetPlan[Photo]:
-    """One task per photo, or per named one; the seed decides which are for validation."""
+    """One task per photo, or per named one; the seed decides which are for validation.
+
+    Unless their splits are stated. A mirrored copy is of the split of its original.
+    """
+    copies = dict(mirrored_copies or {})
     chosen = photos.names if names is None else list(names)
     known = identities or {}
     listed = [
         Photo(name, known.get(name) or _identity(name, photos.cfg.identity)) for name in chosen
     ]
-    groups = [photo.identity or photo.image_id for photo in listed]
+    groups = [
+        photo.identity or known.get(original) or original
+        for photo in listed
+        for original in [copies.get(photo.image_id, photo.image_id)]
+    ]
     splits = choose_splits(groups, photos.cfg.val_share, request.seed)
+    if stated_splits:
+        splits = [
+            stated_splits.get(copies.get(photo.image_id, photo.image_id), "train")
+            for photo in listed
+        ]
     processor = PhotoProcessor(
         container=photos.path,
         image_column=photos.cfg.image_column,
@@ -142,6 +158,8 @@ def plan_photos(
         normalization=normalization,
         gates=request.gates,
         max_duplicate_bits=request.gates.max_duplicate_bits if processor.judges else None,
+        notes=list(notes),
+        mirrored_copies=copies,
     )
 
 

@@ -44,6 +44,10 @@ class DatasetPlan(Generic[Task]):
     """More that belongs into the dataset's folder: contents by name."""
     subjects: Subjects | None = None
     """The procedural subjects that are shown."""
+    notes: list[str] = field(default_factory=list)
+    """Sentences for the manifest."""
+    mirrored_copies: dict[str, str] = field(default_factory=dict)
+    """Images that are mirrored copies of others, and these."""
 
 
 def plan_synthetic(cfg: SyntheticConfig, seed: int, resolution: int) -> DatasetPlan[RenderTask]:

@@ -1,6 +1,7 @@
 """Images whose cameras are known: gates over all of them, and one frame for all cameras."""
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import partial
 from typing import Literal
 
@@ -17,6 +18,7 @@ from mimic3d.preparation.reasons import explain
 from mimic3d.preparation.sample import Rejected
 from mimic3d.preparation.sources.crop import Photo
 from mimic3d.preparation.sources.find_cameras import GivenCameras
+from mimic3d.preparation.sources.mirrored_copies import find_mirrored_copies
 from mimic3d.preparation.sources.photo_set import (
     PhotoRequest,
     PhotoSet,
@@ -28,6 +30,8 @@ from mimic3d.preparation.sources.plan import DatasetPlan
 
 EG3D_SCENE = Scene(orbit_center=(0.0, 0.0, 0.0), pivot=(0.0, 0.0, 0.0))  # of its FFHQ labels
 UP = np.array([0.0, 1.0, 0.0])
+MAX_REPAIR = 0.01  # of an axis' length; published labels have 3 or 4 digits
+NOTES = ("cameras are of the stored pixels: EXIF orientation turns no image",)
 
 
 class PosedSetConfig(PhotoSetConfig):
@@ -63,7 +67,8 @@ def plan_posed(
     """The plan for images whose cameras are known, after the gates that need all of them."""
     photo_names = set(photos.names)  # a veto may be one of the camera
     named = np.array([name in photo_names for name in cameras.table.images], dtype=bool)
-    table, insane = _drop_insane(cameras.table.select(named), request.gates)
+    table, notes = _repair_rotations(cameras.table.select(named), request.gates)
+    table, insane = _drop_insane(table, request.gates)
     if not len(table):
         raise ValueError(
             f"{key} must have a camera that is one, has none of {len(insane)} "
@@ -86,7 +91,28 @@ def plan_posed(
         rejected=[*cameras.rejected, *insane, *far_off],
         normalization=normalization,
         is_given=is_given,
+        stated_splits=cameras.splits,
+        mirrored_copies=find_mirrored_copies(table, photos.container) if is_given else {},
+        notes=[*NOTES, *cameras.notes, *notes] if is_given else (),
     )
+
+
+def _repair_rotations(table: CameraTable, gates: GatesConfig) -> tuple[CameraTable, list[str]]:
+    """The nearest rotations of matrices that are off by up to `MAX_REPAIR`, and how many."""
+    cam2world, repaired = table.cam2world.copy(), 0.0
+    num = 0
+    for matrix in cam2world:
+        if check_rotation(matrix, gates) is None or not np.isfinite(matrix).all():
+            continue
+        left, stretch, right = np.linalg.svd(matrix[:3, :3])
+        error = float(np.abs(stretch - 1).max())
+        if error <= MAX_REPAIR and np.linalg.det(left @ right) > 0:
+            matrix[:3, :3] = left @ right
+            num, repaired = num + 1, max(repaired, error)
+    if not num:
+        return table, []
+    note = f"{num} rotations that were off by up to {repaired:.2%} are set to the nearest rotation"
+    return replace(table, cam2world=cam2world), [note]
 
 
 def _drop_insane(table: CameraTable, gates: GatesConfig) -> tuple[CameraTable, list[Rejected]]:

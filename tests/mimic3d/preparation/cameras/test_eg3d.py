@@ -1,12 +1,14 @@
 import io
 import json
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from mimic3d.preparation.cameras.eg3d import read_labels, write_eg3d
+from mimic3d.preparation.cameras.image_names import ImageNames
 
 LABEL = (
     1.0, 0, 0, 0, 0, -1, 0, 0, 0, 0, -1, 2.7, 0, 0, 0, 1,
@@ -16,12 +18,16 @@ NAMES = ["00000/img00000000.png", "00000/img00000001.png"]
 
 
 def load(labels):
-    return read_labels(json.dumps({"labels": labels}).encode(), "a.zip/dataset.json", NAMES)
+    return read(json.dumps({"labels": labels}).encode(), "a.zip/dataset.json", NAMES)[0]
+
+
+def read(data, path, names):
+    return read_labels(data, path, ImageNames(names, Path("a.zip")).resolve_converted)
 
 
 @pytest.mark.parametrize("kind", [float, str])
 def test_labels_may_be_numbers_or_strings(kind):
-    table = load([[name, [kind(value) for value in LABEL]] for name in reversed(NAMES)])
+    table = load([[name, [kind(value) for value in LABEL]] for name in NAMES])
     assert table.images == tuple(NAMES)
     for row in range(2):
         assert (*table.cam2world[row].ravel(), *table.intrinsics[row].ravel()) == LABEL
@@ -30,20 +36,37 @@ def test_labels_may_be_numbers_or_strings(kind):
 def test_names_are_compared_as_unicode_means_them():
     label = [["./caf\u00e9.png", LABEL]]
     data = json.dumps({"labels": label}).encode()
-    assert read_labels(data, "dataset.json", ["caf\u00e9.png"]).images == ("caf\u00e9.png",)
+    assert read(data, "dataset.json", ["caf\u00e9.png"])[0].images == ("caf\u00e9.png",)
     decomposed = json.dumps({"labels": [["cafe\u0301.png", LABEL]]}).encode()
-    assert read_labels(decomposed, "dataset.json", ["caf\u00e9.png"]).images == ("caf\u00e9.png",)
+    assert read(decomposed, "dataset.json", ["caf\u00e9.png"])[0].images == ("caf\u00e9.png",)
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        {NAMES[0]: list(LABEL)},
+        [[NAMES[0], [LABEL[:16], LABEL[16:]]]],
+        [["img00000000.JPG", LABEL]],
+        [["./00000\\img00000000.png", LABEL]],
+        [[NAMES[0], LABEL], [NAMES[1], None]],
+        [[NAMES[0], LABEL], [NAMES[0], LABEL]],
+    ],
+)
+def test_labels_of_other_projects_are_read(labels):
+    """Objects, rows, another suffix, Windows separators, an image without a label, repeats."""
+    names = NAMES if "img00000000.JPG" not in str(labels) else ["img00000000.png"]
+    table, missing = read(json.dumps({"labels": labels}).encode(), "dataset.json", names)
+    assert (table.images, missing) == ((names[0],), [])
+    assert (*table.cam2world[0].ravel(), *table.intrinsics[0].ravel()) == LABEL
 
 
 @pytest.mark.parametrize(
     ("labels", "message"),
     [
-        ([[NAMES[0], LABEL]], f"no label for {NAMES[1]} \\(1 of 2 images have none\\)"),
         (None, "has labels: null"),
         ([[NAMES[0], LABEL], [NAMES[1], LABEL[:16]]], f"label of {NAMES[1]} must be 25 numbers"),
-        ([[NAMES[0], LABEL], [NAMES[1], None]], f"label of {NAMES[1]} must be 25 numbers"),
         ([[NAMES[0], LABEL], [NAMES[1], ["x"] * 25]], f"label of {NAMES[1]} must be 25 numbers"),
-        ([[NAMES[0], LABEL], [NAMES[0], LABEL]], f"must label an image once, {NAMES[0]} is"),
+        ([[NAMES[0], LABEL], [NAMES[0], [0] * 25]], f"must label an image once, {NAMES[0]} has"),
         ([LABEL], "must list pairs"),
     ],
 )
@@ -56,7 +79,7 @@ def test_missing_and_malformed_labels_are_errors_that_name_the_file(labels, mess
 @pytest.mark.parametrize("data", [b"{", b"\xff\xfe\x00", b"[" * 100_000, b"7"])
 def test_a_broken_list_of_labels_is_an_error(data):
     with pytest.raises(ValueError, match=r"dataset.json must be"):
-        read_labels(data, "dataset.json", NAMES)
+        read(data, "dataset.json", NAMES)
 
 
 @pytest.mark.parametrize("is_zip", [True, False])
@@ -72,7 +95,7 @@ def test_what_is_written_is_read_again(tmp_path, is_zip):
         archive.extractall(tmp_path / "unpacked")
         target = tmp_path / "unpacked"
     names = [f"00000/img{index:08d}.png" for index in range(3)]
-    table = read_labels((target / "dataset.json").read_bytes(), "dataset.json", names)
+    table, _ = read((target / "dataset.json").read_bytes(), "dataset.json", names)
     for row, name in enumerate(names):
         data = (target / name).read_bytes()
         assert len(data) > 16 * 16 * 3  # uncompressed

@@ -1,4 +1,4 @@
-"""Reads tables of cameras that any tool can write: CSV, Parquet or JSON, a row per image.
+"""Tables of cameras that any tool can write: CSV, Parquet or JSON, a row per image.
 
     image                       name of the image
     m00 .. m33, or cam2world    camera to world, row by row; OpenCV axes, world y up
@@ -33,6 +33,7 @@ SUFFIXES = (".csv", ".parquet", ".json")
 POSE = tuple(f"m{row}{column}" for row in range(4) for column in range(4))
 LENS = ("fx", "fy", "cx", "cy")
 SIZE = ("width", "height")
+MAX_CENTER = 2  # of cx divided by the width; larger ones are pixels
 DEEP3D = {name: tuple(f"{name}{axis}" for axis in range(3)) for name in ("angle", "trans")}
 CROP = tuple(f"{axis}{corner}" for corner in range(4) for axis in "xy")
 
@@ -76,9 +77,18 @@ def _read_rows(data: bytes, path: str) -> pd.DataFrame:
     try:
         if suffix == ".parquet":
             return pd.read_parquet(io.BytesIO(data))
-        return pd.read_csv(io.BytesIO(data), dtype=str, encoding="utf-8-sig", na_filter=False)
+        return _read_csv(data)
     except (ValueError, OSError, pd.errors.ParserError, pa.ArrowException) as error:
         raise ValueError(f"{path} must be a table of cameras: {error}") from error
+
+
+def _read_csv(data: bytes) -> pd.DataFrame:
+    """Columns between commas, or between semicolons or tabs where the header has no comma."""
+    header = data.split(b"\n", 1)[0]
+    separator = next((mark for mark in (",", ";", "\t") if mark.encode() in header), ",")
+    return pd.read_csv(
+        io.BytesIO(data), dtype=str, encoding="utf-8-sig", na_filter=False, sep=separator
+    )
 
 
 def _cameras(
@@ -103,8 +113,13 @@ def _intrinsics(
         if matrices is None:
             raise ValueError(f"{path} must have fx, fy, cx, cy or intrinsics, has {_listed(rows)}")
         return matrices.reshape(-1, 3, 3)
-    width, height = (np.ones((len(rows), 2)) if sizes is None else sizes).T
     fx, fy, cx, cy = lens.T
+    if sizes is None and len(rows) and np.nanmedian(np.abs(cx)) > MAX_CENTER:
+        raise ValueError(
+            f"{path} must have columns width and height beside cx in pixels, has {_listed(rows)}; "
+            f"add them, or divide fx and cx by the width, fy and cy by the height"
+        )
+    width, height = (np.ones((len(rows), 2)) if sizes is None else sizes).T
     zero, one = np.zeros(len(rows)), np.ones(len(rows))
     with np.errstate(divide="ignore", invalid="ignore"):  # a size of 0 gives what a gate rejects
         flat = [fx / width, zero, cx / width, zero, fy / height, cy / height, zero, zero, one]

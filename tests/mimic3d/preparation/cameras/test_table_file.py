@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mimic3d.preparation.cameras.file import read_camera_file
+from mimic3d.preparation.cameras.table_file import read_camera_file
 
 POSE = np.diag([1.0, -1, -1, 1])
 POSE[2, 3] = 2.7
