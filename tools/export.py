@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 from jaxtyping import UInt8
 
 from mimic3d.atomic import atomic_file, atomic_folder
+from mimic3d.cameras import Scene
 from mimic3d.data.images import decode_png
 from mimic3d.data.schema import SPLITS, find_shards, load_manifest
 from mimic3d.preparation.cameras.eg3d import Label, write_eg3d
@@ -35,7 +36,7 @@ def export_eg3d(folder: Path, target: Path, splits: Sequence[str]) -> int:
         raise ValueError(f"{folder} has no images in {', '.join(splits)}; choose other splits")
     _check_target(target)
     images = (item for split in splits for item in read_split(folder, split))
-    if target.suffix == ".zip":
+    if target.suffix.lower() == ".zip":
         with atomic_file(target) as tmp:
             return write_eg3d(images, tmp, is_zip=True)
     with atomic_folder(target) as tmp:
@@ -49,6 +50,19 @@ def _check_target(target: Path) -> None:
             f"an export goes to a new file or an empty folder, {target} exists and would be lost; "
             f"remove it yourself or name another target"
         )
+
+
+def describe_cameras(scene: Scene) -> str:
+    """What a trainer must know of the labels that the layout does not say, in words."""
+    center = ", ".join(f"{value:g}" for value in scene.orbit_center)
+    pivot = ", ".join(f"{value:g}" for value in scene.pivot)
+    return (
+        f"Cameras orbit ({center}) at {scene.radius:g}, what is shown lies from {scene.near:g} to "
+        f"{scene.far:g} along their rays in a box of {scene.box_warp:g}. EG3D takes none of this "
+        f"from the dataset: set in the rendering_options of its train.py ray_start: "
+        f"{scene.near:g}, ray_end: {scene.far:g}, box_warp: {scene.box_warp:g}, "
+        f"avg_camera_radius: {scene.radius:g}, avg_camera_pivot: [{pivot}]"
+    )
 
 
 def read_split(folder: Path, split: str) -> Iterator[tuple[UInt8[np.ndarray, "h w 3"], Label]]:
@@ -74,6 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 1
     print(f"{num} images in {args.target}")
+    print(describe_cameras(load_manifest(args.dataset).scene))
     return 0
 
 

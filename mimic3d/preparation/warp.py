@@ -54,10 +54,13 @@ def _cut_out(
     """What the crop needs of the photo, continued by mirroring and reduced, and where it begins."""
     low = np.floor(square.min(axis=0)).astype(int) - BORDER * reduction
     high = np.ceil(square.max(axis=0)).astype(int) + BORDER * reduction
-    pixels = np.asarray(image)
     columns = _mirrored(np.arange(low[0], high[0]), image.width)
     rows = _mirrored(np.arange(low[1], high[1]), image.height)
-    patch = Image.fromarray(pixels[rows][:, columns])
+    box = (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)
+    patch = image.crop(box)  # the whole photo would be an array of its own size
+    if (low < 0).any() or (high > image.size).any():
+        pixels = np.asarray(patch)
+        patch = Image.fromarray(pixels[rows - box[1]][:, columns - box[0]])
     return patch.reduce(reduction), low.astype(np.float64)
 
 

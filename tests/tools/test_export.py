@@ -11,7 +11,7 @@ from mimic3d.data.schema import load_manifest
 from mimic3d.preparation.sources.given import GivenConfig
 from pipeline.tracking.tracker import SilentTracker
 from stages.prepare import PrepareConfig, run
-from tools.export import export_eg3d, main, read_split
+from tools.export import describe_cameras, export_eg3d, main, read_split
 
 NUM = 20
 SCENE = {"orbit_center": (0.0, 0.0, 0.2), "pivot": (0.0, 0.0, 0.2), "near": 2.5, "far": 3.6}
@@ -64,6 +64,13 @@ def test_what_is_exported_and_imported_again_is_the_same(dataset, export, target
         np.testing.assert_array_equal(one, other)
     assert load_manifest(again).scene == load_manifest(dataset).scene
     assert load_manifest(again).normalization is None
+
+
+def test_the_words_for_a_trainer_are_those_of_the_scene():
+    words = describe_cameras(Scene(orbit_center=(0, 0, 0.2), pivot=(0, 0, 0.1), near=2.45, far=3.5))
+    assert "orbit (0, 0, 0.2) at 2.7" in words
+    assert "ray_start: 2.45, ray_end: 3.5, box_warp: 1," in words
+    assert "avg_camera_pivot: [0, 0, 0.1]" in words
 
 
 def test_only_the_splits_asked_for_are_exported(dataset, tmp_path, export):
