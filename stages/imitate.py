@@ -20,11 +20,10 @@ from mimic3d.networks.generator import Generator
 from mimic3d.networks.precision import choose_dtype, set_precision
 from mimic3d.networks.snapshot import META, load_meta
 from mimic3d.training.ema import EmaConfig
-from mimic3d.training.imitate_losses import ImitateLossConfig, ImitationLosses
+from mimic3d.training.imitate_losses import ImitateLossConfig, ImitationLosses, imitate_phases
 from mimic3d.training.loop import LoopConfig, check_batch
 from mimic3d.training.phases import OptimizerConfig, build_optimizer
 from mimic3d.training.pretrain_losses import CameraLabels
-from mimic3d.training.recipes import imitate_phases
 from pipeline.project import ProjectPaths
 from pipeline.stage import main
 from pipeline.tracking.tracker import Tracker

@@ -17,8 +17,12 @@ from mimic3d.networks.snapshot import META, SnapshotMeta
 from mimic3d.training.ema import EmaConfig
 from mimic3d.training.loop import LoopConfig, check_batch
 from mimic3d.training.phases import OptimizerConfig, build_optimizer
-from mimic3d.training.pretrain_losses import CameraLabels, PretrainLossConfig, PretrainLosses
-from mimic3d.training.recipes import pretrain_phases
+from mimic3d.training.pretrain_losses import (
+    CameraLabels,
+    PretrainLossConfig,
+    PretrainLosses,
+    pretrain_phases,
+)
 from pipeline.project import ProjectPaths
 from pipeline.stage import main
 from pipeline.tracking.tracker import Tracker

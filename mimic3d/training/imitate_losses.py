@@ -25,11 +25,12 @@ from mimic3d.rays import Windows, crop, random_windows
 from mimic3d.rendering.depths import Sampling, uniform_draws
 from mimic3d.training.augment import Augment, AugmentConfig
 from mimic3d.training.fakes import Fake
-from mimic3d.training.phases import LossOutput, StepContext
+from mimic3d.training.phases import LossOutput, Phase, StepContext
 from mimic3d.training.pretrain_losses import (
     CameraLabels,
     PretrainLossConfig,
     PretrainLosses,
+    pretrain_phases,
 )
 from mimic3d.training.schedules import BlurConfig, SwappingConfig, blur_sigma
 
@@ -161,3 +162,16 @@ class ImitationLosses(PretrainLosses):
         """A patch as the patch discriminator sees it: blurred and augmented like D's images."""
         patch = gaussian_blur(patch, blur_sigma(context.kimg, self.cfg.blur))
         return patch if self.augment is None else self.augment(patch, context.rng)
+
+
+def imitate_phases(
+    losses: ImitationLosses, g_optimizer: torch.optim.Optimizer,
+    d_optimizer: torch.optim.Optimizer, d_patch_optimizer: torch.optim.Optimizer,
+) -> list[Phase]:  # fmt: skip
+    """Stage 2: the phases of stage 1, whose G now also imitates, and the patch discriminator."""
+    D_patch, interval = losses.D_patch, losses.patch_adversarial.r1_interval
+    return [
+        *pretrain_phases(losses, g_optimizer, d_optimizer),
+        Phase("D_patch", D_patch, d_patch_optimizer, losses.patch_discriminator_phase),
+        Phase("D_patch_r1", D_patch, d_patch_optimizer, losses.patch_r1_phase, interval),
+    ]

@@ -29,7 +29,7 @@ from mimic3d.networks.resample import gaussian_blur, resize
 from mimic3d.rendering.depths import Sampling, uniform_draws
 from mimic3d.training.augment import Augment, AugmentConfig
 from mimic3d.training.fakes import Fake, FakeImages, Latents, detach_fakes
-from mimic3d.training.phases import LossOutput, StepContext
+from mimic3d.training.phases import LossOutput, Phase, StepContext
 from mimic3d.training.schedules import BlurConfig, SwappingConfig, blur_sigma, swapping_prob
 
 
@@ -237,3 +237,16 @@ class PretrainLosses:
         both = torch.cat([images.image, resize(images.image_raw, large)], dim=1)
         image, image_raw = self.augment(both, context.rng).split(3, dim=1)
         return DiscriminatorInput(image, resize(image_raw, small), images.c)
+
+
+def pretrain_phases(
+    losses: PretrainLosses, g_optimizer: torch.optim.Optimizer, d_optimizer: torch.optim.Optimizer
+) -> list[Phase]:
+    """Stage 1: the EG3D recipe on the 2D branch."""
+    G, D, cfg = losses.G, losses.D, losses.cfg
+    return [
+        Phase("G", G, g_optimizer, losses.generator_phase),
+        Phase("G_density", G, g_optimizer, losses.density_phase, cfg.density.interval),
+        Phase("D", D, d_optimizer, losses.discriminator_phase, track=losses.track),
+        Phase("D_r1", D, d_optimizer, losses.r1_phase, cfg.adversarial.r1_interval),
+    ]

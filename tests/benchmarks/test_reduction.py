@@ -25,7 +25,8 @@ from mimic3d.training.pretrain_losses import CameraLabels, PretrainLossConfig, P
 from mimic3d.training.ema import EmaConfig
 from mimic3d.training.imitate_losses import ImitateLossConfig, ImitationLosses
 from mimic3d.training.loop import LoopConfig, train
-from mimic3d.training.recipes import imitate_phases, pretrain_phases
+from mimic3d.training.imitate_losses import imitate_phases
+from mimic3d.training.pretrain_losses import pretrain_phases
 from mimic3d.training.schedules import BlurConfig, SwappingConfig
 
 rank, folder, config, stage = int(sys.argv[1]), *sys.argv[2:]

@@ -24,11 +24,15 @@ from mimic3d.networks.discriminator import (
 )
 from mimic3d.networks.generator import Generator, GeneratorConfig
 from mimic3d.training.ema import EmaConfig
-from mimic3d.training.imitate_losses import ImitateLossConfig, ImitationLosses
+from mimic3d.training.imitate_losses import ImitateLossConfig, ImitationLosses, imitate_phases
 from mimic3d.training.loop import LoopConfig, train
 from mimic3d.training.phases import OptimizerConfig, build_optimizer
-from mimic3d.training.pretrain_losses import CameraLabels, PretrainLossConfig, PretrainLosses
-from mimic3d.training.recipes import imitate_phases, pretrain_phases
+from mimic3d.training.pretrain_losses import (
+    CameraLabels,
+    PretrainLossConfig,
+    PretrainLosses,
+    pretrain_phases,
+)
 from mimic3d.training.schedules import BlurConfig, SwappingConfig
 
 FROZEN = Path(__file__).with_name("loss_curve.json")

@@ -24,7 +24,7 @@ from mimic3d.training.augment import Augment, AugmentConfig
 from mimic3d.training.pretrain_losses import CameraLabels, PretrainLossConfig, PretrainLosses
 from mimic3d.training.ema import EmaConfig
 from mimic3d.training.loop import LoopConfig, train
-from mimic3d.training.recipes import pretrain_phases
+from mimic3d.training.pretrain_losses import pretrain_phases
 from mimic3d.training.schedules import BlurConfig, SwappingConfig
 
 rank, world, folder, config = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], sys.argv[4]
