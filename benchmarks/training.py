@@ -36,8 +36,9 @@ class SpeedRecorder(Tracker):
         self.images_per_second: list[float] = []
 
     def log_metrics(self, metrics: Mapping[str, float], nimg: int) -> None:
-        """Keep one tick's speed."""
-        self.images_per_second.append(metrics["speed/images_per_second"])
+        """Keep one tick's speed; measurements of G_ema have none."""
+        if speed := metrics.get("speed/images_per_second"):
+            self.images_per_second.append(speed)
 
     def progress(self, done: float, total: float, text: str) -> None:
         """Show nothing."""
