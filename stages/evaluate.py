@@ -97,8 +97,9 @@ def check(cfg: EvaluateConfig, root: Path) -> None:
 
 def check_alone(cfg: EvaluateConfig, root: Path) -> None:
     """Checks of what no earlier stage makes: networks and what writes videos and meshes."""
-    check_distribution(cfg.distribution)
-    check_views(cfg.consistency, ProjectPaths(root).cache)
+    cache = ProjectPaths(root).cache
+    check_distribution(cfg.distribution, cache)
+    check_views(cfg.consistency, cache)
     if cfg.video:
         load_video_writer()
     if cfg.gallery.num_meshes:

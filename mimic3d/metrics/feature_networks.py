@@ -9,14 +9,45 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
+from mimic3d.losses.lite0 import Lite0, find_lite0, load_lite0
 from mimic3d.metrics.features import (
+    CHUNK_PIXELS,
     FeatureNetwork,
     FeatureNetworkName,
     RandomConvFeatures,
     exact_convolutions,
 )
-from mimic3d.metrics.inception import InceptionConfig, load_inception
+from mimic3d.metrics.inception import InceptionConfig, check_inception, load_inception
 from mimic3d.metrics.probe import Probe
+
+KEY = "evaluate.distribution.networks"
+
+
+class Lite0Features(FeatureNetwork):
+    """192 features of an image by EfficientNet-Lite0: means over the image of four of its blocks.
+
+    At the image's own size, from fine to coarse; blocks deeper than these have more channels than
+    small sets of images can fill. The weights are fixed by their SHA-256, and so is the name.
+    """
+
+    label = "lite0"
+    name = "lite0-v1-d192"
+    dim = 192
+    input_resize = "none"
+
+    def __init__(self, network: Lite0):
+        super().__init__()
+        self.network = network
+
+    def forward(self, images: UInt8[Tensor, "n 3 h w"]) -> Float[Tensor, "n d"]:
+        """Features, in passes that bound memory."""
+        chunk = max(1, CHUNK_PIXELS // (images.shape[-2] * images.shape[-1]))
+        with exact_convolutions():
+            parts = [
+                [tap.mean(dim=(2, 3)) for tap in self.network.activations(part / 127.5 - 1)]
+                for part in images.split(chunk)
+            ]
+        return torch.cat([torch.cat(taps, dim=1) for taps in parts])
 
 
 class ProbeFeatures(FeatureNetwork):
@@ -54,6 +85,20 @@ class FeatureNetworks:
     notices: tuple[str, ...]
 
 
+def check_feature_networks(
+    names: Sequence[FeatureNetworkName], inception: InceptionConfig, cache: Path
+) -> None:
+    """Cheap checks that the files of the named networks are there; downloads nothing.
+
+    Raises:
+        ValueError: one is missing or of the wrong kind.
+    """
+    if "lite0" in names:
+        find_lite0(cache, KEY)
+    if "inception" in names:
+        check_inception(inception)
+
+
 def build_feature_networks(
     names: Sequence[FeatureNetworkName], inception: InceptionConfig, probe: Probe | None,
     cache: Path, device: torch.device,
@@ -75,6 +120,8 @@ def build_feature_networks(
                     "several views, and there is none; take it out, or prepare a synthetic dataset"
                 )
             network = ProbeFeatures(probe)
+        elif name == "lite0":
+            network = Lite0Features(load_lite0(cache, KEY))
         else:
             network = RandomConvFeatures()
         networks.append(network.to(device).eval().requires_grad_(False))

@@ -41,7 +41,7 @@ def exact_convolutions() -> AbstractContextManager[None]:
     )
 
 
-FeatureNetworkName = Literal["inception", "random_conv", "probe"]
+FeatureNetworkName = Literal["lite0", "random_conv", "inception", "probe"]
 
 
 class FeatureNetwork(nn.Module, ABC):

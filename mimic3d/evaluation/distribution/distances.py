@@ -1,6 +1,7 @@
 """Distances of both branches to real images, beside the floor and an untrained generator."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated
 
 import torch
@@ -22,9 +23,9 @@ from mimic3d.evaluation.distribution.records import ProtocolRecorder
 from mimic3d.evaluation.distribution.references import ReferenceFeatureCache
 from mimic3d.evaluation.sampling import CameraDraw, CameraMode
 from mimic3d.metrics.bootstrap import Interval
-from mimic3d.metrics.feature_networks import build_feature_networks
+from mimic3d.metrics.feature_networks import build_feature_networks, check_feature_networks
 from mimic3d.metrics.features import FeatureNetworkName
-from mimic3d.metrics.inception import InceptionConfig, check_inception
+from mimic3d.metrics.inception import InceptionConfig
 from mimic3d.metrics.kernel import MIN_IMAGES
 from mimic3d.metrics.probe import Probe
 from mimic3d.metrics.protocol import Protocol
@@ -40,9 +41,10 @@ class DistributionConfig(EstimatorConfig):
 
     num_images: int = Field(default=1024, ge=MIN_IMAGES)
     """Generated images per branch, and as many real ones; at most half of what the dataset has."""
-    networks: tuple[FeatureNetworkName, ...] = Field(default=("random_conv",), min_length=1)
-    """Whose features are compared: `random_conv` needs nothing; `inception` makes `fid` and `kid`;
-    `probe` is trained on a synthetic dataset."""
+    networks: tuple[FeatureNetworkName, ...] = Field(default=("lite0", "random_conv"), min_length=1)
+    """Whose features are compared: `lite0`, a learned classifier from an ordinary package;
+    `random_conv`, which needs no weights and hardly tells a picture from one upside down;
+    `inception`, which makes `fid` and `kid`; `probe`, trained on a synthetic dataset."""
     inception: InceptionConfig = InceptionConfig()
     """Where the network of `inception` is."""
     cameras: tuple[CameraMode, ...] = Field(
@@ -91,14 +93,13 @@ class Distances:
             self.intervals[f"{who}/{name}{suffix}"] = interval
 
 
-def check_distribution(cfg: DistributionConfig) -> None:
+def check_distribution(cfg: DistributionConfig, cache: Path) -> None:
     """Cheap checks of the files that the parameters name.
 
     Raises:
         ValueError: one is missing or of the wrong kind.
     """
-    if "inception" in cfg.networks:
-        check_inception(cfg.inception)
+    check_feature_networks(cfg.networks, cfg.inception, cache / "weights")
 
 
 def count_distances(cfg: DistributionConfig) -> int:

@@ -27,6 +27,8 @@ COMMANDS = """dvc repro evaluate
 python -m tools.compare reports/evaluate ../another-checkout/reports/evaluate"""
 SHOWN = r"3d/(fd|fid|kid|swd$|(precision|recall)(?!.*(_3d|_independent|_samples)))"
 """What the terminal shows of all distances."""
+CHARTED = ("fid", "fd_lite0", "fd_random_conv", "swd")
+"""Distances that are drawn over samples per ray; the first one that was measured."""
 VIEWS = "consistency"
 """The part of the protocol that multi-view scores were taken by."""
 
@@ -101,7 +103,7 @@ def hashed(record: Protocol | ConsistencyProtocol) -> dict[str, Any]:
 def draw_plots(root: Path, result: EvaluationResult) -> tuple[Plot, ...]:
     """A distance over images of training and over samples per ray, agreement over yaw."""
     values = result.distances.values
-    metric = "fid" if "3d/fid" in values else "fd_random_conv"
+    metric = next(name for name in CHARTED if f"3d/{name}" in values)
     own = next(iter(result.distances.protocols.values())).samples_per_ray
     return (
         plot_history(_history(root, result.snapshot), "fd_random_conv"),

@@ -1,7 +1,13 @@
 import pytest
 import torch
 
-from mimic3d.metrics.feature_networks import ProbeFeatures, build_feature_networks
+from mimic3d.evaluation.distribution.distances import DistributionConfig
+from mimic3d.losses import lite0
+from mimic3d.metrics.feature_networks import (
+    ProbeFeatures,
+    build_feature_networks,
+    check_feature_networks,
+)
 from mimic3d.metrics.inception import InceptionConfig
 from mimic3d.metrics.probe import Probe, ProbeConfig
 
@@ -15,6 +21,27 @@ def test_the_default_network_needs_nothing(tmp_path):
     assert (network.label, network.name) == ("random_conv", "random_conv-v1-d256")
     assert not built.notices
     assert not list(tmp_path.iterdir())
+
+
+def test_learned_features_are_means_of_blocks_and_come_first(tmp_path):
+    names = DistributionConfig().networks
+    assert names == ("lite0", "random_conv")
+    network, _ = build_feature_networks(names, InceptionConfig(), None, tmp_path, CPU).networks
+    assert (network.label, network.name) == ("lite0", "lite0-v1-d192")
+    images = torch.randint(256, (3, 3, 32, 32), dtype=torch.uint8)
+    taps = network.network.activations(images / 127.5 - 1)
+    expected = torch.cat([tap.mean(dim=(2, 3)) for tap in taps], dim=1)
+    torch.testing.assert_close(network(images), expected)
+    assert expected.shape == (3, network.dim)
+    assert network(images.flip(2)).sub(expected).abs().max() > 1e-3
+
+
+def test_missing_weights_are_named_before_anything_is_computed(tmp_path, monkeypatch):
+    check_feature_networks(("lite0", "random_conv"), InceptionConfig(), tmp_path)
+    monkeypatch.setattr(lite0, "PACKAGE", "no_such_package")
+    with pytest.raises(ValueError, match=r"evaluate\.distribution\.networks needs the weights"):
+        check_feature_networks(("lite0",), InceptionConfig(), tmp_path)
+    check_feature_networks(("random_conv",), InceptionConfig(), tmp_path)
 
 
 def test_features_of_a_probe_are_its_penultimate_layer():
