@@ -5,33 +5,43 @@ from pathlib import Path
 
 import torch
 from einops import rearrange, repeat
+from jaxtyping import Float
+from torch import Tensor
 
 from benchmarks.timing import peak_memory_gib, seconds
-from mimic3d.cameras import Scene, orbit_cameras
+from mimic3d.cameras import Cameras, Scene, orbit_cameras
 from mimic3d.networks.generator import Generator, GeneratorConfig
-from mimic3d.rays import cast_rays
+from mimic3d.rays import Rays, cast_rays
 from mimic3d.rendering.composite import interval_weights
 from mimic3d.rendering.depths import importance_depths, stratified_depths
-from mimic3d.rendering.renderer import query
+from mimic3d.rendering.renderer import Decode, RenderingConfig, query
+from mimic3d.rendering.triplane import Planes
 from pipeline.params import load_params
 from stages.pretrain import PretrainConfig
 
 
-def textbook_render(G: Generator, planes, cameras, resolution: int) -> torch.Tensor:
-    """Two passes with all channels decoded, and colours sorted and averaged along the ray."""
-    rays, cfg = cast_rays(cameras, resolution), G.config.rendering
+def textbook_render(G: Generator, planes: Planes, cameras: Cameras, resolution: int) -> Tensor:
+    """`textbook` of a generator's view."""
+    rays, channels = cast_rays(cameras, resolution), G.config.feature_channels
+    return textbook(planes, G.decoder, rays, G.scene, G.config.rendering, channels)
 
-    def look(depths):
+
+def textbook(
+    planes: Planes, decode: Decode, rays: Rays, scene: Scene, cfg: RenderingConfig, channels: int
+) -> Float[Tensor, "n r 3"]:
+    """Two passes with all channels decoded, and colours sorted and averaged along the ray."""
+
+    def look(depths: Tensor) -> tuple[Tensor, Tensor]:
         points = rays.origins[:, :, None] + depths[..., None] * rays.directions[:, :, None]
         flat = rearrange(points, "n r s xyz -> n (r s) xyz")
-        logits, colors = query(planes, G.decoder, flat, G.scene, cfg, G.config.feature_channels)
+        logits, colors = query(planes, decode, flat, scene, cfg, channels)
         samples = depths.shape[-1]
         return (
             rearrange(logits, "n (r s) 1 -> n r s", s=samples),
             rearrange(colors, "n (r s) c -> n r s c", s=samples),
         )
 
-    first = stratified_depths(G.scene.near, G.scene.far, cfg.depth_resolution, rays.origins, None)
+    first = stratified_depths(scene.near, scene.far, cfg.depth_resolution, rays.origins, None)
     logits, colors = look(first)
     weights = interval_weights(logits, first, cfg.density_gain)
     second = importance_depths(first, weights, cfg.depth_resolution_importance, None)
