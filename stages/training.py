@@ -30,6 +30,7 @@ from pipeline.project import ProjectPaths
 from pipeline.tracking.tracker import Tracker
 from pipeline.training_state import StateFolder, TrainingIdentity
 from stages.monitoring import SnapshotSelector
+from stages.renderer import set_renderer
 from stages.training_states import open_state
 
 
@@ -83,11 +84,17 @@ def run_training(run: TrainingRun, identity: TrainingIdentity) -> None:
 def _train(run: TrainingRun, state: StateFolder) -> None:
     folder, is_main = state.path, run.accelerator.is_main_process
     progress = load_state(folder, run.networks, run.optimizers)
+    generators = [run.networks[name] for name in ("G", "G_ema")]
+    backend = set_renderer(
+        generators, run.loop.renderer, run.accelerator.device, progress, run.stage, is_main
+    )
     run.tracker.set_tags(
         {
             "state": str(folder),
             "monitor.images": run.selector.images,
             "dataset_fingerprint": run.dataset.manifest.fingerprint,
+            "renderer": backend.name,
+            "renderer.reason": backend.reason,
         }
     )
     rows = progress.history + progress.monitor
@@ -140,6 +147,7 @@ def _timed_ticks(
 ) -> Iterator[Tick]:
     """Ticks with the speed since the tick before; keeps `progress` up to date."""
     G, G_ema = run.networks["G"], run.networks["G_ema"]
+    assert isinstance(G, Generator)
     start = time.monotonic()
     ticks = train(
         run.phases, _loader(run), G, G_ema, run.accelerator, run.loop, run.ema, progress.nimg,
@@ -148,6 +156,8 @@ def _timed_ticks(
     for tick in ticks:
         seconds = time.monotonic() - start
         tick.stats["speed/images_per_second"] = (tick.nimg - progress.nimg) / seconds
+        if G.backend.name == "fused":
+            tick.stats["speed/torch_renders"] = float(G.backend.fallbacks.total())
         if run.accelerator.device.type == "cuda":
             tick.stats["speed/gpu_gib"] = torch.cuda.max_memory_allocated() / 2**30
         progress.nimg, progress.sums = tick.nimg, {}

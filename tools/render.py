@@ -4,6 +4,7 @@ import argparse
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import get_args
 
 import torch
 from jaxtyping import Float
@@ -28,6 +29,7 @@ from mimic3d.gallery.video import load_video_writer, save_video
 from mimic3d.networks.generator import Generator
 from mimic3d.networks.objects import trained_branches, with_samples_per_ray
 from mimic3d.networks.snapshot import load_snapshot
+from mimic3d.rendering.backend import BackendName, choose_backend
 
 BRANCHES: dict[str, tuple[Panel, ...]] = {"2d": ("2d",), "3d": ("3d",), "both": ("2d", "3d")}
 BATCH_FLOATS = 2**27  # plane features of a batch: 512 MiB
@@ -211,6 +213,9 @@ def _add(
     command.add_argument(
         "--samples-per-ray", type=parse_count, help="of both passes; else the model's own"
     )
+    command.add_argument(
+        "--renderer", choices=get_args(BackendName), default="torch", help="auto: the fastest here"
+    )
     command.add_argument("--yaw", type=float, default=yaw, help="largest yaw, rad")
     command.add_argument("--pitch", type=float, default=0.0, help="of all views, rad")
     command.set_defaults(run=run, require=None)
@@ -233,6 +238,9 @@ def main(arguments: list[str]) -> int:
         if args.require is not None:
             args.require()
         G = load_snapshot(args.snapshot).to("cuda" if torch.cuda.is_available() else "cpu")
+        G.backend = choose_backend(args.renderer, next(G.parameters()).device)
+        if args.renderer == "auto":
+            print(f"renders with {G.backend.name}: {G.backend.reason}", file=sys.stderr)
         if args.samples_per_ray is not None:
             G = resample(G, args.samples_per_ray)
         args.run(G, args)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from mimic3d.config import Config
 from mimic3d.data.dataset import Batch
 from mimic3d.networks.precision import Precision
+from mimic3d.rendering.backend import BackendName
 from mimic3d.training.ema import EmaConfig, ema_beta, update_ema
 from mimic3d.training.meter import Meter, Sums, mean_over_processes
 from mimic3d.training.nonfinite import NonFiniteCounter
@@ -39,6 +40,9 @@ class LoopConfig(Config):
     precision: Precision = "auto"
     """Number format of super-resolution and of the high resolutions of discriminators; auto is
     bfloat16 on a GPU that has it, else float32."""
+    renderer: BackendName = "torch"
+    """Renderer of both branches: torch is the definition; fused is faster, agrees with it to about
+    1e-6 and so trains to other bits; auto is fused where that runs (docs/performance.md)."""
     seed: NonNegativeInt = 0
     """Of the initial weights and of every random draw."""
     max_nonfinite: PositiveInt = 50

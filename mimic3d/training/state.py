@@ -30,6 +30,8 @@ class Progress:
     """One row per measurement of G_ema."""
     sums: Sums = field(default_factory=dict)
     """Of the tick that was going on, if the state was saved within one."""
+    renderer: str = ""
+    """The renderer of the last step; another one goes on to other bits."""
 
 
 def save_state(
@@ -75,7 +77,9 @@ def load_state(
     try:
         meta = json.loads((newest / META).read_text())
         sums = {name: (total, count) for name, (total, count) in meta["sums"].items()}
-        progress = Progress(meta["nimg"], meta["history"], meta["monitor"], sums)
+        progress = Progress(
+            meta["nimg"], meta["history"], meta["monitor"], sums, meta.get("renderer", "")
+        )
         sha256 = meta["sha256"]
         for name, network in networks.items():
             network.load_state_dict(load_weights(newest / f"{name}.safetensors", sha256))

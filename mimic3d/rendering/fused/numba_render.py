@@ -173,7 +173,9 @@ class NumbaRender(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore
+    def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
+        ctx, *grad_outputs: Tensor
+    ) -> tuple[Tensor | None, ...]:
         """Gradients of the parameters."""
         work = ctx.call.gradients(ctx.saved_tensors, grad_outputs[0].contiguous())
         return None, *work.parameters(ctx.shapes)
@@ -192,7 +194,9 @@ class NumbaQuery(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore
+    def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
+        ctx, *grad_outputs: Tensor
+    ) -> tuple[Tensor | None, ...]:
         """Gradients of the parameters."""
         work = ctx.call.gradients(ctx.saved_tensors[0], grad_outputs[0].contiguous())
         return None, *work.parameters(ctx.shapes)
