@@ -6,7 +6,7 @@ The textbook renderer takes every sixteenth row of the view.
 
 import argparse
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import torch
 from einops import rearrange
@@ -44,7 +44,7 @@ def some_rows(rays: Rays, side: int) -> Rays:
     return Rays(pick(rays.origins), pick(rays.directions))
 
 
-def least(work: dict[str, Callable[[], object]], turns: int) -> dict[str, float]:
+def least(work: Mapping[str, Callable[[], object]], turns: int) -> dict[str, float]:
     """CPU seconds of each, the least of so many turns; the first one warms up."""
     times: dict[str, list[float]] = {name: [] for name in work}
     for _ in range(turns + 1):
