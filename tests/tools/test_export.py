@@ -114,3 +114,40 @@ def test_an_empty_folder_may_be_the_target(dataset, tmp_path):
     (tmp_path / "empty").mkdir()
     export_eg3d(dataset, tmp_path / "empty", ["val"])
     assert (tmp_path / "empty" / "dataset.json").exists()
+
+
+def test_a_known_point_is_where_eg3d_reads_it(tmp_path):
+    """A reader of its own, from EG3D's description of labels and rays.
+
+    25 numbers: camera to world, row by row, then intrinsics for an image of side 1; camera axes x
+    right, y down, z forward; pixel i has its centre at (i + 0.5) / resolution.
+    """
+    point, side = np.array([0.1, 0.15, 0.12]), 32
+    folder = tmp_path / "data" / "raw" / "dots"
+    folder.mkdir(parents=True)
+    cameras = orbit_cameras(torch.linspace(-0.5, 0.5, NUM), torch.linspace(-0.2, 0.3, NUM), Scene())
+    labels = cameras.labels().double().tolist()
+    for index, label in enumerate(labels):
+        pose, lens = np.reshape(label[:16], (4, 4)), np.reshape(label[16:], (3, 3))
+        local = pose[:3, :3].T @ (point - pose[:3, 3])
+        column, row = ((lens @ (local / local[2]))[:2] * side).astype(int)
+        pixels = np.zeros((side, side, 3), dtype=np.uint8)
+        pixels[row, column] = 255
+        Image.fromarray(pixels).save(folder / f"{index:02d}.png")
+    listed = [[f"{index:02d}.png", label] for index, label in enumerate(labels)]
+    (folder / "dataset.json").write_text(json.dumps({"labels": listed}))
+    given = GivenConfig(path="dots", val_share=0, **SCENE)
+    config = PrepareConfig(name="dots", source="given", resolution=side, given=given)
+    run(config, tmp_path, SilentTracker())
+    export_eg3d(tmp_path / "data" / "dots", tmp_path / "dots.zip", ["train"])
+    archive = zipfile.ZipFile(tmp_path / "dots.zip")
+    for name, label in json.loads(archive.read("dataset.json"))["labels"]:
+        pixels = np.asarray(Image.open(archive.open(name)))
+        row, column = np.argwhere(pixels[..., 0] > 127)[0]
+        u, v = (column + 0.5) / side, (row + 0.5) / side
+        fx, fy, cx, cy = label[16], label[20], label[18], label[21]
+        pose = np.reshape(label[:16], (4, 4))
+        ray = pose[:3, :3] @ [(u - cx) / fx, (v - cy) / fy, 1.0]
+        offset = point - pose[:3, 3]
+        miss = np.linalg.norm(np.cross(ray / np.linalg.norm(ray), offset))
+        assert miss < np.linalg.norm(offset) / fx / side  # of a pixel
