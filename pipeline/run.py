@@ -32,6 +32,7 @@ from pipeline.state_options import StateOptions, add_options, find_continued, pu
 from pipeline.storage.remote_run import remote_run_of
 from pipeline.storage.staging import collect, pack_code, plan_run, send_inputs
 from pipeline.workers.process_count import count_processes
+from pipeline.workspace import require_inputs
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -47,6 +48,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         settings = load_settings(root)
         require_stages([stage], root)
+        require_inputs(root, stage)
         cfg = validate(stage, root)
         check_resources(stage, root, settings, find_address(settings, os.environ))
         options = put_options(args, stage, has_states(stage))
