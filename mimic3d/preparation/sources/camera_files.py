@@ -16,7 +16,7 @@ TABLES = ("cameras.csv", "cameras.parquet")
 SPLIT_NAME = re.compile(r"transforms_(?:train|val|test)\.json")
 COLMAP_FILES = ("cameras", "images")
 COLMAP_SUFFIXES = (".txt", ".bin")  # text first: a person may have corrected it
-COLMAP_FOLDER = re.compile(r"(?:^|/)(?:colmap(?:/|$))?(?:(?:distorted/)?sparse(?:/\d+)?)?$")
+COLMAP_FOLDER = re.compile(r"(?:^|/)(?:colmap(?:/|$))?(?:sparse(?:/\d+)?)?$")
 KNOWN_FILES = (
     LABELS_FILE, TRANSFORMS_FILE, "transforms_train.json (_val, _test)",
     "COLMAP's sparse/0/ (.bin or .txt)", *TABLES,
