@@ -17,7 +17,7 @@ from mimic3d.metrics.protocol import Branch
 
 
 @dataclass(frozen=True)
-class Estimate:
+class MetricEstimate:
     """A quantity of one branch of a row."""
 
     row: str
@@ -31,13 +31,13 @@ class Estimate:
 class Results:
     """Estimates, references and verdicts of an ablation."""
 
-    estimates: list[Estimate]
+    estimates: list[MetricEstimate]
     """Without quantities that no row has, and branches that a row does not teach."""
     references: dict[str, float]
     """Floor or ceiling, by metric."""
     findings: list[Finding]
 
-    def find(self, row: str, quantity: Quantity, branch: Branch) -> Estimate | None:
+    def find(self, row: str, quantity: Quantity, branch: Branch) -> MetricEstimate | None:
         """One estimate; None if there is none."""
         for each in self.estimates:
             if (each.row, each.quantity, each.branch) == (row, quantity, branch):
@@ -96,11 +96,13 @@ def findings_table(findings: Sequence[Finding]) -> pd.DataFrame:
     )  # fmt: skip
 
 
-def _estimate(row: str, quantity: Quantity, branch: Branch, outcomes: Outcomes) -> Estimate | None:
+def _estimate(
+    row: str, quantity: Quantity, branch: Branch, outcomes: Outcomes
+) -> MetricEstimate | None:
     table = outcomes.table(branch, quantity.metric, row)
     if table.empty:
         return None
-    return Estimate(row, quantity, branch, estimate(table), len(seed_means(table)))
+    return MetricEstimate(row, quantity, branch, estimate(table), len(seed_means(table)))
 
 
 def _references(outcomes: Outcomes) -> dict[str, float]:
