@@ -5,7 +5,7 @@ from pydantic import NonNegativeFloat
 from torch import Tensor
 
 from mimic3d.config import Config
-from mimic3d.losses.perceptual import Perceptual, PerceptualConfig
+from mimic3d.losses.perceptual import PerceptualConfig, PerceptualNetwork
 
 
 class ImitationConfig(Config):
@@ -31,7 +31,7 @@ class ImitationConfig(Config):
 
 def imitation_loss(
     patch_3d: Float[Tensor, "n 3 h w"], patch_2d: Float[Tensor, "n 3 h w"],
-    perceptual: Perceptual, cfg: ImitationConfig,
+    perceptual: PerceptualNetwork, cfg: ImitationConfig,
 ) -> Float[Tensor, ""]:  # fmt: skip
     """Distance of a directly rendered patch to the same window of the super-resolved image.
 

@@ -1,4 +1,4 @@
-"""LPIPS: distance of images in the features of a VGG16."""
+"""Distances of images in the features of networks: LPIPS by a VGG16, and EfficientNet-Lite0."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,6 +10,7 @@ from pydantic import PositiveInt, model_validator
 from torch import Tensor, nn
 
 from mimic3d.config import Config
+from mimic3d.losses.lite0 import Lite0, load_lite0
 from mimic3d.weights import Sha256, fetch, load_state_dict_file
 
 BLOCKS = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))  # channels, convolutions (VGG16)
@@ -18,14 +19,16 @@ LAYERS = (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28)
 SHIFT = (-0.030, -0.088, -0.188)  # ImageNet statistics for images in [-1, 1] (LPIPS v0.1)
 SCALE = (0.458, 0.448, 0.450)
 KEY = "imitate.imitation.perceptual"
+NUM_LITE0_TAPS = 3  # blocks of 16, 24 and 40 channels; deeper ones see little of a patch
 
 
 class PerceptualConfig(Config):
     """Features that measure the distance."""
 
-    network: Literal["random_vgg", "lpips_vgg"] = "random_vgg"
+    network: Literal["random_vgg", "lpips_vgg", "lite0"] = "random_vgg"
     """`lpips_vgg` is LPIPS v0.1 and needs both weight files; `random_vgg`, the offline stand-in,
-    has the same layers with seeded random weights and reports under its own name."""
+    has the same layers with seeded random weights and reports under its own name; `lite0` is a
+    learned classifier whose weights an ordinary package brings, and cheaper than either."""
     vgg16_weights: str = "https://download.pytorch.org/models/vgg16-397923af.pth"
     """URL or path of a state dict of torchvision's VGG16 (.pth, .safetensors); 528 MiB."""
     vgg16_sha256: Sha256 | None = "397923af"
@@ -43,9 +46,9 @@ class PerceptualConfig(Config):
 
     @model_validator(mode="after")
     def _full_width(self) -> "PerceptualConfig":
-        if self.network == "lpips_vgg" and self.channel_divisor != 1:
+        if self.network != "random_vgg" and self.channel_divisor != 1:
             raise ValueError(
-                f"channel_divisor must be 1 with network lpips_vgg, is {self.channel_divisor}"
+                f"channel_divisor must be 1 with network {self.network}, is {self.channel_divisor}"
             )
         return self
 
@@ -109,7 +112,33 @@ class Perceptual(nn.Module):
         return self.layer_distances(image, target).sum(dim=1)
 
 
-def build_perceptual(cfg: PerceptualConfig, cache: Path, key: str = KEY) -> Perceptual:
+class Lite0Perceptual(nn.Module):
+    """Distance of images in the features of EfficientNet-Lite0, at their own size.
+
+    As LPIPS Eq. 1 with all weights 1: squared differences of unit-length features of three blocks.
+    """
+
+    def __init__(self, network: Lite0):
+        super().__init__()
+        self.network = network
+
+    def forward(
+        self, image: Float[Tensor, "n 3 h w"], target: Float[Tensor, "n 3 h w"]
+    ) -> Float[Tensor, " n"]:
+        """Distance of each image to its target, to which no gradient flows."""
+        with torch.no_grad():
+            goals = self.network.activations(target)[:NUM_LITE0_TAPS]
+        total = image.new_zeros(len(image))
+        for ours, goal in zip(self.network.activations(image), goals, strict=False):
+            squared = (_unit_length(ours) - _unit_length(goal)).square()
+            total = total + squared.sum(dim=1).mean(dim=(1, 2))
+        return total
+
+
+PerceptualNetwork = Perceptual | Lite0Perceptual
+
+
+def build_perceptual(cfg: PerceptualConfig, cache: Path, key: str = KEY) -> PerceptualNetwork:
     """The configured network; weight files are downloaded into `cache` once.
 
     `key` is the full name of its parameters, for errors.
@@ -117,6 +146,8 @@ def build_perceptual(cfg: PerceptualConfig, cache: Path, key: str = KEY) -> Perc
     Raises:
         ValueError: a weight file cannot be had or does not hold the expected tensors.
     """
+    if cfg.network == "lite0":
+        return Lite0Perceptual(load_lite0(cache, f"{key}.network"))
     network = Perceptual(cfg.channel_divisor)
     if cfg.network == "random_vgg":
         _draw_weights(network)

@@ -17,7 +17,7 @@ from mimic3d.losses.adversarial import (
 )
 from mimic3d.losses.density import DensityConfig
 from mimic3d.losses.imitation import ImitationConfig, imitation_loss
-from mimic3d.losses.perceptual import Perceptual
+from mimic3d.losses.perceptual import PerceptualNetwork
 from mimic3d.networks.discriminator import DualDiscriminator, PatchDiscriminator
 from mimic3d.networks.generator import Generator
 from mimic3d.networks.resample import gaussian_blur
@@ -60,8 +60,8 @@ class ImitationLosses(PretrainLosses):
 
     def __init__(
         self, G: Generator, D: DualDiscriminator, D_patch: PatchDiscriminator,
-        perceptual: Perceptual, labels: CameraLabels, cfg: ImitateLossConfig, patch_size: int,
-        augment: Augment | None = None,
+        perceptual: PerceptualNetwork, labels: CameraLabels, cfg: ImitateLossConfig,
+        patch_size: int, augment: Augment | None = None,
     ):  # fmt: skip
         super().__init__(G, D, labels, cfg, augment)
         self.D_patch, self.perceptual = D_patch, perceptual

@@ -10,7 +10,7 @@ import torch
 from mimic3d.config import Config
 from mimic3d.evaluation.metric_info import MetricInfo
 from mimic3d.evaluation.views.objects import ObjectViews
-from mimic3d.losses.perceptual import Perceptual
+from mimic3d.losses.perceptual import PerceptualNetwork
 from mimic3d.metrics.consistency import WarpConfig
 from mimic3d.metrics.probe import Probe
 
@@ -24,7 +24,7 @@ class ScoringNetworks:
     """The networks that metrics may use; None where one is not asked for, or cannot be."""
 
     probe: Probe | None
-    lpips: Perceptual | None
+    lpips: PerceptualNetwork | None
     arcface: torch.jit.ScriptModule | None
     deep3d: torch.jit.ScriptModule | None
     sha256: dict[str, str]

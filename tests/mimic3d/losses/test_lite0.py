@@ -4,6 +4,8 @@ from torch.nn import functional as F
 
 from mimic3d.losses import lite0
 from mimic3d.losses.lite0 import Lite0, SameConv, find_lite0, fold_weights, load_lite0
+from mimic3d.losses.perceptual import Lite0Perceptual, PerceptualConfig, build_perceptual
+from mimic3d.metrics.similarity import smooth
 
 data = pytest.importorskip("skimage.data")
 
@@ -90,3 +92,32 @@ def test_a_file_by_hand_stands_in_for_the_package(monkeypatch, tmp_path):
     assert find_lite0(tmp_path, "key") == path
     with pytest.raises(ValueError, match="must have the SHA-256 579344248a93"):
         load_lite0(tmp_path, "key")
+
+
+def test_a_shift_by_a_pixel_is_less_than_a_blur(network):
+    """People say so; a mean square says the opposite."""
+    pixels = photo("chelsea")[..., 40:104, 60:124]
+    shifted, target = pixels[..., 1:], pixels[..., :-1]
+    whole = torch.ones_like(target[:, :1])
+    blurred = smooth(target, 1.2) / smooth(whole, 1.2)
+    distance = Lite0Perceptual(network)
+    assert distance(target, target).item() == 0
+    assert distance(shifted, target).item() < distance(blurred, target).item()
+    assert (shifted - target).square().mean() > (blurred - target).square().mean()
+
+
+def test_gradients_reach_the_image_alone(network):
+    image = (torch.rand(2, 3, 32, 32) * 2 - 1).requires_grad_()
+    target = (torch.rand(2, 3, 32, 32) * 2 - 1).requires_grad_()
+    values = Lite0Perceptual(network)(image, target)
+    assert values.shape == (2,)
+    values.sum().backward()
+    assert image.grad.isfinite().all()
+    assert image.grad.abs().sum() > 0
+    assert target.grad is None
+
+
+def test_it_is_built_by_its_name(tmp_path):
+    built = build_perceptual(PerceptualConfig(network="lite0"), tmp_path)
+    assert isinstance(built, Lite0Perceptual)
+    assert not any(weight.requires_grad for weight in built.parameters())
