@@ -26,6 +26,7 @@ from mimic3d.preparation.review import (
     count_gates,
     rejects_table,
 )
+from mimic3d.preparation.rows import PHOTO_SCHEMA, SHARD_SCHEMA
 from mimic3d.preparation.shards import DatasetInfo, shard_images, write_dataset
 from mimic3d.preparation.sources.mirrored_copies import settle_mirroring
 from mimic3d.preparation.sources.plan import DatasetPlan
@@ -101,6 +102,7 @@ def run(cfg: PrepareConfig, root: Path, tracker: Tracker) -> None:
                 weights,
                 _dataset_info(cfg, plan, mirror),
                 shard_images(cfg.resolution),
+                SHARD_SCHEMA if plan.gates is None else PHOTO_SCHEMA,
             )
             for name, text in plan.files.items():
                 (folder / name).write_text(text)

@@ -38,10 +38,28 @@ FEATURES = Features(
         "factors": List(Value("float32")),
     }
 )
+PHOTO_FEATURES = Features(
+    FEATURES
+    | {
+        "photo": {
+            "file": Value("string"),
+            "number": Value("int32"),
+            "width": Value("int32"),
+            "height": Value("int32"),
+            "box": List(Value("float32")),
+            "score": Value("float32"),
+            "colours": Value("string"),
+            "focal_mm": Value("float32"),
+            "focal_35mm": Value("float32"),
+        }
+    }
+)
+"""Columns of datasets of photos; `photo` is a `PhotoOrigin`."""
 SHARD_SCHEMA: pa.Schema = FEATURES.arrow_schema
+PHOTO_SCHEMA: pa.Schema = PHOTO_FEATURES.arrow_schema
 KEPT_SCHEMA: pa.Schema = pa.schema(
     [
-        *SHARD_SCHEMA,
+        *PHOTO_SCHEMA,
         ("split", pa.string()),
         ("pixels_sha256", pa.string()),
         ("dhash", pa.uint64()),
@@ -99,6 +117,7 @@ def kept_table(
             "mask": None if sample.mask is None else {"bytes": sample.mask, "path": None},
             "depth": sample.depth,
             "factors": sample.factors,
+            "photo": None if sample.photo is None else vars(sample.photo),
             "split": split,
             "pixels_sha256": sample.pixels_sha256,
             "dhash": sample.dhash,

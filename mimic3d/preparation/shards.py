@@ -62,22 +62,24 @@ def write_dataset(
     weights: Float32[np.ndarray, " n"],
     info: DatasetInfo,
     images_per_shard: int,
+    schema: pa.Schema = SHARD_SCHEMA,
 ) -> Manifest:
     """Shards, rejects and manifest of the kept images, in an empty folder.
 
-    `weights` are of the kept images, in their order.
+    `schema` is SHARD_SCHEMA, or PHOTO_SCHEMA for photos. `weights` are of the kept images, in
+    their order.
     """
     kept = [item for item in outcomes if item.is_kept]
     weight_of = dict(zip([item.place for item in kept], weights.tolist(), strict=True))
     records: list[str] = []
     labels: list[Float32[np.ndarray, "n 25"]] = []
     for split in SPLITS:
-        shards = _Shards(folder, split, images_per_shard)
+        shards = _Shards(folder, split, images_per_shard, schema)
         for table in _tables(partial, [item for item in kept if item.split == split], weight_of):
             records += _records(split, table)
             if split == "train":
                 labels.append(_labels(table))
-            shards.add(table.select(SHARD_SCHEMA.names).cast(SHARD_SCHEMA))
+            shards.add(table.select(schema.names).cast(schema))
         shards.close()
     pq.write_table(rejects_table(outcomes), folder / REJECTS)
     train = torch.from_numpy(np.concatenate(labels))
@@ -112,11 +114,12 @@ def pose_statistics(labels: Float[Tensor, "n 25"], scene: Scene) -> dict[str, fl
 class _Shards:
     """The files of one split, written row group by row group."""
 
-    def __init__(self, folder: Path, split: str, images_per_shard: int) -> None:
+    def __init__(self, folder: Path, split: str, images_per_shard: int, schema: pa.Schema) -> None:
+        self._schema = schema
         self._folder = folder
         self._split = split
         self._size = images_per_shard
-        self._rows = SHARD_SCHEMA.empty_table()
+        self._rows = schema.empty_table()
         self._files: list[Path] = []
         self._writer: pq.ParquetWriter | None = None
         self._room = 0  # images that the open file still takes
@@ -148,7 +151,7 @@ class _Shards:
             self._files.append(path)
             self._room = self._size
             self._writer = pq.ParquetWriter(
-                path, SHARD_SCHEMA, compression="NONE", use_dictionary=False
+                path, self._schema, compression="NONE", use_dictionary=False
             )
         self._writer.write_table(self._rows.slice(0, num).combine_chunks(), row_group_size=num)
         self._rows = self._rows.slice(num)

@@ -38,7 +38,7 @@ from mimic3d.preparation.pose import (
     PoseResult,
     Reject,
 )
-from mimic3d.preparation.sample import Rejected, Sample
+from mimic3d.preparation.sample import PhotoOrigin, Rejected, Sample
 from mimic3d.preparation.warp import crop_image
 
 RESIZE_FILTER = "lanczos where the crop is upright, else area and cubic"
@@ -139,6 +139,7 @@ class PhotoProcessor:
                     source=self.container.name,
                     source_sha256=file_hash,
                     estimator=self.estimator,
+                    photo=_origin(photo.image_id, number, opened, estimate.detection),
                     dhash=difference_hash(pixels) if self.judges else None,
                 )
         return Rejected(image_id, reject, estimate.detail, pose, thumbnail())
@@ -174,6 +175,22 @@ def cut_out(image: Image.Image, crop: Corners, resolution: int) -> UInt8[np.ndar
     size = (resolution, resolution)
     box = (ax, ay, bx, dy)
     return np.asarray(image.resize(size, Image.Resampling.LANCZOS, box=box))
+
+
+def _origin(
+    name: str, number: int, opened: DecodedPhoto, detection: Detection | None
+) -> PhotoOrigin:
+    return PhotoOrigin(
+        file=name,
+        number=number,
+        width=opened.image.width,
+        height=opened.image.height,
+        box=None if detection is None else detection.box,
+        score=None if detection is None else detection.score,
+        colours=opened.colours,
+        focal_mm=opened.focal_mm,
+        focal_35mm=opened.focal_35mm,
+    )
 
 
 def _thumbnail(opened: DecodedPhoto, detection: Detection | None) -> bytes:

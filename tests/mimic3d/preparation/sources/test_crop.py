@@ -7,7 +7,7 @@ from PIL import Image
 from mimic3d.data.images import decode_png
 from mimic3d.preparation.gates import GatesConfig
 from mimic3d.preparation.pose import Detection, Estimate, PoseResult, Reject, whole_image
-from mimic3d.preparation.sample import Rejected, Sample
+from mimic3d.preparation.sample import PhotoOrigin, Rejected, Sample
 from mimic3d.preparation.sources.crop import Photo, PhotoProcessor, cut_out
 
 CAM2WORLD = np.diag([1, -1, -1, 1]).astype(np.float32)
@@ -129,3 +129,12 @@ def test_every_object_of_a_photo_has_a_name_of_its_own(processor):
     assert isinstance(outcomes[2], Rejected)
     with Image.open(io.BytesIO(outcomes[2].thumbnail)) as thumbnail:
         assert thumbnail.size == (10, 10)  # the object and half its size around it
+
+
+def test_an_image_keeps_where_it_came_from(processor):
+    one, two, _ = processor(build_estimator=Pair)(Photo("a.png"))
+    assert isinstance(one, Sample)
+    assert isinstance(two, Sample)
+    assert one.photo == PhotoOrigin("a.png", 1, 48, 48, None, None, "", 0.0, 0.0)
+    box = (4.0, 4.0, 20.0, 20.0)
+    assert two.photo == PhotoOrigin("a.png", 2, 48, 48, box, 0.9, "", 0.0, 0.0)
