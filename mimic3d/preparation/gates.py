@@ -51,7 +51,8 @@ class GatesConfig(Config):
     max_pitch_deg: PositiveFloat | None = 60
     """By position about orbit_center, up or down; ours, PanoHead has 90."""
     max_roll_deg: PositiveFloat | None = 50
-    """Turn of the head in the source image, to either side (PanoHead)."""
+    """Turn of the head in the source image, to either side (PanoHead), from upright or from the
+    nearest quarter turn of a photo that lies on its side: its crop is upright all the same."""
     max_padded_share: float | None = Field(default=0.2, ge=0, le=1)
     """Of the crop's area, outside the source image, where its mirror image continues; ours: tight
     portraits have 0.13 to 0.19."""
@@ -138,7 +139,7 @@ def check_pose(pose: PoseResult, center: Point, cfg: GatesConfig) -> Reject | No
     limits = {
         "yaw": (abs(yaw), cfg.max_yaw_deg),
         "pitch": (abs(pitch), cfg.max_pitch_deg),
-        "roll": (abs(math.degrees(roll_in_source(pose))), cfg.max_roll_deg),
+        "roll": (abs(math.remainder(math.degrees(roll_in_source(pose)), 90)), cfg.max_roll_deg),
     }
     for gate, (value, limit) in limits.items():
         if limit is not None and value > limit:
