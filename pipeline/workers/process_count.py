@@ -1,7 +1,8 @@
 """Number of processes that `processes: auto` starts on this machine.
 
-Processes pay more than threads: on two cores, at the sizes of the default experiment, two processes
-of one thread train 2 to 5 times as fast as one of two threads (benchmarks/README.md).
+Processes pay more than threads at the sizes of the default experiment: threads wait for each other
+at every small operator, the longer the more else the machine does.
+`python -m benchmarks.training --processes 2` measures it.
 """
 
 import os
