@@ -1,9 +1,9 @@
-"""Lines over an axis by matplotlib, as SVG: within a page, or as a file of their own."""
+"""Lines and bars over an axis by matplotlib, as SVG: within a page, or as a file of their own."""
 
 import io
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from matplotlib.ticker import MaxNLocator, NullLocator, StrMethodFormatter
 from mimic3d.html.markup import Html, tag
 
 SIZE = (5.4, 3.1)  # inches of a drawing; 72 SVG units each
+BARS_SIZE = (4.2, 2.3)
 NUMBER = "{x:,.6g}"  # of the ticks
 MARKS = ("o", "s", "^", "D")  # in turn with the colours, so that lines differ without them
 COLORS = ("#2563b0", "#c2410c", "#3f7d3a", "#7c4fb0")
@@ -59,33 +60,58 @@ class Chart:
     """Equal ratios of x are equally far apart; the points themselves are labelled."""
 
 
+@dataclass(frozen=True)
+class Bars:
+    """Counts of what lies in each of adjoining bins."""
+
+    title: str
+    x_title: str
+    edges: Sequence[float]
+    """Where the bins begin and end, rising; one more than counts."""
+    counts: Sequence[int]
+
+
 def draw_chart(chart: Chart) -> Html:
     """The chart as an element of a page, whose colours it takes on."""
-    svg = re.sub(r' xmlns(:xlink)?="[^"]*"', "", _render(chart, with_title=False))
+    return _page_element(_render(lambda axes: _draw(axes, chart), SIZE), chart.title)
+
+
+def draw_bars(bars: Bars) -> Html:
+    """The bars as an element of a page; each says its range and count under the mouse."""
+    svg = _page_element(_render(lambda axes: _draw_bars(axes, bars), BARS_SIZE), bars.title)
+    for index, count in enumerate(bars.counts):
+        low, high = bars.edges[index : index + 2]
+        words = tag("title", f"{low:g} to {high:g}: {count:,}")
+        svg = Html(svg.replace(f'<g id="bar-{index}">', f'<g id="bar-{index}">{words}'))
+    return svg
+
+
+def _page_element(svg: str, title: str) -> Html:
+    svg = re.sub(r' xmlns(:xlink)?="[^"]*"', "", svg)
     for color, variable in VARIABLES.items():
         svg = svg.replace(color, f"var({variable}, {color})")
-    label = tag("title", chart.title)
+    label = tag("title", title)
     opening, rest = svg.split(">", 1)
-    named = tag("svg", class_="chart", role="img", aria_label=chart.title)
+    named = tag("svg", class_="chart", role="img", aria_label=title)
     attributes = named[len("<svg") : -len("></svg>")]
     return Html(f"{opening}{attributes}>{label}{rest}")
 
 
 def chart_file(chart: Chart) -> str:
     """The chart as the text of an .svg file, on white."""
-    return _render(chart, with_title=True)
+    return _render(lambda axes: _draw(axes, chart), SIZE, chart.title)
 
 
-def _render(chart: Chart, with_title: bool) -> str:
-    """The SVG element; the same chart gives the same bytes."""
+def _render(draw: Callable[[Axes], None], size: tuple[float, float], title: str = "") -> str:
+    """The SVG element; the same drawing gives the same bytes. With a title it lies on white."""
     with matplotlib.rc_context(SETTINGS):
-        figure = Figure(figsize=SIZE, layout="constrained")
-        figure.patch.set_visible(with_title)
+        figure = Figure(figsize=size, layout="constrained")
+        figure.patch.set_visible(bool(title))
         axes = figure.subplots()
         axes.patch.set_visible(False)
-        _draw(axes, chart)
-        if with_title:
-            figure.suptitle(chart.title, fontsize=9, fontweight="bold")
+        draw(axes)
+        if title:
+            figure.suptitle(title, fontsize=9, fontweight="bold")
         for artist in figure.findobj():
             artist.set_clip_on(False)  # nothing lies outside, and clip paths need URLs
         buffer = io.StringIO()
@@ -121,6 +147,22 @@ def _draw(axes: Axes, chart: Chart) -> None:
         loc="lower left", bbox_to_anchor=(-0.02, 1), ncols=len(lines), frameon=False,
         handlelength=2.2, columnspacing=1.2,
     )  # fmt: skip
+
+
+def _draw_bars(axes: Axes, bars: Bars) -> None:
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.set_xlabel(bars.x_title)
+    widths = [high - low for low, high in zip(bars.edges, bars.edges[1:], strict=False)]
+    container = axes.bar(bars.edges[:-1], bars.counts, widths, align="edge", color=COLORS[0])
+    for index, bar in enumerate(container):
+        bar.set_gid(f"bar-{index}")
+        bar.set_linewidth(0)
+    axes.set_xlim(bars.edges[0], bars.edges[-1])
+    axes.set_axisbelow(True)
+    axes.grid(axis="y", linewidth=1)
+    axes.tick_params(axis="y", length=0)
+    axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
+    axes.yaxis.set_major_formatter(StrMethodFormatter(NUMBER))
 
 
 def _draw_line(

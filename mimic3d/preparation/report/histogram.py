@@ -1,4 +1,4 @@
-"""Counts of angles: as tables that DVC plots, and drawn as SVG."""
+"""Counts of angles: as tables that DVC plots, and drawn for a page."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,11 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float64, Int64
 
-from mimic3d.html.markup import Html, tag
-
-WIDTH, HEIGHT = 340, 180  # of a drawing, CSS pixels
-LEFT, RIGHT, TOP, BOTTOM = 44, 12, 12, 36  # its margins
-X_PARTS, Y_PARTS = 4, 2  # parts of the axes between labels
+from mimic3d.html.chart import Bars, draw_bars
+from mimic3d.html.markup import Html
 
 
 @dataclass(frozen=True)
@@ -47,31 +44,9 @@ def count_angles(
 
 
 def draw_histogram(histogram: Histogram, name: str) -> Html:
-    """Bars as inline SVG; each says its range and count under the mouse."""
-    top = max(2, int(histogram.counts.max()))
-    top += top % 2  # so that the label in the middle is a whole number
-    across, up = WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM
-    step = across / len(histogram.counts)
-    shapes = []
-    for part in range(Y_PARTS + 1):
-        y = TOP + up * (1 - part / Y_PARTS)
-        shapes.append(tag("line", x1=LEFT, x2=WIDTH - RIGHT, y1=y, y2=y, class_="grid"))
-        number = f"{top * part // Y_PARTS:,}"
-        shapes.append(tag("text", number, x=LEFT - 6, y=y + 4, text_anchor="end"))
-    edges = histogram.edges_deg
-    for index, count in enumerate(histogram.counts.tolist()):
-        if count:
-            height = max(1.0, up * count / top)
-            words = f"{edges[index]:g} to {edges[index + 1]:g} deg: {count:,}"
-            place = {"x": f"{LEFT + step * index + 0.5:.1f}", "y": f"{TOP + up - height:.1f}"}
-            size = {"width": f"{step - 1:.1f}", "height": f"{height:.1f}"}
-            shapes.append(tag("rect", tag("title", words), **place, **size))
-    for part in range(X_PARTS + 1):
-        x, angle = LEFT + across * part / X_PARTS, (2 * part / X_PARTS - 1) * histogram.limit_deg
-        shapes.append(tag("text", f"{angle:g}", x=x, y=TOP + up + 15, text_anchor="middle"))
-    middle = LEFT + across / 2
-    shapes.append(tag("text", f"{name}, deg", x=middle, y=HEIGHT - 5, text_anchor="middle"))
-    return tag("svg", *shapes, viewBox=f"0 0 {WIDTH} {HEIGHT}", width=WIDTH, height=HEIGHT)
+    """Bars over the angle; each says its range and count under the mouse."""
+    edges, counts = histogram.edges_deg.tolist(), histogram.counts.tolist()
+    return draw_bars(Bars(f"Histogram of {name}", f"{name}, deg", edges, counts))
 
 
 def describe_angles(angles_rad: Float64[np.ndarray, " n"]) -> str:

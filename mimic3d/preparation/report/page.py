@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image
 
 from mimic3d.data.schema import SPLITS, Manifest
+from mimic3d.html.chart import CHART_STYLE
 from mimic3d.html.document import document
 from mimic3d.html.markup import Html, embed, figure, join, section, table, tag
 from mimic3d.preparation.partial_dataset import PartialDataset
@@ -38,7 +39,6 @@ STYLE = """
 .gates figure { width: 130px; }
 .blank { width: 88px; height: 66px; display: flex; align-items: center; justify-content: center;
   color: var(--faint); background: var(--panel); }
-svg rect { fill: var(--accent); }
 """
 
 
@@ -56,7 +56,7 @@ def build_page(
     sheet.thumbnail((SHEET, SHEET))
     return document(
         title,
-        STYLE,
+        STYLE + CHART_STYLE,
         tag("p", _summary(manifest, len(kept), len(outcomes) - len(kept)), class_="lead"),
         _counts(outcomes),
         show_rejects(outcomes, partial, gates),
@@ -79,7 +79,7 @@ def build_failure_page(
     kept = [item for item in outcomes if item.is_kept]
     return document(
         f"Dataset {name}: not made",
-        STYLE,
+        STYLE + CHART_STYLE,
         tag("p", problem, class_="lead"),
         _counts(outcomes),
         show_rejects(outcomes, partial, gates),
