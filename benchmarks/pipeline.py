@@ -1,4 +1,4 @@
-"""`python -m benchmarks.pipeline`: what Ray, DVC and MLflow cost per stage, and a no-op repro.
+"""`python -m benchmarks.pipeline`: overhead of Ray, DVC and MLflow per stage, and a no-op repro.
 
 Runs the tiny experiment of the tests in a scratch copy: each stage once in this process (its work)
 and once as a Ray job on a running head (its wall time); the difference is the pipeline's overhead.

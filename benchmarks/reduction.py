@@ -1,4 +1,4 @@
-"""What the processes of a training send each other: gradients per phase, as the loop reduces them.
+"""Traffic between the processes of a training: gradients per phase, as the loop reduces them.
 
 A process sends the gradients of the phase's network, once per step of that
 phase, in one float32 tensor (mimic3d/training/loop.py). Parameters that a loss does not reach have
@@ -33,7 +33,7 @@ needs no super-resolution, and an added constant has no slope for R1 to punish."
 
 @dataclass(frozen=True)
 class Traffic:
-    """One phase: how much one of its steps reduces, and how many iterations lie between two."""
+    """Traffic of one phase: values that one step reduces, and iterations between two steps."""
 
     phase: str
     num_values: int
@@ -53,7 +53,7 @@ def count_values(phase: str, network: nn.Module) -> int:
 
 
 def traffic_of_preset(path: Path) -> dict[str, list[Traffic]]:
-    """Per training stage, its phases with the networks of a preset."""
+    """Phases of each training stage with the networks of a preset."""
     configs = resolve(path.read_text())
     pretrain, imitate = configs["pretrain"], configs["imitate"]
     assert isinstance(pretrain, PretrainConfig)

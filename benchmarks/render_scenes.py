@@ -46,7 +46,7 @@ def build_scene(name: str, radius: float, coarse: int = 256, detail: int = 512) 
 
 @torch.no_grad()
 def _decoder(rng: torch.Generator, opaque: bool) -> Decoder:
-    """Two hidden units make a step of feature 0, which is the density; the others colour."""
+    """Decoder: two hidden units make a step of feature 0, the density; the others colour."""
     decoder = Decoder(DecoderConfig(hidden_channels=HIDDEN), CHANNELS, COLORS)
     for weight in decoder.parameters():
         weight.normal_(generator=rng)

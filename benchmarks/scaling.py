@@ -28,12 +28,12 @@ EVALUATED, FEATURES = 50_000, 2048  # images; float32 features of an Inception n
 
 @dataclass(frozen=True)
 class Speed:
-    """How fast one GPU computes `imitate`, and where that number comes from."""
+    """Speed of one GPU in `imitate`, and the source of that number."""
 
     name: str
     seconds_per_kimg: float
     render_seconds: float
-    """One 512 px view of the 3D branch."""
+    """Seconds of one 512 px view of the 3D branch."""
 
 
 SPEEDS = (
@@ -102,7 +102,7 @@ def training_table(phases: Sequence[Traffic]) -> str:
 
 
 def strong_table(phases: Sequence[Traffic]) -> str:
-    """The same batch of 32 on up to eight GPUs: all that its microbatches of 4 can use."""
+    """Speed of one batch of 32 on up to eight GPUs: all that its microbatches of 4 can use."""
     rows = []
     for speed in SPEEDS:
         cells = [speed.name]

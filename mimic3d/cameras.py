@@ -17,7 +17,7 @@ Point = tuple[float, float, float]
 
 
 class Scene(Config):
-    """Where cameras stand and where the object lies; a prepared dataset records it."""
+    """Places of the cameras and of the object; a prepared dataset records them."""
 
     radius: PositiveFloat = 2.7
     """Distance of the cameras from `orbit_center`, world units."""
@@ -34,7 +34,7 @@ class Scene(Config):
     box_warp: PositiveFloat = 1.0
     """Side of the cube around the world origin that the tri-planes span."""
     white_back: bool = False
-    """Composite onto white; otherwise the background is learnt inside the box."""
+    """True to composite onto white; otherwise the background is learnt inside the box."""
 
     @model_validator(mode="after")
     def _near_before_far(self) -> "Scene":
@@ -62,7 +62,7 @@ class Cameras:
         return self.cam2world[:, :3, 3]
 
     def to(self, device: torch.device | str, dtype: torch.dtype = torch.float32) -> "Cameras":
-        """The same cameras on another device."""
+        """Copy of the cameras on another device."""
         return Cameras(self.cam2world.to(device, dtype), self.intrinsics.to(device, dtype))
 
     def labels(self) -> Float[Tensor, "n 25"]:

@@ -1,4 +1,4 @@
-"""The same function over many tasks, on all the cores this process may use."""
+"""Parallel map of one function over many tasks, on all the cores this process may use."""
 
 import multiprocessing
 import os
@@ -18,7 +18,7 @@ CHUNKS_AHEAD = 4  # per worker; bounds the results that wait for a slow one befo
 
 
 def count_workers(num_tasks: int) -> int:
-    """One process per core that this one may run on, fewer for a few tasks."""
+    """Number of processes: one per core that this one may run on, fewer for a few tasks."""
     if hasattr(os, "sched_getaffinity"):
         num_cores = len(os.sched_getaffinity(0))
     else:

@@ -20,7 +20,7 @@ class Rays:
 
 @dataclass(frozen=True)
 class Windows:
-    """One square window of an image per sample: its top left pixel and its side in pixels."""
+    """Square windows of images, one per sample: top left pixel and side in pixels."""
 
     top: Int[Tensor, " n"]
     left: Int[Tensor, " n"]

@@ -118,7 +118,7 @@ def _download(url: str, sha256: Sha256 | None, path: Path, key: str) -> str:
 
 
 class _UnavailableError(Exception):
-    """A URL gives no file, for the reason in its text."""
+    """No file from a URL, for the reason in its text."""
 
 
 def _chunks(url: str) -> Iterator[bytes]:

@@ -28,7 +28,7 @@ PREFIX = ("metadata", "pipeline")
 NODE_TYPES = "available_node_types"  # a key of Ray's own
 ADDRESS = "RAY_API_SERVER_ADDRESS"
 LOCAL = "MIMIC3D_LOCAL_HEAD"
-"""Set to 1 beside an address when that is a head of our own on this machine."""
+"""Variable that is 1 beside an address when that is a head of our own on this machine."""
 
 
 NodeType = Mapping[str, float]
@@ -40,7 +40,7 @@ class _Group(Config):
 
 
 class Workers(_Group):
-    """What a stage asks of Ray: machines, and a share of each."""
+    """Resources that a stage asks of Ray: machines, and a share of each."""
 
     machines: NonNegativeInt = 1
     """Machines that work together; 0: the job's own process does it all, without Ray Train."""
@@ -59,9 +59,9 @@ class Workers(_Group):
     """Restarts from the last state when a process or a machine died; errors of a stage end it.
     Those after an attempt that got further are not counted."""
     pause_seconds: NonNegativeFloat = 5.0
-    """Before a restart that counts; doubles with each of them in a row, up to five minutes."""
+    """Pause before a restart that counts; doubles with each of these in a row, to five minutes."""
     grace_seconds: PositiveFloat = 30.0
-    """From SIGTERM to the end of a process that could not save its state in this time."""
+    """Time from SIGTERM to the end of a process that could not save its state in this time."""
 
     @model_validator(mode="after")
     def _one_process_per_gpu(self) -> "Workers":
@@ -89,11 +89,11 @@ class Workers(_Group):
         return self.machines * self.per_machine
 
     def with_processes(self, num: int) -> "Workers":
-        """The same with the number that `auto` turned out to be."""
+        """These workers with the number that `auto` turned out to be."""
         return self.model_copy(update={"processes": num}) if self.processes == "auto" else self
 
     def one_process(self) -> "Workers":
-        """The same for a single process, which has the share of any one of them."""
+        """These workers for a single process, which has the share of any one of them."""
         return self.model_copy(
             update={
                 "machines": 1,
@@ -119,7 +119,7 @@ class Settings(_Group):
     """URL (fsspec: s3://, gs://, file://) through which inputs and outputs travel to a cluster that
     does not see this folder, and only this checkout's; null: it sees it under the same path."""
     scratch: str | None = None
-    """With `storage`, a folder on each machine for inputs and state; null: the temporary one."""
+    """Folder on each machine for inputs and state, with `storage`; null: the temporary one."""
     tracking_uri: str | None = None
     """MLflow store; null: mlflow.db in this folder."""
     python: str | None = None

@@ -12,9 +12,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 PACKAGES = ("mimic3d", "stages")
-"""What can change a result; where and how a stage runs, which is all of `pipeline`, cannot."""
+"""Packages that can change a result; `pipeline`, where and how a stage runs, cannot."""
 FOLDER = Path(__file__).parents[1]
-"""Where the packages of this process lie."""
+"""Folder of the packages of this process."""
 _SILENT_FIELDS = ("ctx", "kind", "type_comment")
 
 
@@ -85,7 +85,7 @@ def _plain(node: object) -> object:
 
 
 def _says_nothing(node: object) -> bool:
-    """Whether it is a docstring, another constant that stands alone, or `pass`."""
+    """True if it is a docstring, another constant that stands alone, or `pass`."""
     return isinstance(node, ast.Pass) or (
         isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
     )

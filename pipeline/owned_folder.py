@@ -42,7 +42,7 @@ def hold(path: Path, content: str = "") -> int:
 
 
 def is_held(path: Path) -> bool:
-    """Whether a process holds a file; one that cannot be read is another user's, and counts."""
+    """True if a process holds a file; one that cannot be read is another user's, and counts."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
     except FileNotFoundError:

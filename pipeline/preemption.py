@@ -12,15 +12,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 EXIT_CODE = 75
-"""Of a process that saved its state when asked to end: EX_TEMPFAIL of sysexits.h, try again."""
+"""Exit code after a requested end with saved state: EX_TEMPFAIL of sysexits.h, try again."""
 
 
 class PreemptedError(Exception):
-    """Work ended because it was asked to, and the same command goes on where it was."""
+    """End of work that was asked to end; the same command goes on where it was."""
 
 
 class _Notice:
-    """What this process was told; signals are a matter of the whole process."""
+    """Request to this process to end; signals are a matter of the whole process."""
 
     def __init__(self) -> None:
         self.is_given = threading.Event()
@@ -34,7 +34,7 @@ _notice = _Notice()
 
 
 def install_sigterm_handler(grace_seconds: float) -> None:
-    """From now on SIGTERM waits for work that listens, but no longer than this; main thread only.
+    """Makes SIGTERM wait for work that listens, but no longer than this; main thread only.
 
     A thread reads the signal as it comes: Python's own handler would wait for the main thread,
     which may be deep in a computation or in Ray.
@@ -48,13 +48,13 @@ def install_sigterm_handler(grace_seconds: float) -> None:
 
 
 def add_preemption_check(ask: Callable[[], bool]) -> None:
-    """Another way to learn that this process is to end, beside SIGTERM; None of them is final."""
+    """Adds a way to learn that this process is to end, beside SIGTERM; None of them is final."""
     _notice.ask = ask
 
 
 @contextmanager
 def working() -> Iterator[None]:
-    """A stage is at work in the block; a process that is ended before or after says nothing."""
+    """Marks a stage at work in the block; a process that is ended before or after says nothing."""
     _notice.is_working = True
     try:
         yield
@@ -64,7 +64,7 @@ def working() -> Iterator[None]:
 
 @contextmanager
 def listening() -> Iterator[Callable[[], bool]]:
-    """Yields what says whether this process was asked to end; the block then saves and leaves."""
+    """Yields a function: True if this process was asked to end; the block then saves and leaves."""
     _notice.num_listeners += 1
     try:
         yield _is_asked_to_end

@@ -1,4 +1,4 @@
-"""What can be known to be wrong before Ray starts and before DVC removes the outputs of a stage."""
+"""Checks before Ray starts and before DVC removes the outputs of a stage."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Where a project keeps what: states, results, reports, caches, logs, locks, MLflow's files.
+"""Paths of a project: states, results, reports, caches, logs, locks, MLflow's files.
 
 The only module that knows it: whoever wants checkpoints elsewhere changes this one.
 """
@@ -11,7 +11,7 @@ INPUTS = ("raw", "init")
 """Folders of data/ that no stage writes, and DVC watches."""
 PRIVATE = ".pipeline"
 DVC_WORKSPACES = (".dvc", "tmp", "exps")
-"""DVC runs `dvc exp run --temp` and `--queue` in folders below this one, and deletes them then."""
+"""Parent of the folders of `dvc exp run --temp` and `--queue`, which DVC deletes afterwards."""
 
 
 class ProjectPaths:
@@ -30,7 +30,7 @@ class ProjectPaths:
         return self.root / DATA / name
 
     def results(self, stage: str) -> Path:
-        """What a stage hands to the next: snapshots, pictures."""
+        """Results that a stage hands to the next: snapshots, pictures."""
         return self.root / RESULTS / stage
 
     def snapshot(self, stage: str) -> Path:
@@ -47,7 +47,7 @@ class ProjectPaths:
 
     @property
     def cache(self) -> Path:
-        """What can be computed or downloaded again."""
+        """Files that can be computed or downloaded again."""
         return self.home / CACHE
 
     @property
@@ -71,7 +71,7 @@ class ProjectPaths:
 
     @property
     def heads(self) -> Path:
-        """How to reach the Ray heads that run for this folder; for its user only."""
+        """Addresses of the Ray heads that run for this folder; for its user only."""
         return self.home / PRIVATE / "heads"
 
     def lock(self, name: str) -> Path:
@@ -92,7 +92,7 @@ class ProjectPaths:
         return self.root / PRIVATE / "incoming" / run
 
     def scratch(self, name: str) -> Path:
-        """What Ray Train or Ray Tune keeps while it runs."""
+        """Files that Ray Train or Ray Tune keeps while it runs."""
         return self.home / PRIVATE / name
 
 

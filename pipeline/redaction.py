@@ -8,7 +8,7 @@ SECRET_NAME = re.compile(
     r"TOKEN|PASSW|SECRET|CREDENTIAL|PRIVATE|API_?KEY|ACCESS_KEY", re.IGNORECASE
 )
 MIN_LENGTH = 6
-"""A shorter value is no secret, and would be secrets in many innocent words."""
+"""Least length of a secret; a shorter value would be found in many innocent words."""
 
 
 def secret_values(environ: Mapping[str, str]) -> list[str]:

@@ -11,7 +11,7 @@ from pipeline.state_options import StateOptions
 
 
 def fingerprint(stage: str, params: str, root: Path, options: StateOptions | None = None) -> str:
-    """What makes two runs of a stage the same: parameters, code, and what it reads, in 12 letters.
+    """Identity of a run of a stage: parameters, code, and what it reads, in 12 letters.
 
     What is asked of training states counts where something is.
     """
@@ -23,7 +23,7 @@ def fingerprint(stage: str, params: str, root: Path, options: StateOptions | Non
 
 
 def _earlier_results(root: Path, stage: str) -> dict[str, object]:
-    """What DVC locked of the results of the stages before this one."""
+    """Entries of dvc.lock for the results of the stages before this one."""
     lock = root / "dvc.lock"
     if not lock.is_file():
         return {}

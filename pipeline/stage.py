@@ -39,17 +39,17 @@ def hash_stages(stages: Iterable[str]) -> str:
 
 
 def has_states(stage: str) -> bool:
-    """Whether a stage trains: it then says what names its states."""
+    """True if a stage trains: it then says what names its states."""
     return hasattr(load_stage(stage), "identify")
 
 
 def trained_stages(stages: Iterable[str]) -> list[str]:
-    """Those of these stages that train."""
+    """Stages among these that train."""
     return [stage for stage in stages if has_states(stage)]
 
 
 def identify(stage: str, root: Path) -> TrainingIdentity:
-    """What a training stage would train now.
+    """Identity of the training that a stage would do now.
 
     Raises:
         ValueError: its parameters are wrong, or its inputs are missing.

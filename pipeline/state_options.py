@@ -1,4 +1,4 @@
-"""What a user asks of training states: to train anew, or to go on from one of other code."""
+"""Options for training states: to train anew, or to go on from one of other code."""
 
 import argparse
 import os
@@ -21,7 +21,7 @@ class StateOptions:
     """Options of a stage that trains; they travel to its processes in the environment."""
 
     anew: str | None = None
-    """Begin from nothing, even if the same was trained before; the text tells one wish from
+    """Start from nothing, even if the same was trained before; the text tells one wish from
     another, so that a restart goes on."""
     continued: str | None = None
     """Name of a folder of states to go on from, whatever its parameters, inputs and code were."""

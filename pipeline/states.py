@@ -32,9 +32,9 @@ class StateRow:
     total_nimg: int | None
     """Budget of its last run; None in states of before it was noted."""
     age_seconds: float
-    """Since it was written last."""
+    """Time since it was written last."""
     differs: str
-    """From what the stage would train now; empty if in nothing."""
+    """Difference from what the stage would train now; empty if there is none."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -118,7 +118,7 @@ def _row(stage: str, folder: StateFolder, now: TrainingIdentity | str) -> StateR
 
 
 def _difference(folder: StateFolder, now: TrainingIdentity) -> str:
-    """What the stage of now would do otherwise; empty if nothing."""
+    """Difference from what the stage would train now; empty if there is none."""
     known = folder.identity
     if known is None:
         same = folder.name == now.key_without_code

@@ -1,4 +1,4 @@
-"""What runs and what ran: Ray tells of the jobs, MLflow of the runs, DVC of what is locked."""
+"""Stages that run or ran: Ray tells of the jobs, MLflow of the runs, DVC of what is locked."""
 
 import json
 import os
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 UI = "http://127.0.0.1:5000"
-"""Where `make ui` shows a local store."""
+"""Address at which `make ui` shows a local store."""
 LIVE = ("pending", "running")
 STATES = {"stopped": "killed", "succeeded": "finished"}
 """Words of Ray for which MLflow has others."""
@@ -42,12 +42,12 @@ class StageRow:
     """ISO 8601, UTC."""
     seconds: float | None = None
     fingerprint: str | None = None
-    """The same for attempts at the same thing."""
+    """Identity of a run; attempts at the same run share it."""
     job: str | None = None
     ray_link: str | None = None
     mlflow_link: str | None = None
     log: str | None = None
-    """Of the last attempt, on its node."""
+    """Log of the last attempt, on its node."""
 
 
 @dataclass(frozen=True)
@@ -159,7 +159,7 @@ def _take_job(run: StageRow, jobs: dict[str, StageRow]) -> StageRow | None:
 
 
 def _merge(run: StageRow, job: StageRow | None, is_complete: bool) -> StageRow:
-    """What MLflow and Ray say of the same attempt; Ray knows better whether it runs."""
+    """Row of MLflow and of Ray for the same attempt; Ray knows better whether it runs."""
     if job is not None and job.state in LIVE:
         return replace(run, state=job.state, seconds=job.seconds, ray_link=job.ray_link)
     if run.state == "running":

@@ -27,7 +27,7 @@ LOCK_SECONDS = 60.0  # for the last sign of a process that was killed a moment a
 
 @dataclass(frozen=True)
 class TrainingIdentity:
-    """What makes two trainings the same, but for their length."""
+    """Identity of a training, but for its length."""
 
     params: dict[str, Any]
     """Parameters of the stage without those that only end it."""
@@ -72,7 +72,7 @@ class StateFolder:
 
     @property
     def record(self) -> dict[str, Any]:
-        """What was noted when it was begun; empty in states of before there were records."""
+        """Record from when it was begun; empty in states of before there were records."""
         return _read_json(self.path / RECORD) or {}
 
     @property
@@ -128,7 +128,7 @@ def find_folders(root: Path, stage: str) -> list[StateFolder]:
 def choose_folder(
     root: Path, stage: str, key: str, total_nimg: int, anew: str | None = None
 ) -> StateFolder:
-    """Where a training of this key and budget goes on, or begins if there is nothing there.
+    """Folder where a training of this key and budget goes on, or begins if there is nothing there.
 
     The one that is furthest without being beyond the budget; those of before the user last asked to
     train anew do not count. `anew` is that wish: the same text, such as in a restart, leads to the
@@ -179,7 +179,7 @@ def _number(name: str, key: str) -> int:
 
 
 def _is_state(path: Path) -> bool:
-    """Whether it is a folder of training states, and not that of `prepare` or a rest of a copy."""
+    """True if it is a folder of training states, and not that of `prepare` or a rest of a copy."""
     if not path.is_dir() or path.name.startswith("."):
         return False
     return (path / RECORD).exists() or any(path.glob("nimg-*"))

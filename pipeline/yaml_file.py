@@ -109,7 +109,7 @@ def _without_tags(kind: type[BaseModel], loc: Sequence[int | str]) -> list[int |
 def _is_mapping_at(
     kind: type[BaseModel], path: Sequence[int | str], loc: Sequence[int | str]
 ) -> bool:
-    """Whether the value at this path is a mapping, whose keys are the user's own."""
+    """True if the value at this path is a mapping, whose keys are the user's own."""
     if not path or path[-1] != loc[-1]:
         return False
     field = known_fields(kind, path[:-1]).get(str(path[-1]))

@@ -1,4 +1,4 @@
-"""Where the prepared dataset of a project lies."""
+"""Place of the prepared dataset of a project."""
 
 import re
 from pathlib import Path

@@ -56,15 +56,15 @@ class EvaluateConfig(Config):
     """Folder of the snapshot in the project: the one that imitate publishes, or a converted one
     below data/init/."""
     sampling: SamplingConfig = SamplingConfig()
-    """How objects are drawn from the generator."""
+    """Sampling of objects from the generator."""
     distribution: DistributionConfig = DistributionConfig()
-    """Generated against real images."""
+    """Comparison of generated with real images."""
     consistency: ConsistencyConfig = ConsistencyConfig()
-    """Views of one object against each other."""
+    """Comparison of views of one object with each other."""
     gallery: GalleryConfig = GalleryConfig()
     """Pictures, videos and meshes."""
     video: bool = True
-    """Also writes videos; needs the extra `export`."""
+    """True to write videos too; needs the extra `export`."""
 
 
 CONFIG = EvaluateConfig
@@ -96,7 +96,7 @@ def check(cfg: EvaluateConfig, root: Path) -> None:
 
 
 def check_alone(cfg: EvaluateConfig, root: Path) -> None:
-    """Checks of what no earlier stage makes: networks and what writes videos and meshes."""
+    """Checks of inputs that no earlier stage makes: networks, and writers of videos and meshes."""
     cache = ProjectPaths(root).cache
     check_distribution(cfg.distribution, cache)
     check_views(cfg.consistency, cache)
@@ -203,12 +203,12 @@ class EvaluationProgress:
         self._done, self._tracker, self._num = 0, tracker, group.num
 
     def advance(self, amount: int, text: str) -> None:
-        """Some more are done here, and as many by every other process."""
+        """Counts some more as done here, and as many by every other process."""
         self._done = min(self._done + amount * self._num, self._total - 1)
         self._tracker.progress(self._done, self._total, text)
 
     def finish(self) -> None:
-        """Everything is done."""
+        """Counts everything as done."""
         self._tracker.progress(self._total, self._total, "done")
 
 

@@ -46,7 +46,7 @@ class ImitateConfig(ImitateLossConfig):
     loop: LoopConfig = LoopConfig()
     """Length and rhythm."""
     monitor: MonitorConfig = MonitorConfig()
-    """What is measured in the course of it, and which snapshot is published."""
+    """Measurements in the course of it, and choice of the snapshot to publish."""
     patch_scale: float = Field(0.125, gt=0, le=1)
     """Side of the patches that the 3D branch renders, as a share of the image's side."""
     patch_discriminator: DiscriminatorConfig = DiscriminatorConfig()
@@ -102,7 +102,7 @@ def count_parts(cfg: ImitateConfig) -> int:
 
 
 def identify(cfg: ImitateConfig, root: Path) -> TrainingIdentity:
-    """What a training of now would be: its parameters, dataset, snapshot of stage 1 and code."""
+    """Identity of a training started now: parameters, dataset, snapshot of stage 1 and code."""
     manifest = load_manifest(dataset_folder(root))
     return identify_training(
         "imitate", cfg, manifest.fingerprint, content_hash(_parent(root) / META)

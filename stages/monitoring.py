@@ -37,10 +37,10 @@ def check_monitor(
     branches: tuple[Branch, ...],
     stage: str,
 ) -> None:
-    """Reject what cannot be measured.
+    """Reject a monitor that cannot be measured.
 
     Raises:
-        ValueError: too few images are held out, or the choice is by what is never measured.
+        ValueError: too few images are held out, or the choice is by a metric never measured.
     """
     key = f"{stage}.monitor"
     if cfg.every_kimg:
@@ -65,7 +65,7 @@ class SnapshotSelector:
 
     cfg: MonitorConfig
     monitor: Monitor | None
-    """None where nothing is measured."""
+    """Measurements of the stage; None where nothing is measured."""
 
     @property
     def images(self) -> str:
@@ -73,7 +73,7 @@ class SnapshotSelector:
         return "none" if self.monitor is None else self.monitor.real.description
 
     def is_due(self, tick: Tick, rows: list[Row]) -> bool:
-        """Whether it is time, given what was measured before."""
+        """True if a measurement is due, given those before."""
         every, last = self.cfg.every_kimg * 1000, rows[-1]["nimg"] if rows else 0
         if self.monitor is None:
             return False

@@ -45,16 +45,16 @@ class PrepareConfig(SourceConfig):
     name: str = Field(default="heads", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     """Folder of the dataset below data/; not raw or init."""
     mirror: bool = True
-    """Mirrored copies count as images too; wrong for writing, logos and the like."""
+    """True if mirrored copies count as images too; wrong for writing, logos and the like."""
     rebalance: RebalanceConfig = RebalanceConfig()
-    """How much rare poses are preferred in training."""
+    """Preference of rare poses in training."""
 
 
 CONFIG = PrepareConfig
 LOOKS_ONLY = ("mimic3d.preparation.report", "mimic3d.html")
 """Code that draws what was prepared; a run goes on and counts as the same when it changes."""
 IMAGE_CODE = ("stages.sources", "mimic3d.preparation.parts")
-"""What it takes to make single images, with all that these import."""
+"""Code that makes single images, with all that it imports."""
 
 
 def check(cfg: PrepareConfig, root: Path) -> None:
@@ -70,7 +70,7 @@ def check(cfg: PrepareConfig, root: Path) -> None:
 def run(cfg: PrepareConfig, root: Path, tracker: Tracker) -> None:
     """Writes the dataset and its reports; a run that fails leaves the old ones.
 
-    A run that was killed is resumed: what is done lies in state/prepare/<name>/<fingerprint>/, of
+    A run that was killed is resumed: finished work lies in state/prepare/<name>/<fingerprint>/, of
     parameters, inputs and the code that reads them.
     """
     _check_values(cfg)

@@ -43,7 +43,7 @@ class PretrainConfig(PretrainLossConfig):
     loop: LoopConfig = LoopConfig()
     """Length and rhythm."""
     monitor: MonitorConfig = MonitorConfig()
-    """What is measured in the course of it, and which snapshot is published."""
+    """Measurements in the course of it, and choice of the snapshot to publish."""
     init_from: str | None = None
     """Folder of a snapshot below data/init/ whose G, G_ema and D training starts from, such as a
     converted checkpoint; null starts from random weights."""
@@ -85,7 +85,7 @@ def check(cfg: PretrainConfig, root: Path) -> None:
 
 
 def check_alone(cfg: PretrainConfig, root: Path) -> None:
-    """Reject what is wrong whatever the dataset is."""
+    """Reject parameters that are wrong whatever the dataset is."""
     check_batch(cfg.loop, 1, cfg.discriminator.mbstd_group_size, "pretrain.loop")
     if cfg.init_from is not None:
         check_initial_weights(root, cfg.init_from, cfg.generator, cfg.discriminator)
@@ -97,7 +97,7 @@ def count_parts(cfg: PretrainConfig) -> int:
 
 
 def identify(cfg: PretrainConfig, root: Path) -> TrainingIdentity:
-    """What a training of now would be: its parameters, dataset, initial weights and code."""
+    """Identity of a training started now: parameters, dataset, initial weights and code."""
     inputs = [load_manifest(dataset_folder(root)).fingerprint]
     if cfg.init_from is not None:
         inputs.append(content_hash(root / cfg.init_from / META))

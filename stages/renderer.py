@@ -14,7 +14,7 @@ def set_renderer(
     generators: Sequence[nn.Module], asked: BackendName, device: torch.device, progress: Progress,
     stage: str, is_told: bool,
 ) -> RenderBackend:  # fmt: skip
-    """Generators that render as `asked` on this device; one of them prints what is not expected.
+    """Sets generators to render as `asked` on this device; one of them prints the unexpected.
 
     Raises:
         ValueError: fused kernels were asked for, and cannot run here.

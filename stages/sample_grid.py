@@ -1,4 +1,4 @@
-"""Pictures of what a generator makes while it trains."""
+"""Pictures by a generator while it trains."""
 
 import torch
 from PIL import Image

@@ -1,4 +1,4 @@
-"""The sources of `prepare`: which parameters each has, and the plan that each makes of them."""
+"""Sources of `prepare`: the parameters of each, and the plan that it makes of them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ LEARN = "learn"
 
 @dataclass(frozen=True)
 class SourceContext:
-    """What a source needs beside its own parameters."""
+    """Inputs of a source beside its own parameters."""
 
     raw: Path
     """Folder of the inputs, data/raw/."""
@@ -42,7 +42,7 @@ class SourceContext:
     models: Path
     """Folder of downloaded networks."""
     workspace: Path
-    """Where what another program does for the source stays."""
+    """Folder of the results of another program that the source runs."""
 
 
 @dataclass(frozen=True)
@@ -103,37 +103,38 @@ def _read_template(cfg: LandmarksConfig, raw: Path) -> object:
 
 
 class SourceConfig(Config):
-    """Where images and cameras come from, and what an image must be.
+    """Source of images and cameras, and requirements on images.
 
     Every field that is annotated with a `DataSource` is a value of `source`.
     """
 
     source: str = "synthetic"
-    """synthetic: procedural heads; photos: of faces; landmarks: photos of anything with landmarks;
-    given: images with cameras; external: photos whose cameras another program finds."""
+    """Source of images and cameras. synthetic: procedural heads; photos: of faces; landmarks:
+    photos of anything with landmarks; given: images with cameras; external: photos whose cameras
+    another program finds."""
     resolution: int = Field(default=64, ge=16, le=1024)
     """Width and height of the images, pixels; a power of two."""
     seed: NonNegativeInt = 0
-    """Of heads, cameras and the choice of validation images."""
+    """Seed of heads, cameras and the choice of validation images."""
     alpha: Literal["composite", "drop"] = "composite"
     """Transparent parts of photos. composite: show the scene's background, white or black; drop:
     show their hidden colours, as EG3D's tool does."""
     gates: GatesConfig = GatesConfig()
-    """What a photo must be to be kept; used with all sources but synthetic."""
+    """Gates that a photo must pass to be kept; used with all sources but synthetic."""
     synthetic: Annotated[SyntheticConfig, DataSource(_plan_synthetic)] = SyntheticConfig()
-    """Used with source synthetic."""
+    """Parameters of source synthetic."""
     photos: Annotated[PhotosConfig, DataSource(_plan_faces, _check_faces)] = PhotosConfig()
-    """Used with source photos."""
+    """Parameters of source photos."""
     landmarks: Annotated[LandmarksConfig, DataSource(_plan_landmarks, _check_landmarks)] = (
         LandmarksConfig()
     )
-    """Used with source landmarks."""
+    """Parameters of source landmarks."""
     given: Annotated[GivenConfig, DataSource(_plan_given, _plan_given)] = GivenConfig()
-    """Used with source given."""
+    """Parameters of source given."""
     external: Annotated[ExternalConfig, DataSource(_plan_external, _check_external)] = (
         ExternalConfig()
     )
-    """Used with source external."""
+    """Parameters of source external."""
 
     @field_validator("source")
     @classmethod

@@ -36,7 +36,7 @@ from stages.training_states import open_state
 
 @dataclass(frozen=True)
 class TrainingRun:
-    """One training run: where it reads and writes, and what it trains."""
+    """Training run: its inputs, outputs and networks."""
 
     stage: str
     root: Path
@@ -47,16 +47,16 @@ class TrainingRun:
     ema: EmaConfig
     phases: list[Phase]
     networks: dict[str, nn.Module]
-    """By the names of their files: G, G_ema, D, in `imitate` D_patch, with ADA augment."""
+    """Networks by the names of their files: G, G_ema, D, in `imitate` D_patch, with ADA augment."""
     optimizers: dict[str, torch.optim.Optimizer]
     selector: SnapshotSelector
     meta: SnapshotMeta
     draw_samples: Callable[[Generator], Image.Image]
-    """A picture of what G_ema makes."""
+    """Picture of samples of G_ema."""
 
     @property
     def paths(self) -> ProjectPaths:
-        """Where it keeps its states and results."""
+        """Paths of its states and results."""
         return ProjectPaths(self.root)
 
 
@@ -120,7 +120,7 @@ def _train(run: TrainingRun, state: StateFolder) -> None:
 
 @contextmanager
 def _ends_explained(run: TrainingRun, folder: Path, progress: Progress) -> Iterator[None]:
-    """A training that was asked to end saves where it is; one that went wrong keeps what is there.
+    """Saves a training that was asked to end; keeps the last state of one that went wrong.
 
     Raises:
         PreemptedError: the state is saved, and the same command goes on from there.
@@ -167,7 +167,7 @@ def _timed_ticks(
 
 
 def _reproducible(stats: dict[str, float]) -> dict[str, float]:
-    """What a run on the same machine would repeat bit for bit: all but the speed."""
+    """Statistics that a run on the same machine would repeat bit for bit: all but the speed."""
     return {name: value for name, value in stats.items() if not name.startswith("speed/")}
 
 
@@ -196,7 +196,7 @@ def _report(run: TrainingRun, tick: Tick) -> None:
 
 
 def _measure(run: TrainingRun, folder: Path, progress: Progress) -> None:
-    """All processes take part and know the result; the main one reports it."""
+    """Measures G_ema; all processes take part and know the result, the main one reports it."""
     done, total = progress.nimg / 1000, run.loop.total_nimg / 1000
     is_main = run.accelerator.is_main_process
     if is_main:

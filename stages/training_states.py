@@ -1,4 +1,4 @@
-"""Which state a training stage goes on from, on all its processes."""
+"""State that a training stage goes on from, on all its processes."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -28,7 +28,7 @@ ENDS_ONLY = ("total_kimg", "max_nonfinite")
 
 
 def identify_training(stage: str, cfg: Config, *inputs: str) -> TrainingIdentity:
-    """What the states of a stage are named by; `inputs` are checksums of what it reads."""
+    """Identity that names the states of a stage; `inputs` are checksums of the files it reads."""
     params = cfg.model_dump(mode="json")
     for name in ENDS_ONLY:
         del params["loop"][name]

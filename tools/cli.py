@@ -14,7 +14,7 @@ class Command:
 
     main: Main
     module: str
-    """The same command is `python -m module`."""
+    """Module of the same command, `python -m module`."""
     summary: str
     example: str
 
@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def overview() -> str:
-    """What `mimic3d --help` prints: a line and an example per command."""
+    """Text that `mimic3d --help` prints: a line and an example per command."""
     width = max(map(len, COMMANDS)) + 2
     lines = ["usage: mimic3d COMMAND [ARGUMENT ...]", ""]
     lines += [f"  {name:{width}}{command.summary}" for name, command in COMMANDS.items()]

@@ -53,7 +53,7 @@ def _check_target(target: Path) -> None:
 
 
 def describe_cameras(scene: Scene) -> str:
-    """What a trainer must know of the labels that the layout does not say, in words."""
+    """Description of the labels for a trainer, in words: what the layout does not say."""
     center = ", ".join(f"{value:g}" for value in scene.orbit_center)
     pivot = ", ".join(f"{value:g}" for value in scene.pivot)
     return (

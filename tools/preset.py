@@ -1,4 +1,4 @@
-"""A file of presets/ -> params.yaml: `make preset NAME=ffhq512`, `python -m tools.preset`."""
+"""Presets copied to params.yaml: `make preset NAME=ffhq512`, `python -m tools.preset`."""
 
 import argparse
 import subprocess
@@ -74,7 +74,7 @@ def resolve(text: str) -> dict[str, Config]:
 
 
 def next_steps(root: Path) -> list[str]:
-    """What a person has to type or to bring until the experiment of params.yaml runs."""
+    """Steps that a person has to take until the experiment of params.yaml runs."""
     prepare = load_params("prepare", PrepareConfig, root)
     pretrain = load_params("pretrain", PretrainConfig, root)
     steps = []
@@ -90,7 +90,7 @@ def next_steps(root: Path) -> list[str]:
 
 
 def _is_replaceable(root: Path, presets: list[str]) -> bool:
-    """Whether params.yaml can be had again: it is missing, a preset, or as committed."""
+    """True if params.yaml can be had again: it is missing, a preset, or as committed."""
     if not (root / FILE).exists():
         return True
     text = (root / FILE).read_text()

@@ -77,7 +77,7 @@ def draw_styles(G: Generator, args: Args) -> Float[Tensor, "n l w_dim"]:
 
 
 def render_grid(G: Generator, args: Args) -> None:
-    """Every object once: its panels side by side."""
+    """Grid of every object once: its panels side by side."""
     ws = draw_styles(G, args)
     angles = torch.full((len(ws),), args.yaw), torch.full((len(ws),), args.pitch)
     cameras = orbit_cameras(*angles, G.scene).to(ws.device)
@@ -142,7 +142,7 @@ def render_meshes(G: Generator, args: Args) -> None:
 
 
 def panels_of(args: Args) -> tuple[Panel, ...]:
-    """What is shown of each object."""
+    """Panels that are shown of each object."""
     geometry = PANELS[2:] if args.geometry else ()
     return BRANCHES[args.branch] + geometry
 

@@ -1,4 +1,4 @@
-"""The table as a picture: a panel per quantity, a pair of bars per row."""
+"""Bar charts of the table: a panel per quantity, a pair of bars per row."""
 
 import math
 from pathlib import Path
@@ -15,14 +15,14 @@ from mimic3d.metrics.protocol import Branch
 
 COLORS: dict[Branch, str] = {"2d": "0.7", "3d": "tab:blue"}
 PANEL = (3.4, 2.6)
-"""Inches."""
+"""Width and height of a panel, inches."""
 COLUMNS = 3
 WIDTH = 0.4
-"""Of a bar; rows are 1 apart."""
+"""Width of a bar; rows are 1 apart."""
 
 
 def draw_bars(design: Design, results: Results, path: Path) -> None:
-    """Means with their intervals, and floor or ceiling as a dashed line."""
+    """Draws means with their intervals, and floor or ceiling as a dashed line."""
     metrics = {quantity.metric for quantity, _ in results.measured}
     quantities = [each for each in QUANTITIES if each.metric in metrics]
     num_rows = math.ceil(len(quantities) / COLUMNS)

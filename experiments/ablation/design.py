@@ -1,4 +1,4 @@
-"""rows.yaml and sizes/*.yaml as types: what is compared, what the paper claims, how large."""
+"""Types of rows.yaml and sizes/*.yaml: compared rows, claims of the paper, sizes."""
 
 from pathlib import Path
 from typing import Any, Literal
@@ -17,12 +17,12 @@ Values = dict[str, Any]
 
 
 class Row(Config):
-    """One way to train."""
+    """One variant of training."""
 
     title: str
-    """For the head of a table."""
+    """Title in the head of a table."""
     about: str
-    """What is trained and what is evaluated, in a sentence."""
+    """Description of what is trained and what is evaluated, in a sentence."""
     taught: tuple[Branch, ...] = ("2d", "3d")
     """Branches that a loss teaches; what the other one renders means nothing and is not shown."""
     overrides: Values = Field(default_factory=dict)
@@ -38,7 +38,7 @@ class Side(Config):
     @model_validator(mode="before")
     @classmethod
     def _from_path(cls, written: Any) -> Any:
-        """From `row/branch`."""
+        """Fields from `row/branch`."""
         if isinstance(written, str):
             row, _, branch = written.partition("/")
             return {"row": row, "branch": branch}
@@ -49,20 +49,20 @@ class Side(Config):
 
 
 class Claim(Config):
-    """Something the paper says, as what should measure better than what."""
+    """Claim of the paper, as one branch of a row that should measure better than another."""
 
     says: str
-    """In words close to the paper's."""
+    """Statement in words close to the paper's."""
     source: str = "abstract"
-    """Where."""
+    """Place in the paper."""
     better: Side
     worse: Side
     metrics: tuple[str, ...] = Field(min_length=1)
-    """By each of these, which say themselves whether small is good."""
+    """Metrics that each judge the claim, and say themselves whether small is good."""
 
 
 class Design(Config):
-    """What is compared, and what the paper says about it."""
+    """Compared rows, and the claims of the paper about them."""
 
     rows: dict[str, Row] = Field(min_length=1)
     claims: tuple[Claim, ...] = ()
@@ -80,25 +80,25 @@ class Design(Config):
 
 
 class Size(Config):
-    """How large all rows are."""
+    """Size of all rows."""
 
     about: str
-    """What it is for and how long it takes, in a sentence."""
+    """Description of its purpose and duration, in a sentence."""
     concurrent: PositiveInt | None = None
-    """Trainings at a time; null: one, or on a cluster as many as it has room for."""
+    """Number of trainings at a time; null: one, or on a cluster as many as it has room for."""
     rows: dict[str, Values] = Field(default_factory=dict)
     """Parameters of single rows that depend on the size, such as a budget, by row."""
     params: dict[Literal["prepare", "pretrain", "imitate", "evaluate"], dict[str, Any]]
-    """A whole params.yaml."""
+    """Content of a whole params.yaml."""
 
 
 def load_design() -> Design:
-    """What is compared."""
+    """Design of rows.yaml."""
     return Design.model_validate(_read(FOLDER / "rows.yaml"))
 
 
 def load_size(name: str) -> Size:
-    """A file of sizes/.
+    """Size of a file of sizes/.
 
     Raises:
         ValueError: there is no such size, or it has a mistake.
@@ -112,7 +112,7 @@ def load_size(name: str) -> Size:
 
 
 def size_names() -> list[str]:
-    """All sizes there are."""
+    """Names of all sizes."""
     return sorted(path.stem for path in SIZES.glob("*.yaml"))
 
 

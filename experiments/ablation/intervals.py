@@ -1,4 +1,4 @@
-"""How sure a mean over a few trainings is."""
+"""Confidence intervals of a mean over a few trainings."""
 
 import numpy as np
 import pandas as pd
@@ -11,7 +11,7 @@ LEVEL = 0.95
 
 
 def over_seeds(means: Float64[np.ndarray, " s"]) -> Interval:
-    """Mean of trainings with different seeds, and where the mean of all seeds may be (Student).
+    """Mean of trainings with different seeds, and the interval of the mean of all seeds (Student).
 
     A training is one piece of evidence however many objects are drawn from it: what differs
     between seeds contains what differs between draws of objects. To resample seeds, and objects

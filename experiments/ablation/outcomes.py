@@ -1,4 +1,4 @@
-"""What the trials of a sweep measured: one table, and only if all were measured alike."""
+"""Measurements of the trials of a sweep: one table, and only if all were measured alike."""
 
 import json
 from collections.abc import Iterable
@@ -22,9 +22,9 @@ class Outcomes:
     """All measurements of all trials that ended."""
 
     values: pd.DataFrame
-    """COLUMNS; the identity of a number that is one of a whole set of images is -1."""
+    """Table with COLUMNS; the identity of a number that is one of a whole set of images is -1."""
     hashes: dict[str, str]
-    """Of the protocols, by what was measured."""
+    """Hashes of the protocols, by part of the evaluation."""
 
     def table(self, branch: str, metric: str, row: str | None = None) -> pd.DataFrame:
         """Values of a metric, a line per identity and a column per seed; empty if not measured."""
@@ -58,7 +58,7 @@ def read_outcomes(trials: Iterable[tuple[Trial, Path]]) -> Outcomes:
 
 
 def _read_protocol(folder: Path) -> dict[str, Any]:
-    """Records by what was measured; what has no hash tells of the snapshot."""
+    """Records by part of the evaluation; without those of no hash, which tell of the snapshot."""
     content = json.loads((ProjectPaths(folder).reports("evaluate") / "protocol.json").read_text())
     records = {}
     for part, written in content.items():

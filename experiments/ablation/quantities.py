@@ -1,4 +1,4 @@
-"""What is measured of every row, and what a perfect or hopeless model would get."""
+"""Quantities of every row, with the values that a perfect or hopeless model would get."""
 
 from dataclasses import dataclass
 from typing import Literal

@@ -1,4 +1,4 @@
-"""reports/ablation/<size>/: the table to read, the same for programs, and bars."""
+"""Report in reports/ablation/<size>/: the table to read, the same for programs, and bars."""
 
 import math
 from dataclasses import dataclass
@@ -30,16 +30,16 @@ available to us; only directions are compared."""
 
 @dataclass(frozen=True)
 class Run:
-    """What was run."""
+    """Run of the ablation: its size, seeds, code and trials."""
 
     size: str
     num_seeds: int
     code: str
-    """Of stages/ and mimic3d/."""
+    """Hash of the code of stages/ and mimic3d/."""
     minutes: list[float]
-    """Of every trial that ended."""
+    """Duration of every trial that ended, minutes."""
     missing: list[str]
-    """Trials that did not end, and why."""
+    """Trials that did not end, with the reasons."""
 
 
 def write_report(folder: Path, design: Design, size: Size, outcomes: Outcomes, run: Run) -> Results:
@@ -57,7 +57,7 @@ def write_report(folder: Path, design: Design, size: Size, outcomes: Outcomes, r
 
 
 def write_table(design: Design, size: Size, outcomes: Outcomes, results: Results, run: Run) -> str:
-    """All of it as Markdown."""
+    """Whole report as Markdown."""
     lines = ["# The paper's ablation in miniature", "", *_about(size, outcomes, run), ""]
     lines += _measurements(design, results)
     lines += ["", *_claims(design, results), "", NOTES, "", "Rows:", ""]

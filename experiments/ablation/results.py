@@ -1,4 +1,4 @@
-"""All estimates of an ablation, and all verdicts: what the report shows."""
+"""All estimates and verdicts of an ablation, which the report shows."""
 
 import math
 from collections.abc import Sequence
@@ -32,7 +32,7 @@ class Results:
     """Estimates, references and verdicts of an ablation."""
 
     estimates: list[MetricEstimate]
-    """Without quantities that no row has, and branches that a row does not teach."""
+    """Estimates, without quantities that no row has, and branches that a row does not teach."""
     references: dict[str, float]
     """Floor or ceiling, by metric."""
     findings: list[Finding]
@@ -57,7 +57,7 @@ class Results:
 
 
 def find_results(design: Design, outcomes: Outcomes) -> Results:
-    """All there is to say about the measurements."""
+    """Estimates, references and verdicts of the measurements."""
     estimates = [
         each
         for name, row in design.rows.items()
@@ -106,7 +106,7 @@ def _estimate(
 
 
 def _references(outcomes: Outcomes) -> dict[str, float]:
-    """The same in all trials, since all compare with the same images and objects."""
+    """Reference values, equal in all trials, since all compare with the same images and objects."""
     references = {}
     for quantity in QUANTITIES:
         branch, _, metric = quantity.reference.partition("/")

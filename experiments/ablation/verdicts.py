@@ -1,4 +1,4 @@
-"""What the measurements say about a claim."""
+"""Verdicts of the measurements on a claim."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -22,7 +22,7 @@ class Finding:
     claim: Claim
     quantity: Quantity
     advantage: Interval
-    """By how much the better side is better, over pairs of equal seeds; negative if it is worse."""
+    """Advantage of the better side, over pairs of equal seeds; negative if it is worse."""
     num_seeds: int
     verdict: Verdict
 
@@ -33,7 +33,10 @@ def judge(claim: Claim, outcomes: Outcomes) -> list[Finding]:
 
 
 def _judge(claim: Claim, quantity: Quantity, outcomes: Outcomes) -> Finding:
-    """Rows share seeds and whatever they have in common of a training, so seeds make pairs."""
+    """Finding by one metric, over pairs of seeds.
+
+    Rows share seeds and whatever they have in common of a training, so seeds make pairs.
+    """
     better, worse = (
         outcomes.table(side.branch, quantity.metric, side.row).mean(axis=0, skipna=True)
         for side in (claim.better, claim.worse)
@@ -47,7 +50,7 @@ def _judge(claim: Claim, quantity: Quantity, outcomes: Outcomes) -> Finding:
 
 
 def _verdict(advantage: Interval) -> Verdict:
-    """Decided where the whole interval lies on one side; that of one seed has no ends."""
+    """Verdict, decided if the whole interval lies on one side; that of one seed has no ends."""
     if advantage.low > 0:
         return "agrees"
     return "disagrees" if advantage.high < 0 else "not decided"

@@ -92,7 +92,7 @@ def _translate(theirs: str, rules: Rules) -> str | None:
 
 
 def _level(resolution: str) -> int:
-    """0 for blocks of 4 x 4 pixels, 1 for 8 x 8..."""
+    """Level of a block: 0 for 4 x 4 pixels, 1 for 8 x 8..."""
     side = int(resolution)
     if side < 4 or side & (side - 1):
         raise ValueError(f"the resolution of a block must be a power of two from 4, is {side}")

@@ -171,7 +171,7 @@ def _read_plane_axes(network: PickledObject, weights: Weights) -> tuple[str, ...
 
 
 def _read_scene(rendering: Options) -> Scene:
-    """Official labels have cameras around the origin, which look at a point near it."""
+    """Scene of official labels: cameras around the origin, which look at a point near it."""
     white_back = bool(rendering.values.get("white_back"))
     focal, radius = SHAPENET_VIEW if white_back else FACES_VIEW
     if "avg_camera_radius" in rendering.values:
@@ -225,7 +225,7 @@ def _check_class(network: PickledObject, class_name: str, which: str) -> None:
 
 
 def _check_mapping(options: Options) -> None:
-    """Only the number of layers may differ from StyleGAN2's mapping network."""
+    """Checks that only the number of layers differs from StyleGAN2's mapping network."""
     if "mapping_kwargs" in options.values:
         for name in options.group("mapping_kwargs").values:
             if name != "num_layers":

@@ -68,7 +68,7 @@ class Options:
                 )
 
     def check_given(self, expected: Expected) -> None:
-        """The same, except that settings may be missing: older pickles know fewer."""
+        """Refuse other values than these, but not missing settings: older pickles know fewer."""
         self.check({name: allowed for name, allowed in expected.items() if name in self.values})
 
 

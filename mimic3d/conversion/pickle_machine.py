@@ -37,16 +37,16 @@ class StatefulValue(ABC):
 
 @dataclass(frozen=True)
 class Allowlist:
-    """All that a pickle may name, and what happens instead of it."""
+    """Names that a pickle may use, and what happens instead of each."""
 
     calls: Mapping[Name, Callable[[tuple], object]] = field(default_factory=dict)
     """Functions, by what is called with their arguments instead."""
     classes: Mapping[Name, Callable[[], object]] = field(default_factory=dict)
     """Classes whose instances are made without arguments, by what makes them instead."""
     inert: frozenset[Name] = frozenset()
-    """What may be named but not called."""
+    """Names that may be used but not called."""
     persistent: Callable[[object], object] | None = None
-    """What a persistent id stands for; None: there must be none."""
+    """Value of a persistent id; None: there must be none."""
 
 
 @dataclass(frozen=True)
@@ -224,7 +224,7 @@ class _PickleMachine:
 
 
 def _short(value: object) -> str:
-    """What kind of thing a value is; never its contents, which can be endless."""
+    """Kind of a value; never its contents, which can be endless."""
     return str(value) if isinstance(value, Global) else f"a value of type {type(value).__name__}"
 
 

@@ -1,1 +1,1 @@
-"""Prepared datasets: Parquet shards, their manifest, and what reads them."""
+"""Prepared datasets: Parquet shards, their manifest, and their readers."""

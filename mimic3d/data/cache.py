@@ -1,4 +1,4 @@
-"""Raw arrays of a split, memory-mapped: what training reads instead of PNG files."""
+"""Raw arrays of a split, memory-mapped, which training reads instead of PNG files."""
 
 import os
 import shutil

@@ -23,7 +23,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class Multiview:
-    """The same held-out heads from the same yaws, with exact depth; the yardstick of metrics."""
+    """Held-out heads, all from the same yaws, with exact depth; the yardstick of metrics."""
 
     images: Float[Tensor, "i v 3 h w"]
     depth: Float[Tensor, "i v h w"]
@@ -31,11 +31,11 @@ class Multiview:
     alpha: Float[Tensor, "i v h w"]
     labels: Float[Tensor, "i v 25"]
     yaw: Float[Tensor, "i v"]
-    """By position, rad."""
+    """Yaw by position, rad."""
 
 
 class ImageDataset:
-    """One split of a prepared dataset, read from raw pixels on disk.
+    """Split of a prepared dataset, read from raw pixels on disk.
 
     With a mirroring manifest, index N + i is image i mirrored left to right, seen by the mirrored
     camera; N is the number of stored images.

@@ -21,11 +21,11 @@ class RealSplit:
     """Two disjoint sets of as many real images each, as indices into the splits train and val."""
 
     reference: Int[Tensor, " n"]
-    """Of train: what generated images are compared with."""
+    """Images of train that generated images are compared with."""
     floor_val: Int[Tensor, " k"]
-    """Of val: first part of what the reference is compared with for the floor."""
+    """Images of val: first part of those that the reference is compared with for the floor."""
     floor_train: Int[Tensor, " m"]
-    """Of train: the rest of it."""
+    """Images of train: the rest of them."""
 
 
 def split_reals(manifest: Manifest, num: int, seed: int) -> RealSplit:
@@ -68,18 +68,18 @@ class ValidationSplit:
 
     @property
     def num(self) -> int:
-        """Images."""
+        """Number of images."""
         return len(self.val) + len(self.train)
 
     @property
     def description(self) -> str:
-        """What they are, for people."""
+        """Description of the images, for people."""
         parts = {"val": self.val, "train outside of the reference": self.train}
         return " and ".join(f"{len(part)} of {name}" for name, part in parts.items() if len(part))
 
 
 def split_validation(manifest: Manifest, num: int, key: str) -> ValidationSplit:
-    """At most `num` real images: of val and, where that is too small, of train.
+    """Real images, at most `num`: of val and, where that is too small, of train.
 
     A largest reference takes the first half or so of train in random order; these come from its
     end. A photo is followed by its mirrored copy. `key` names the parameters in errors.

@@ -25,57 +25,57 @@ class Normalization(Config):
     """The similarity x -> scale * rotation (x - pivot), and the scene it suggests."""
 
     pivot: Point
-    """Where the optical axes meet, in the foreign frame: our origin."""
+    """Point where the optical axes meet, in the foreign frame: our origin."""
     rotation: tuple[float, ...] = Field(min_length=9, max_length=9)
-    """Row by row."""
+    """Rotation matrix, row by row."""
     scale: PositiveFloat
-    """World units per foreign unit."""
+    """Scale, world units per foreign unit."""
     radius_q05: PositiveFloat
     """Distance of the cameras from the origin, 5 % quantile, world units."""
     radius_q95: PositiveFloat
-    """The same, 95 % quantile."""
+    """Distance of the cameras from the origin, 95 % quantile, world units."""
     axes_miss: float
     """Root mean square distance of the optical axes from the origin, world units."""
     near: PositiveFloat
-    """Recommended: radius_q05 less half the diagonal of the box."""
+    """Recommended near: radius_q05 less half the diagonal of the box."""
     far: PositiveFloat
-    """Recommended: radius_q95 and half the diagonal of the box."""
+    """Recommended far: radius_q95 and half the diagonal of the box."""
     box_warp: PositiveFloat
-    """Recommended: 1.6 times the width of the view at the origin, as in EG3D's scenes."""
+    """Recommended box_warp: 1.6 times the width of the view at the origin, as in EG3D's scenes."""
 
 
 class Subjects(Config):
-    """The subjects of a synthetic dataset, and how they were photographed."""
+    """Subjects of a synthetic dataset, and their background and highlights."""
 
     kind: Literal["heads", "cats"]
-    """What they are."""
+    """Kind of the subjects."""
     seed: NonNegativeInt
     """First number of their keys; see `RenderTask.key`."""
     background: Literal["room", "constant"]
-    """Behind them, as in `SyntheticConfig`."""
+    """Background behind them, as in `SyntheticConfig`."""
     specular: NonNegativeFloat
     """Strength of highlights."""
 
 
 class Manifest(Config):
-    """What is in a dataset and under which conventions; training reads it and assumes nothing."""
+    """Contents and conventions of a dataset; training reads it and assumes nothing."""
 
     version: int = VERSION
-    """Of this file and of the columns of the shards."""
+    """Version of this file and of the columns of the shards."""
     name: str
     """The folder's name below data/."""
     source: str
-    """Where images and cameras came from: the value of prepare.source."""
+    """Source of images and cameras: the value of prepare.source."""
     counts: dict[str, int]
     """Images per split, mirrored copies not counted; a missing split has 0."""
     resolution: int
     """Width and height of every image, pixels."""
     resize_filter: str
-    """How images got to this resolution; none for rendered ones."""
+    """Filter that resized images to this resolution; none for rendered ones."""
     scene: Scene
-    """Where the cameras stand and where the object lies."""
+    """Places of the cameras and of the object."""
     mirror: bool
-    """Whether mirrored copies count as images of the dataset; they are made when loading."""
+    """True if mirrored copies count as images of the dataset; they are made when loading."""
     average_label: Label = Field(min_length=25, max_length=25)
     """Mean of the training labels c."""
     label_std: Label = Field(min_length=25, max_length=25)
@@ -88,11 +88,11 @@ class Manifest(Config):
     licence: str
     """Terms of the images, one line."""
     normalization: Normalization | None = None
-    """What was done to cameras that came in a frame of their own; null if nothing was."""
+    """Similarity applied to cameras that came in a frame of their own; null if none was."""
     subjects: Subjects | None = None
-    """Which procedural subjects it shows; null for all other sources."""
+    """Procedural subjects that it shows; null for all other sources."""
     notes: list[str] | None = None
-    """What was decided about cameras that came with the images; absent for all other sources."""
+    """Decisions about cameras that came with the images; absent for all other sources."""
 
 
 def load_manifest(folder: Path) -> Manifest:
@@ -133,7 +133,7 @@ def find_shards(folder: Path, split: str) -> list[Path]:
 def content_record(
     split: str, image_id: str, pixels_sha256: str, camera: bytes, weight: float
 ) -> str:
-    """One image's line of the fingerprint."""
+    """Line of an image in the fingerprint."""
     return f"{split}\t{image_id}\t{pixels_sha256}\t{camera.hex()}\t{weight!r}"
 
 

@@ -1,4 +1,4 @@
-"""What all measurements of an evaluation share: generator, processes, cache, progress."""
+"""Context that all measurements of an evaluation share: generator, processes, cache, progress."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from mimic3d.networks.generator import Generator
 T = TypeVar("T")
 
 Advance = Callable[[int, str], None]
-"""Told how many more measurements are done, and what is being done."""
+"""Progress callback: how many more measurements are done, and what is being done."""
 
 
 @dataclass(frozen=True)
@@ -25,9 +25,9 @@ class ProcessGroup:
 
     rank: int
     num: int
-    """Processes."""
+    """Number of processes."""
     gather_objects: Callable[[list[Any]], list[Any]]
-    """The lists of all processes as one, by rank; every process must call it."""
+    """Gathering of the lists of all processes as one, by rank; every process must call it."""
 
     def batches(self, total: int, batch: int) -> Iterator[range]:
         """This process's batches of 0..total-1, dealt in turn: the same ones for any `num`."""
@@ -41,29 +41,29 @@ class ProcessGroup:
 
 
 ALONE = ProcessGroup(0, 1, lambda objects: objects)
-"""The only process there is."""
+"""Group of a single process."""
 
 
 @dataclass(frozen=True)
 class EvaluationContext:
-    """One generator under evaluation, and how and where it is measured."""
+    """One generator under evaluation, with the settings and processes of its measurements."""
 
     G: Generator
     average_label: Float[Tensor, "1 25"]
     """Camera label that conditions G where only the camera that renders moves."""
     manifest: Manifest
-    """Of the dataset that G is compared with."""
+    """Manifest of the dataset that G is compared with."""
     resolution: int
     """Side of the images that are measured, pixels."""
     sampling: SamplingConfig
     group: ProcessGroup
     cache: Path
-    """Folder of what does not depend on G; may be deleted at any time."""
+    """Folder of results that do not depend on G; may be deleted at any time."""
     advance: Advance
 
     @property
     def device(self) -> torch.device:
-        """The device of everything that is measured."""
+        """Device of all measurements."""
         return self.average_label.device
 
     @property

@@ -1,4 +1,4 @@
-"""How the numbers of an evaluation read: unit, better direction, meaning in one line."""
+"""Descriptions of the numbers of an evaluation: unit, better direction, meaning in one line."""
 
 import re
 from collections.abc import Iterable
@@ -11,17 +11,17 @@ CAMERAS = {
     "_independent": "Conditioned on another camera than the rendering one.",
     "_3d": "Conditioned on one fixed camera.",
 }
-"""What the ends of names of distances say of the cameras."""
+"""Meanings of the suffixes of names of distances, which tell the cameras."""
 
 
 @dataclass(frozen=True)
 class MetricInfo:
-    """What a reader of a table needs to know of one number."""
+    """Description of one number for the reader of a table."""
 
     name: str
-    """`*` stands for the network or the side that a distance is named after."""
+    """Name of the number; `*` stands for the network or the side that a distance is named after."""
     unit: str
-    """Empty for fractions, ratios and the like."""
+    """Unit; empty for fractions, ratios and the like."""
     better: Better
     meaning: str
 

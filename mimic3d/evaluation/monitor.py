@@ -43,7 +43,10 @@ PATCHES, WARP, FLOW = PatchConfig(), WarpConfig(), FlowConfig()
 Selectable = Literal[
     "last", "val/2d/fd_random_conv", "val/2d/swd", "val/3d/fd_random_conv", "val/3d/swd"
 ]
-"""The end of a run, or a distance: small is good. No agreement of views, since blur raises it."""
+"""Choice of a snapshot: the last of a run, or by a distance, where small is good.
+
+No agreement of views, since blur raises it.
+"""
 
 
 class MonitorConfig(Config):
@@ -75,7 +78,7 @@ class MonitorConfig(Config):
 
 @dataclass(frozen=True)
 class BatchFeatures:
-    """Features and patches of a batch of images: all that the distances need of it."""
+    """Features and patches of a batch of images, from which distances are computed."""
 
     features: Float[Tensor, "n d"]
     patches: Patches
@@ -88,7 +91,7 @@ class Monitor:
         self, cfg: MonitorConfig, real: Validation, labels: Float[Tensor, "m 25"],
         average_label: Float[Tensor, "1 25"], pitch_rad: float, group: ProcessGroup,
     ):  # fmt: skip
-        """Cameras of images are drawn from `labels`; views of one object are `pitch_rad` high.
+        """Draws cameras of images from `labels`; views of one object are `pitch_rad` high.
 
         All processes of `group` must call `measure`; all get the same numbers.
         """

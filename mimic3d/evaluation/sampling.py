@@ -20,14 +20,14 @@ BRANCHES: tuple[Branch, ...] = ("2d", "3d")
 CONDITIONING = 1  # stream of random numbers apart from that of latents
 
 CameraMode = Literal["conditioned", "independent", "fixed"]
-"""What conditions G: the camera that renders, another one of the dataset, or the average one."""
+"""Camera that conditions G: the one that renders, another one of the dataset, or the average."""
 
 
 class SamplingConfig(Config):
-    """How objects are drawn from a generator."""
+    """Sampling of objects from a generator."""
 
     seed: NonNegativeInt = 0
-    """Sample i is drawn with seed + i, whatever the batch."""
+    """Seed of the first sample; sample i has seed + i, whatever the batch."""
     batch: PositiveInt = 8
     """Objects per forward pass; moves memory and time only."""
     truncation_psi: float = Field(default=1.0, ge=0)
@@ -38,14 +38,14 @@ class SamplingConfig(Config):
 
 @dataclass(frozen=True)
 class CameraDraw:
-    """Where cameras come from.
+    """Source of cameras.
 
     The one that renders is drawn from the labels, uniformly and with replacement; it is the same
     for a sample in every mode.
     """
 
     labels: Float[Tensor, "m 25"]
-    """Of the dataset."""
+    """Labels of the dataset."""
     average_label: Float[Tensor, "1 25"]
     """Mean of the labels."""
     mode: CameraMode = "conditioned"
@@ -53,7 +53,7 @@ class CameraDraw:
 
 @dataclass(frozen=True)
 class BranchImages:
-    """The same objects from the same cameras by both branches."""
+    """Images of the same objects from the same cameras by both branches."""
 
     first: int
     """Number of the first sample."""

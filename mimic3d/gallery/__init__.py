@@ -1,4 +1,4 @@
-"""Pictures, videos and meshes of what a generator makes."""
+"""Pictures, videos and meshes of a generator's objects."""
 
 from mimic3d.gallery.config import GalleryConfig
 from mimic3d.gallery.panels import BranchPanels, compare_branches, compare_orbit

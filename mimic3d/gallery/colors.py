@@ -1,4 +1,4 @@
-"""Numbers as colours: depth, and directions of surfaces."""
+"""Colour maps of depth and of directions of surfaces."""
 
 import numpy as np
 import torch
@@ -27,7 +27,7 @@ def depth_limits(
 def color_depth(
     depth: Float[Tensor, "n 1 h w"], near: float, far: float
 ) -> Float[Tensor, "n 3 h w"]:
-    """Depth in colours of evenly rising lightness, yellow at `near` and violet at `far`."""
+    """Depth map in colours of evenly rising lightness, yellow at `near` and violet at `far`."""
     colors = torch.tensor(DEPTH_COLORS, dtype=torch.float32, device=depth.device) / 127.5 - 1
     height = ((far - depth[:, 0]) / max(far - near, 1e-6)).clamp(0, 1) * (len(colors) - 1)
     below = height.floor().long().clamp(max=len(colors) - 2)

@@ -25,7 +25,7 @@ def epipolar_images(
     G: Generator, ws: Float[Tensor, "1 l w_dim"], cameras: Cameras, height: float, batch: int,
     branches: tuple[Panel, ...] = ("2d", "3d"), resolution: int | None = None,
 ) -> list[Float[Tensor, "3 v w"]]:  # fmt: skip
-    """For each branch the row at `height` (share from the top), a line per camera, first on top."""
+    """Row at `height` (share from the top) of each branch, a line per camera, first on top."""
     side = resolution or G.config.image_resolution
     row = int(height * side)
     limits = (G.scene.near, G.scene.far)

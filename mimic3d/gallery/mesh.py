@@ -17,13 +17,13 @@ from mimic3d.networks.generator import Generator
 from mimic3d.networks.objects import synthesize_objects
 
 Field = Callable[[Float[Tensor, "m 3"]], tuple[Float[Tensor, " m"], Float[Tensor, "m 3"]]]
-"""Points in world units to densities (1 / world unit, not negative) and colours in 0..1."""
+"""Function of points in world units to densities (1 / world unit, >= 0) and colours in 0..1."""
 
 SMALLEST_DENSITY = 1e-6  # 1 / world unit: as good as empty
 
 
 class MeshConfig(Config):
-    """Fineness of a mesh and where the surface of a cloud lies."""
+    """Fineness of a mesh and density of its surface."""
 
     resolution: int = ConfigField(default=128, ge=8)
     """Points along each side of the box at which the density is sampled."""
@@ -39,11 +39,11 @@ class Mesh:
     faces: Int64[np.ndarray, "f 3"]
     colors: UInt8[np.ndarray, "v 3"]
     densities: tuple[float, float]
-    """Least and greatest density of the samples: where a threshold finds a surface."""
+    """Least and greatest density of the samples: thresholds between them find a surface."""
 
 
 def load_marching_cubes() -> ModuleType:
-    """The module that finds surfaces, which is an optional dependency.
+    """Module that finds surfaces, which is an optional dependency.
 
     Raises:
         ValueError: it, or what writes meshes, is not installed.

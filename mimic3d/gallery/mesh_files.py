@@ -13,7 +13,7 @@ SUFFIXES = (".ply", ".glb")
 
 
 def save_mesh(mesh: Mesh, path: Path) -> None:
-    """Write a mesh as its suffix says, atomically; units and axes (y up) are the world's.
+    """Writes a mesh as its suffix says, atomically; units and axes (y up) are the world's.
 
     Raises:
         ValueError: another suffix than .ply or .glb, no triangles, or trimesh is missing.
@@ -49,7 +49,7 @@ def _glb(mesh: Mesh) -> bytes:
 
 
 def _linear(colors: UInt8[np.ndarray, "v 3"]) -> UInt8[np.ndarray, "v 3"]:
-    """SRGB as linear light, which is what glTF's vertex colours are (IEC 61966-2-1)."""
+    """Colours (sRGB) as linear light, which glTF's vertex colours are in (IEC 61966-2-1)."""
     shares = colors / 255.0
     light = np.where(shares <= 0.04045, shares / 12.92, ((shares + 0.055) / 1.055) ** 2.4)
     return (light * 255).round().astype(np.uint8)

@@ -28,7 +28,7 @@ def depth_normals(depth: Float[Tensor, "n 1 h w"], cameras: Cameras) -> Float[Te
 
 
 def _step(points: Float[Tensor, "n h w 3"], axis: int) -> Float[Tensor, "n h w 3"]:
-    """From each point to the next along an axis, by the shorter of both differences."""
+    """Difference from each point to the next along an axis, by the shorter of both differences."""
     steps = points.diff(dim=axis)
     size = steps.shape[axis]
     first, last = steps.narrow(axis, 0, 1), steps.narrow(axis, size - 1, 1)

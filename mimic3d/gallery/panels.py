@@ -1,4 +1,4 @@
-"""The same objects as both branches show them, with depth and normals: panels side by side."""
+"""Panels side by side of the same objects by both branches, with depth and normals."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ Batches = Iterator[tuple[Objects, Cameras]]
 
 @dataclass(frozen=True)
 class BranchPanels:
-    """The same objects from the same cameras, drawn in several ways, in [-1, 1]."""
+    """Panels of the same objects from the same cameras, drawn in several ways, in [-1, 1]."""
 
     panels: dict[Panel, Float[Tensor, "n 3 h w"]]
 
@@ -44,7 +44,7 @@ def compare_branches(
     G: Generator, ws: Float[Tensor, "n l w_dim"], cameras: Cameras, batch: int,
     panels: tuple[Panel, ...] = PANELS, resolution: int | None = None,
 ) -> BranchPanels:  # fmt: skip
-    """One object per camera, on the CPU; `resolution` None is the generator's own.
+    """Panels of one object per camera, on the CPU; `resolution` None is the generator's own.
 
     The 2D branch has one resolution only: its image is resized to another.
     """
@@ -56,7 +56,7 @@ def compare_orbit(
     G: Generator, ws: Float[Tensor, "1 l w_dim"], cameras: Cameras, batch: int,
     panels: tuple[Panel, ...] = PANELS, resolution: int | None = None,
 ) -> BranchPanels:  # fmt: skip
-    """One object from many cameras, on the CPU; else as `compare_branches`."""
+    """Panels of one object from many cameras, on the CPU; else as `compare_branches`."""
     limits = preview_depth(G, ws, cameras, panels)
     return _collect(draw(one_object(G, ws, cameras, batch), limits, panels, resolution))
 

@@ -1,4 +1,4 @@
-"""Pictures of several images: grids, labelled rows; and how they are written."""
+"""Pictures of several images: grids, labelled rows; and their files."""
 
 import math
 from collections.abc import Sequence
@@ -48,6 +48,6 @@ def enlarge(image: Image.Image, scale: int) -> Image.Image:
 
 
 def save_png(image: Image.Image, path: Path) -> None:
-    """Write a picture atomically."""
+    """Writes a picture atomically."""
     with atomic_file(path) as draft:
         image.save(draft, format="PNG")

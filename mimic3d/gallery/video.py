@@ -1,4 +1,4 @@
-"""Frames to an MP4 whose bytes are the same every time."""
+"""MP4 files from frames, whose bytes are the same every time."""
 
 import math
 from collections.abc import Iterable, Iterator
@@ -45,7 +45,7 @@ def load_video_writer() -> ModuleType:
 def save_video(
     frames: Iterable[Float[Tensor, "3 h w"]], path: Path, frames_per_second: int
 ) -> None:
-    """Write frames in [-1, 1] as an H.264 MP4, atomically and one by one; small ones are enlarged.
+    """Writes frames in [-1, 1] as an H.264 MP4, atomically and one by one; small ones are enlarged.
 
     The same frames give the same bytes on one machine.
 

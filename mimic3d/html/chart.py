@@ -45,29 +45,29 @@ class Line:
     low: Sequence[float]
     high: Sequence[float]
     is_reference: bool
-    """Dashed: what others are held against."""
+    """True if the line is a reference of the others, drawn dashed."""
 
 
 @dataclass(frozen=True)
 class Chart:
-    """Lines and what their axes say."""
+    """Lines and the titles of their axes."""
 
     title: str
     x_title: str
     y_title: str
     lines: tuple[Line, ...]
     has_log_x: bool
-    """Equal ratios of x are equally far apart; the points themselves are labelled."""
+    """True if the x axis is logarithmic; the points themselves are labelled."""
 
 
 @dataclass(frozen=True)
 class Bars:
-    """Counts of what lies in each of adjoining bins."""
+    """Counts in each of adjoining bins."""
 
     title: str
     x_title: str
     edges: Sequence[float]
-    """Where the bins begin and end, rising; one more than counts."""
+    """Edges of the bins, rising; one more than counts."""
     counts: Sequence[int]
 
 

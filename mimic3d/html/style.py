@@ -1,4 +1,4 @@
-"""How all pages look: light and dark, on narrow screens and on paper."""
+"""Style sheet of all pages: light and dark, on narrow screens and on paper."""
 
 STYLE = """
 :root { color-scheme: light dark; --ink: #1d2430; --soft: #4a5568; --faint: #8a94a6;

@@ -1,1 +1,1 @@
-"""Tensors to one scalar; no networks are built here and nothing is logged."""
+"""Losses from tensors to one scalar; no networks are built here and nothing is logged."""

@@ -19,14 +19,14 @@ class AdversarialConfig(Config):
 
 
 def generator_loss(fake_logits: Float[Tensor, " n"]) -> Float[Tensor, ""]:
-    """What G minimises: softplus(-D(fake)), the non-saturating loss (StyleGAN2)."""
+    """Non-saturating generator loss softplus(-D(fake)) (StyleGAN2)."""
     return F.softplus(-fake_logits).mean()
 
 
 def discriminator_loss(
     real_logits: Float[Tensor, " n"], fake_logits: Float[Tensor, " n"]
 ) -> Float[Tensor, ""]:
-    """What D minimises: softplus(D(fake)) + softplus(-D(real))."""
+    """Discriminator loss softplus(D(fake)) + softplus(-D(real)) (StyleGAN2)."""
     return F.softplus(fake_logits).mean() + F.softplus(-real_logits).mean()
 
 
@@ -35,7 +35,7 @@ def r1_penalty(
     inputs: tuple[Float[Tensor, "n _ _ _"], ...],
     cfg: AdversarialConfig,
 ) -> Float[Tensor, ""]:
-    """Half of gamma times the squared gradient of D(real) by its inputs (StyleGAN2 Eq. 2).
+    """R1: half of gamma times the squared gradient of D(real) by its inputs (StyleGAN2 Eq. 2).
 
     Of several inputs (image and image_raw, EG3D Sec. 4.3) the squares are added. The inputs must
     require gradients; the result can be differentiated again.

@@ -18,7 +18,7 @@ class DensityConfig(Config):
     interval: PositiveInt = 4
     """Iterations between steps; the gradient is multiplied by as much."""
     num_points: PositiveInt = 1000
-    """Points per object."""
+    """Number of points per object."""
     distance: PositiveFloat = 0.004
     """Standard deviation of the step to the neighbouring point, world units (0.002 in
     `imitate`)."""

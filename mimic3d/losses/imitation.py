@@ -1,4 +1,4 @@
-"""The 3D branch imitates the 2D branch, patch by patch."""
+"""Imitation of the 2D branch by the 3D branch, patch by patch."""
 
 from jaxtyping import Float
 from pydantic import NonNegativeFloat
@@ -9,7 +9,7 @@ from mimic3d.losses.perceptual import PerceptualConfig, PerceptualNetwork
 
 
 class ImitationConfig(Config):
-    """Weights of what G is taught with in `imitate`.
+    """Weights of the losses that teach G in `imitate`.
 
     `weight` and `l1_weight` of 0 leave the patch discriminator alone to teach the 3D branch; with
     `dual_weight` 0 as well nothing teaches the 2D branch, whose pictures then mean nothing.

@@ -33,7 +33,7 @@ class SameConv(nn.Conv2d):
     """A convolution padded as in TensorFlow: of an odd number of pixels, one more at the end."""
 
     def forward(self, input: Float[Tensor, "n c h w"]) -> Float[Tensor, "n d h2 w2"]:
-        """Images of 1 / stride of the side, rounded up."""
+        """Feature maps of 1 / stride of the side, rounded up."""
         pads = []
         for size in (input.shape[3], input.shape[2]):
             (kernel, _), (stride, _) = self.kernel_size, self.stride
@@ -114,7 +114,7 @@ def load_lite0(folder: Path, key: str) -> Lite0:
 
 
 def find_lite0(folder: Path, key: str) -> Path:
-    """The weight file, which is not opened.
+    """Path of the weight file, which is not opened.
 
     Raises:
         ValueError: it is nowhere.

@@ -26,9 +26,10 @@ class PerceptualConfig(Config):
     """Features that measure the distance."""
 
     network: Literal["random_vgg", "lpips_vgg", "lite0"] = "random_vgg"
-    """`lpips_vgg` is LPIPS v0.1 and needs both weight files; `random_vgg`, the offline stand-in,
-    has the same layers with seeded random weights and reports under its own name; `lite0` is a
-    learned classifier whose weights an ordinary package brings, and cheaper than either."""
+    """Feature network. `lpips_vgg` is LPIPS v0.1 and needs both weight files; `random_vgg`, the
+    offline stand-in, has the same layers with seeded random weights and reports under its own name;
+    `lite0` is a learned classifier whose weights an ordinary package brings, and cheaper than
+    either."""
     vgg16_weights: str = "https://download.pytorch.org/models/vgg16-397923af.pth"
     """URL or path of a state dict of torchvision's VGG16 (.pth, .safetensors); 528 MiB."""
     vgg16_sha256: Sha256 | None = "397923af"
@@ -42,7 +43,7 @@ class PerceptualConfig(Config):
     lpips_sha256: Sha256 | None = None
     """SHA-256 of that file or its beginning; its authors publish none."""
     channel_divisor: PositiveInt = 1
-    """Divides the channels of `random_vgg`, which makes it cheaper."""
+    """Divisor of the channels of `random_vgg`, which makes it cheaper."""
 
     @model_validator(mode="after")
     def _full_width(self) -> "PerceptualConfig":
@@ -179,7 +180,7 @@ def _read_weights(network: Perceptual, cfg: PerceptualConfig, cache: Path, group
 
 
 def _copy(target: Tensor, weights: Mapping[str, Tensor], name: str, where: str) -> None:
-    """Fill a view of a parameter with a tensor that must have its very shape."""
+    """Fills a view of a parameter with a tensor that must have its very shape."""
     stored = weights.get(name)
     if stored is None or stored.shape != target.shape:
         shape = "none" if stored is None else list(stored.shape)

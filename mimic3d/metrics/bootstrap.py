@@ -1,4 +1,4 @@
-"""How sure a mean over identities is: bootstrap intervals."""
+"""Bootstrap intervals of a mean over identities."""
 
 from dataclasses import dataclass
 
@@ -15,16 +15,16 @@ class BootstrapConfig(Config):
     """Intervals by resampling identities (Efron 1979, percentiles)."""
 
     num_resamples: PositiveInt = 2000
-    """Drawn sets of identities."""
+    """Number of drawn sets of identities."""
     level: float = Field(default=0.95, gt=0, lt=1)
     """Share of the resampled means that lie inside the interval."""
     seed: NonNegativeInt = 0
-    """Of the draws."""
+    """Seed of the draws."""
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean and where it may as well have been; all NaN where nothing could be scored."""
+    """A mean and its confidence limits; all NaN where nothing could be scored."""
 
     mean: float
     low: float

@@ -1,4 +1,4 @@
-"""How far the 3D branch is from the 2D branch that it imitates: same latent, same camera."""
+"""Gap between the 3D branch and the 2D branch that it imitates: same latent, same camera."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ class GapScores:
     """Likeness of both branches, image by image; the 2D branch is the target."""
 
     gap_psnr: Float[Tensor, " n"]
-    """dB."""
+    """PSNR, dB."""
     gap_ssim: Float[Tensor, " n"]
     """Structural similarity."""
     gap_hf: Float[Tensor, " n"]

@@ -1,4 +1,4 @@
-"""Do the views of one object agree? Depth-warp scores that need no network.
+"""Depth-warp scores of the agreement of views of one object, which need no network.
 
 No score alone is a verdict: blur raises `warp_psnr` and a flat billboard has no depth error. Read
 them together, and only at equal resolution and baseline, beside the ceiling of true renderings.
@@ -22,7 +22,7 @@ EDGE_RESOLUTION = 128  # where `depth_edge` holds; a slope spans fewer pixels th
 
 
 class WarpConfig(Config):
-    """Which pixels a depth warp counts."""
+    """Criteria of the pixels that a depth warp counts."""
 
     occlusion: PositiveFloat = 0.02
     """Largest difference of depth, world units, at which both views see the same point."""
@@ -38,7 +38,7 @@ class PairScores:
     """Agreement of two views of each identity; NaN where no pixel could be compared."""
 
     warp_psnr: Float[Tensor, " n"]
-    """Of one view warped into the other, dB."""
+    """PSNR of one view warped into the other, dB."""
     warp_ssim: Float[Tensor, " n"]
     """Structural similarity of the same."""
     warp_hf: Float[Tensor, " n"]
@@ -61,18 +61,18 @@ def pair_scores(a: PosedView, b: PosedView, cfg: WarpConfig) -> PairScores:
 
 @dataclass(frozen=True)
 class Warp:
-    """A source view as the target sees it, and which of its pixels mean something."""
+    """A source view as the target sees it, and its candidate pixels."""
 
     image: Float[Tensor, "n 3 h w"]
     """Colours of the source at the points the target sees, in [0, 1]."""
     excess: Float[Tensor, "n 1 h w"]
-    """How much farther the source sees than the point is, world units; negative: it is hidden."""
+    """Depth of the source beyond the point, world units; negative: the point is hidden."""
     candidates: Bool[Tensor, "n 1 h w"]
     """Foreground in both, inside the source's frame, away from depth edges in both."""
 
 
 def warp(target: PosedView, source: PosedView, cfg: WarpConfig) -> Warp:
-    """Look up the points that the target's depth claims in the source view, bilinearly."""
+    """Looks up the points that the target's depth claims in the source view, bilinearly."""
     side, points = target.image.shape[-1], surface_points(target)
     uv, ahead = project(points, source.cameras)
     distance = (points - source.cameras.centers[:, None]).norm(dim=-1)

@@ -36,9 +36,9 @@ class FaceNetworkConfig(Config):
     left: float = Field(default=0.0, ge=0, lt=1)
     """Left border of the square it sees, as a share of the picture's width."""
     top: float = Field(default=0.0, ge=0, lt=1)
-    """Upper border of it."""
+    """Upper border of that square, as a share of the picture's width."""
     side: float = Field(default=1.0, gt=0, le=1)
-    """Side of it; 1 is the whole picture."""
+    """Side of that square, as a share of the picture's width; 1 is the whole picture."""
 
     @model_validator(mode="after")
     def _inside(self) -> "FaceNetworkConfig":
@@ -98,7 +98,7 @@ def arcface_similarity(
 
 @dataclass(frozen=True)
 class Deep3DScores:
-    """How a face reconstruction of the picture agrees with camera and depth (EG3D, GMPI)."""
+    """Agreement of a face reconstruction of the picture with camera and depth (EG3D, GMPI)."""
 
     deep3d_pose: Float[Tensor, " n"]
     """Mean square of the error of pitch, yaw and roll, rad^2."""
@@ -157,7 +157,7 @@ def _crop(images: Float[Tensor, "n c h w"], cfg: FaceNetworkConfig, side: int) -
 
 
 def _standardized(depth: Float[Tensor, "n 1 h w"], mask: Float[Tensor, "n 1 h w"]) -> Tensor:
-    """Mean 0 and standard deviation 1 inside the mask."""
+    """Values shifted and scaled to mean 0 and standard deviation 1 inside the mask."""
     centered = depth - masked_mean(depth, mask)[:, None, None, None]
     deviation = masked_mean(centered**2, mask).sqrt()
     return centered / deviation[:, None, None, None]

@@ -79,7 +79,7 @@ def _checksum(probe: Probe) -> str:
 
 @dataclass(frozen=True)
 class FeatureNetworks:
-    """Networks that are ready, and what to tell the user about them."""
+    """Networks that are ready, and notices about them for the user."""
 
     networks: tuple[FeatureNetwork, ...]
     notices: tuple[str, ...]

@@ -35,7 +35,7 @@ def resize(images: Float[Tensor, "n c h w"], resolution: int) -> Float[Tensor, "
 
 
 def exact_convolutions() -> AbstractContextManager[None]:
-    """On GPUs: float32 throughout, and the same bits every time."""
+    """Context of exact convolutions on GPUs: float32 throughout, and the same bits every time."""
     return torch.backends.cudnn.flags(
         enabled=True, benchmark=False, deterministic=True, allow_tf32=False
     )
@@ -45,16 +45,16 @@ FeatureNetworkName = Literal["lite0", "random_conv", "inception", "probe"]
 
 
 class FeatureNetwork(nn.Module, ABC):
-    """Images as they would be stored to features; what distances of distributions stand on."""
+    """Network from images as they would be stored to features, which distances compare."""
 
     label: FeatureNetworkName
-    """Appears in the names of metrics."""
+    """Label in the names of metrics."""
     name: str
-    """With version: distances by networks of other names do not compare."""
+    """Name with version: distances by networks of other names do not compare."""
     dim: int
     """Length of the features."""
     input_resize: str
-    """How the network brings images to the size it sees."""
+    """Method by which the network resizes images to its input."""
 
     @abstractmethod
     def forward(self, images: UInt8[Tensor, "n 3 h w"]) -> Float[Tensor, "n d"]:
@@ -130,7 +130,7 @@ class FeatureStats:
 
     @classmethod
     def empty(cls, dim: int) -> "FeatureStats":
-        """Statistics of nothing."""
+        """Statistics of an empty set."""
         return cls(
             0, torch.zeros(dim, dtype=torch.float64), torch.zeros(dim, dim, dtype=torch.float64)
         )

@@ -1,4 +1,4 @@
-"""How many depths a picture has: the non-flatness score, an alarm for collapsed geometry."""
+"""Non-flatness score: the number of depths of a picture, an alarm for collapsed geometry."""
 
 from dataclasses import dataclass
 
@@ -19,9 +19,9 @@ class FlatnessScores:
     """
 
     nfs: Float[Tensor, " n"]
-    """Of the whole picture; the empty background counts as `far`."""
+    """Score of the whole picture; the empty background counts as `far`."""
     nfs_fg: Float[Tensor, " n"]
-    """Of the foreground alone; NaN where there is none."""
+    """Score of the foreground alone; NaN where there is none."""
 
 
 def flatness(

@@ -1,4 +1,4 @@
-"""Does the picture move as its depth says? The residual of brightness constancy over three views.
+"""Residual of brightness constancy over three views: motion that depth does not explain.
 
 Also the picture behind the number: an epipolar slice, one row of pixels over a sweep of cameras,
 where a point of a rigid object draws a smooth tilted line.
@@ -24,7 +24,7 @@ SIGMA_PX = 0.7  # of the filter before differences are taken: they need band-lim
 
 
 class FlowConfig(Config):
-    """How far apart the three views are."""
+    """Step between the three views."""
 
     motion_px: PositiveFloat = 0.5
     """Root mean square of the motion of texture per step, pixels; brightness is linear in motions
@@ -35,7 +35,7 @@ class FlowConfig(Config):
 
 @dataclass(frozen=True)
 class FlowScores:
-    """How well depth explains what moves; NaN where nothing could be compared."""
+    """Agreement of the motion with the depth; NaN where nothing could be compared."""
 
     flow_residual: Float[Tensor, " n"]
     """Unexplained share: about 0.05 for a rigid object, 1 where depth explains nothing."""
@@ -114,7 +114,7 @@ def _compared(view: PosedView, warp: WarpConfig) -> Float[Tensor, "n 1 h w"]:
 
 
 def _positions(view: PosedView, cameras: Cameras) -> Float[Tensor, "n 2 h w"]:
-    """Where cameras see the points of the view's surface: column and row, pixels."""
+    """Projections of the points of the view's surface by cameras: column and row, pixels."""
     side = view.image.shape[-1]
     uv, _ = project(surface_points(view), cameras)
     return rearrange(uv * side, "n (h w) xy -> n xy h w", h=side)

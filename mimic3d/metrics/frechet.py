@@ -1,4 +1,4 @@
-"""How far two sets of features are apart as Gaussians: the formula of FID."""
+"""Frechet distance of two sets of features as Gaussians: the formula of FID."""
 
 import torch
 from jaxtyping import Float
@@ -22,7 +22,7 @@ def frechet_distance(real: FeatureStats, fake: FeatureStats) -> float:
 
 
 def frechet_of_features(real: Float[Tensor, "n d"], fake: Float[Tensor, "m d"]) -> float:
-    """The same distance of two sets of features, at least two in each.
+    """Frechet distance of two sets of features, at least two in each.
 
     With fewer images than features, the nuclear norm is that of a matrix of images by images, which
     is small and needs no covariance.

@@ -19,7 +19,7 @@ SCRIPT = "constants.pkl"  # in TorchScript archives and in no other file that to
 
 
 class InceptionConfig(Config):
-    """Where the network of `fid` is."""
+    """Weight file of the network of `fid`."""
 
     weights: str = (
         "https://nvlabs-fi-cdn.nvidia.com/stylegan2-ada-pytorch/pretrained/metrics/"
@@ -58,7 +58,7 @@ class InceptionFeatures(FeatureNetwork):
 
 
 def load_inception(cfg: InceptionConfig, cache: Path) -> tuple[InceptionFeatures, str | None]:
-    """The network, on the CPU, and what to tell the user if its file was not checked.
+    """The network, on the CPU, and a notice for the user if its file was not checked.
 
     Raises:
         ValueError: the file cannot be had, is another one than `sha256` says, is a pickle, or

@@ -1,4 +1,4 @@
-"""How far two sets of features are apart by a kernel: the formula of KID, with its uncertainty."""
+"""Kernel distance of two sets of features: the formula of KID, with its uncertainty."""
 
 from statistics import NormalDist
 
@@ -20,11 +20,11 @@ class KernelConfig(Config):
     subset_size: int = Field(default=1000, ge=2)
     """Images of each set in one subset, at most (Binkowski et al. 2018)."""
     min_subsets: int = Field(default=10, ge=4)
-    """Small sets have smaller subsets rather than fewer."""
+    """Least number of subsets: small sets have smaller ones rather than fewer."""
     level: float = Field(default=0.95, gt=0, lt=1)
     """Confidence of the interval."""
     seed: NonNegativeInt = 0
-    """Of the division into subsets."""
+    """Seed of the division into subsets."""
 
 
 def kernel_distance(
@@ -70,7 +70,7 @@ def student_quantile(share: float, degrees: int) -> float:
 
 
 def _shuffled(features: Float[Tensor, "n d"], seed: list[int]) -> Float[Tensor, "n d"]:
-    """In random order: a photo and its mirrored copy, neighbours in their set, part."""
+    """Features in random order: a photo and its mirrored copy, neighbours in their set, part."""
     order = np.random.RandomState(seed).permutation(len(features))
     return features[torch.from_numpy(order).to(features.device)]
 

@@ -1,4 +1,4 @@
-"""Fidelity and variety apart: improved precision and recall by nearest neighbours."""
+"""Improved precision and recall by nearest neighbours: fidelity and variety apart."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,17 +18,18 @@ class NeighboursConfig(Config):
     """Balls around samples that stand for the manifold of a set."""
 
     k: PositiveInt = 3
-    """A ball reaches to the k-th nearest neighbour in its own set (Kynkaanniemi et al. 2019)."""
+    """Rank of the nearest neighbour in its own set that a ball reaches to
+    (Kynkaanniemi et al. 2019)."""
 
 
 @dataclass(frozen=True)
 class PrecisionRecall:
-    """Shares, 0..1."""
+    """Precision and recall: shares, 0..1."""
 
     precision: float
-    """Generated images that look real: that lie in the ball of some real one."""
+    """Share of generated images that look real: that lie in the ball of some real one."""
     recall: float
-    """Real images that can be generated: that lie in the ball of some generated one."""
+    """Share of real images that can be generated: that lie in the ball of some generated one."""
 
 
 def precision_recall(
@@ -54,7 +55,7 @@ def precision_recall(
 
 
 def _radii(features: Float[Tensor, "n d"], k: int) -> Float[Tensor, " n"]:
-    """Squared distance of each to its k-th neighbour, itself not counted."""
+    """Squared distance of each sample to its k-th neighbour, itself not counted."""
     radii = []
     for first, squared in _squared_distances(features, features):
         own = torch.arange(len(squared), device=squared.device)
@@ -66,7 +67,7 @@ def _radii(features: Float[Tensor, "n d"], k: int) -> Float[Tensor, " n"]:
 def _inside(
     points: Float[Tensor, "n d"], centers: Float[Tensor, "m d"], radii: Float[Tensor, " m"]
 ) -> Bool[Tensor, " n"]:
-    """Which points lie in the ball of some centre."""
+    """Mask of the points that lie in the ball of some centre."""
     parts = [(squared <= radii).any(dim=1) for _, squared in _squared_distances(points, centers)]
     return torch.cat(parts)
 

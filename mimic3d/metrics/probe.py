@@ -41,14 +41,14 @@ class ProbeConfig(Config):
     batch: PositiveInt = 64
     """Images per step."""
     learning_rate: PositiveFloat = 2e-3
-    """Of Adam, at its highest."""
+    """Learning rate of Adam, at its highest."""
     temperature: PositiveFloat = 0.1
-    """Divides cosines before the softmax over the training identities."""
+    """Divisor of cosines before the softmax over the training identities."""
     noise: NonNegativeFloat = 0.02
     """Standard deviation of noise on training images in [-1, 1]. With it, and with half of them
     blurred, the network reads shapes and not the last detail, which a generator may lack."""
     seed: NonNegativeInt = 0
-    """Of weights, batches and noise."""
+    """Seed of weights, batches and noise."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class ProbeViews:
 
 @dataclass(frozen=True)
 class ProbeReadings:
-    """What the probe reads in several views of each identity."""
+    """Readings of the probe in several views of each identity."""
 
     angles: Float[Tensor, "n v 2"]
     """Yaw and pitch, rad."""
@@ -72,20 +72,20 @@ class ProbeReadings:
 
 @dataclass(frozen=True)
 class ProbeScores:
-    """How good the readings are, means over the views."""
+    """Quality of the readings, means over the views."""
 
     probe_yaw_deg: Float[Tensor, " n"]
     """Absolute difference of the yaw asked for and the yaw seen, degrees."""
     probe_pitch_deg: Float[Tensor, " n"]
-    """The same of the pitch."""
+    """Absolute difference of the pitch asked for and the pitch seen, degrees."""
     probe_id_cos: Float[Tensor, " n"]
     """Cosine of the embeddings of two views of the identity, over all pairs."""
     probe_id_floor: Float[Tensor, " n"]
-    """The same with views of the next identity: what two different ones reach."""
+    """Cosine with views of the next identity: the likeness that two different ones reach."""
 
 
 class Probe(nn.Module):
-    """Yaw, pitch and a direction of identity from an image."""
+    """Network that reads yaw, pitch and a direction of identity from an image."""
 
     mean: Tensor
     std: Tensor
@@ -193,7 +193,7 @@ def _disturbed(
 
 @torch.no_grad()
 def read_views(probe: Probe, images: Float[Tensor, "n v 3 h w"]) -> ProbeReadings:
-    """What the probe sees in images in [-1, 1]."""
+    """Readings of the probe in images in [-1, 1]."""
     views = tuple(images.shape[:2])
     angles, embeddings = probe(images.flatten(0, 1))
     return ProbeReadings(angles.unflatten(0, views), embeddings.unflatten(0, views))

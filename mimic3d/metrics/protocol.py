@@ -1,4 +1,4 @@
-"""How a number was measured: two numbers compare only if these records are equal."""
+"""Protocol records of measurements: two numbers compare only if theirs are equal."""
 
 import hashlib
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from mimic3d.metrics.views import Branch
 
 
 class Protocol(Config):
-    """All that moves a distance between generated and real images, apart from the generator.
+    """Protocol of a distance of generated to real images: all that moves it but the generator.
 
     The cameras alone take one and the same EG3D model from 4.0 to 6.5 FID.
     """
@@ -24,19 +24,19 @@ class Protocol(Config):
     feature_network: str
     """Name and version of the network whose features are compared; none for patches of pixels."""
     feature_resize: str
-    """How that network brings images to the size it sees."""
+    """Method by which that network resizes images to its input."""
     dataset_fingerprint: str
-    """Of the dataset that the real images come from."""
+    """Fingerprint of the dataset that the real images come from."""
     split: str
     """The split of the dataset that the real images come from."""
     reference: str
-    """Which images of that split."""
+    """Images of that split."""
     mirrored: bool
-    """Whether mirrored copies count as real images."""
+    """True if mirrored copies count as real images."""
     num_real: PositiveInt
-    """Real images."""
+    """Number of real images."""
     num_fake: PositiveInt
-    """Generated images."""
+    """Number of generated images."""
     conditioning_camera: Literal[
         "rendering camera", "another of the dataset", "average of the training set"
     ]
@@ -48,38 +48,38 @@ class Protocol(Config):
     resolution: PositiveInt
     """Side of the compared images in pixels."""
     resize: Literal["none", "bilinear antialiased"]
-    """How images of another size, real or generated, were brought to it."""
+    """Method by which images of another size, real or generated, were resized."""
     samples_per_ray: PositiveInt
     """Samples of both passes of the volume renderer."""
     seeds: tuple[int, int]
-    """Of the first and the last generated image."""
+    """Seeds of the first and the last generated image."""
     kernel: KernelConfig | None
-    """Of the kernel distance; null for patches."""
+    """Parameters of the kernel distance; null for patches."""
     neighbours: NeighboursConfig | None
-    """Of precision and recall; null for patches."""
+    """Parameters of precision and recall; null for patches."""
     patches: PatchConfig | None
-    """Of the sliced Wasserstein distance; null for features."""
+    """Parameters of the sliced Wasserstein distance; null for features."""
     settings: dict[str, JsonValue] = Field(default_factory=dict)
     """Parameters of further metrics, by name; left out of the hash where there are none."""
 
 
 class ConsistencyProtocol(Config):
-    """All that moves a consistency score, apart from the generator."""
+    """Protocol of a consistency score: all that moves it but the generator."""
 
     dataset_fingerprint: str
-    """Of the dataset that cameras, probe and ceilings come from."""
+    """Fingerprint of the dataset that cameras, probe and ceilings come from."""
     seed: NonNegativeInt
-    """Of latents and drawn views; object i has seed + i."""
+    """Seed of latents and drawn views; object i has seed + i."""
     num_identities: PositiveInt
-    """Latents; each is seen from every camera."""
+    """Number of latents; each is seen from every camera."""
     scores: tuple[str, ...]
     """Groups of scores that were taken."""
     skipped: dict[str, str]
-    """Groups that were asked for and could not be taken, and why."""
+    """Groups that were asked for and could not be taken, with the reasons."""
     baselines_rad: tuple[float, ...]
     """Differences of yaw; the other view of each pair is frontal."""
     pitch_rad: float
-    """Of all views that are not drawn: the mean of the dataset."""
+    """Pitch of all views that are not drawn: the mean of the dataset."""
     cameras: Literal["average"]
     """The camera that conditions G: the mean of the dataset."""
     truncation_psi: float
@@ -87,9 +87,9 @@ class ConsistencyProtocol(Config):
     resolution: PositiveInt
     """Side of the compared images in pixels."""
     resize: Literal["none", "bilinear antialiased"]
-    """How images of the 2D branch were brought to it; the 3D branch is rendered there."""
+    """Method by which images of the 2D branch were resized; the 3D branch is rendered there."""
     kernel: Literal["bilinear"]
-    """How the source view is sampled."""
+    """Interpolation of the source view."""
     samples_per_ray: PositiveInt
     """Samples of both passes of the volume renderer."""
     settings: dict[str, JsonValue]
@@ -97,7 +97,7 @@ class ConsistencyProtocol(Config):
     networks: dict[str, str]
     """SHA-256 of weight files that the user brought."""
     ceiling: str
-    """What the rows of the branch ceiling are, or why there are none."""
+    """Description of the rows of the branch ceiling, or the reason that there are none."""
 
 
 def protocol_hash(protocol: Protocol | ConsistencyProtocol) -> str:
@@ -107,7 +107,7 @@ def protocol_hash(protocol: Protocol | ConsistencyProtocol) -> str:
 
 
 def refuse_mixed(records: Sequence[Protocol] | Sequence[ConsistencyProtocol]) -> None:
-    """Refuse to put numbers that were measured differently on one axis.
+    """Refuses to put numbers that were measured differently on one axis.
 
     Raises:
         ValueError: two records differ; names the first field that does, and both values.

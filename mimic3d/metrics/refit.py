@@ -1,7 +1,7 @@
-"""Can one rigid object explain all the views? A radiance field is fitted to most of them.
+"""Refit of one rigid object to the views: a radiance field is fitted to most of them.
 
-What the fit cannot predict of the others was not in space. The field knows no directions and sees
-pictures only: neither depth nor alpha.
+Parts of the others that the fit cannot predict were not in space. The field knows no directions
+and sees pictures only: neither depth nor alpha.
 """
 
 import math
@@ -33,9 +33,9 @@ class RefitConfig(Config):
     num_views: PositiveInt = 30
     """Views of each identity, evenly spread over the yaws."""
     yaw_rad: PositiveFloat = 0.4
-    """Of the outermost views, on both sides, rad."""
+    """Yaw of the outermost views, on both sides, rad."""
     held_out_every: int = Field(default=5, ge=3)
-    """One view in so many is predicted and not fitted: 6 of 30."""
+    """Interval of the held-out views, predicted and not fitted: one in 5 is 6 of 30."""
     voxels: tuple[PositiveInt, ...] = Field(default=(16, 32, 64), min_length=1)
     """Voxels along a side of the box; the field is the sum of grids of all these sizes."""
     num_steps: PositiveInt = 160
@@ -45,9 +45,9 @@ class RefitConfig(Config):
     num_samples: PositiveInt = 32
     """Points along a ray; twice as many when views are predicted."""
     learning_rate: PositiveFloat = 0.05
-    """Of Adam, at the beginning."""
+    """Learning rate of Adam, at the beginning."""
     seed: NonNegativeInt = 0
-    """Of rays and points."""
+    """Seed of rays and points."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class RefitScores:
     """Held-out views as the fitted field predicts them, means over the views."""
 
     refit_psnr: Float[Tensor, " n"]
-    """dB; blurred views are easier to predict, so that it must not stand alone."""
+    """PSNR, dB; blurred views are easier to predict, so that it must not stand alone."""
     refit_ssim: Float[Tensor, " n"]
     """Structural similarity."""
     refit_hf: Float[Tensor, " n"]
@@ -68,7 +68,7 @@ def refit_yaws(cfg: RefitConfig) -> Float[Tensor, " v"]:
 
 
 def held_out(cfg: RefitConfig) -> Bool[Tensor, " v"]:
-    """Which of the views are predicted; all have fitted views on both sides."""
+    """Mask of the views that are predicted; all have fitted views on both sides."""
     return torch.arange(cfg.num_views) % cfg.held_out_every == cfg.held_out_every // 2
 
 
@@ -77,7 +77,7 @@ def held_out(cfg: RefitConfig) -> Bool[Tensor, " v"]:
 def refit_scores(
     images: Float[Tensor, "n v 3 h w"], cameras: Cameras, box_warp: float, cfg: RefitConfig
 ) -> RefitScores:
-    """Fit a field to each identity's views and score the held-out ones.
+    """Scores of the held-out views of each identity, from a field fitted to the others.
 
     Images are in [-1, 1] and in the order of `refit_yaws`; cameras those of all views of the first
     identity, then of the second. The object lies in a cube of side `box_warp` around the origin,
@@ -125,7 +125,7 @@ class RadianceField(nn.Module):
         self._box_warp = box_warp
 
     def total(self) -> Float[Tensor, "n 4 d d d"]:
-        """All grids as the finest one: raw density, raw colours."""
+        """Sum of all grids on the finest one: raw density, raw colours."""
         total, *finer = self.grids
         for grid in finer:
             size = list(grid.shape[2:])

@@ -1,4 +1,4 @@
-"""How alike two pictures are, over a mask: PSNR, SSIM, and the error of fine detail."""
+"""Likeness of two pictures, over a mask: PSNR, SSIM, and the error of fine detail."""
 
 import math
 
@@ -14,7 +14,7 @@ SMALLEST_ERROR = 1e-10  # mean square; caps PSNR at 100 dB
 def psnr(
     a: Float[Tensor, "n c h w"], b: Float[Tensor, "n c h w"], mask: Float[Tensor, "n 1 h w"]
 ) -> Float[Tensor, " n"]:
-    """Of images in [0, 1], dB."""
+    """PSNR of images in [0, 1], dB."""
     error = masked_mean(((a - b) ** 2).mean(dim=1, keepdim=True), mask)
     return -10 * error.clamp(min=SMALLEST_ERROR).log10()
 

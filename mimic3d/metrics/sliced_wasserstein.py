@@ -1,4 +1,4 @@
-"""How far a set of images is from another, patch by patch: the sliced Wasserstein distance."""
+"""Sliced Wasserstein distance of two sets of images, patch by patch."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,16 +22,16 @@ class PatchConfig(Config):
     """Patches and projections of the sliced Wasserstein distance."""
 
     patches_per_image: PositiveInt = 32
-    """Patches from each level of each image; 128 in progressive GAN."""
+    """Number of patches from each level of each image; 128 in progressive GAN."""
     max_images: PositiveInt = 4096
-    """Only the first so many images of a set are looked at, since patches fill memory: 0.1 MiB per
+    """Limit of images of a set, the first of which are taken: patches fill memory, 0.1 MiB per
     image; 16384 in progressive GAN."""
     num_projections: PositiveInt = 128
-    """Random directions; 512 in progressive GAN."""
+    """Number of random directions; 512 in progressive GAN."""
     smallest: int = Field(default=16, ge=8)
     """Side of the coarsest level in pixels."""
     seed: NonNegativeInt = 0
-    """Of places and directions."""
+    """Seed of places and directions."""
 
 
 @dataclass(frozen=True)

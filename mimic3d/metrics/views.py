@@ -1,4 +1,4 @@
-"""What the multi-view scores look at: images with depth and the cameras they were taken by."""
+"""Posed views, the input of multi-view scores: images with depth and their cameras."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from mimic3d.cameras import Cameras
 from mimic3d.rays import cast_rays
 
 Branch = Literal["2d", "3d"]
-"""The 2D branch renders small and enlarges with a network, the 3D branch renders every pixel."""
+"""Branch of a generator: 2D renders small and enlarges with a network, 3D renders every pixel."""
 
 ImageDistance = Callable[[Tensor, Tensor], Tensor]
 """Distance of each of n images in [-1, 1] to its target, such as LPIPS: n numbers."""
@@ -20,7 +20,7 @@ ImageDistance = Callable[[Tensor, Tensor], Tensor]
 
 @dataclass(frozen=True)
 class PosedView:
-    """What a camera sees: an image in [-1, 1], distances along its rays, alpha."""
+    """View of a camera: an image in [-1, 1], distances along its rays, alpha."""
 
     image: Float[Tensor, "n 3 h w"]
     depth: Float[Tensor, "n 1 h w"]
@@ -34,6 +34,6 @@ def unit_range(images: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n 3 h w"]:
 
 
 def surface_points(view: PosedView) -> Float[Tensor, "n m 3"]:
-    """Where in the world the view's depth puts each pixel, row by row."""
+    """Points in the world that the view's depth gives to each pixel, row by row."""
     rays = cast_rays(view.cameras, view.image.shape[-1])
     return rays.origins + rearrange(view.depth, "n 1 h w -> n (h w) 1") * rays.directions

@@ -115,7 +115,7 @@ class DualDiscriminator(nn.Module):
         image_raw: Float[Tensor, "n 3 h2 w2"],
         c: Float[Tensor, "n c_dim"],
     ) -> Float[Tensor, " n"]:
-        """Positive means real; features are projected on the embedded label."""
+        """Logit, positive for real; features are projected on the embedded label."""
         both = torch.cat([image, resize(image_raw, self.image_resolution)], dim=1)
         features = self.trunk(both)
         return (features * self.mapping(c)).sum(dim=1) / math.sqrt(features.shape[1])
@@ -129,5 +129,5 @@ class PatchDiscriminator(nn.Module):
         self.trunk = Trunk(cfg, 3, resolution, 1, legacy)
 
     def forward(self, patch: Float[Tensor, "n 3 h w"]) -> Float[Tensor, " n"]:
-        """Positive means real."""
+        """Logit, positive for real."""
         return self.trunk(patch)[:, 0]

@@ -54,12 +54,12 @@ class GeneratorConfig(Config):
     rendering: RenderingConfig = RenderingConfig()
     """Samples along a ray."""
     detail: bool = False
-    """Has detail planes: false in `pretrain`, which does not use them, true from `imitate` on."""
+    """Presence of detail planes: false in `pretrain`, which uses none, true from `imitate` on."""
     aware3d: bool = True
     """Side pyramid of 3D-aware convolutions (Mimic3D); without it the last image of the backbone is
     the coarse planes, as in EG3D."""
     legacy: bool = False
-    """Reproduce the reference to the last digit, for converted checkpoints: its gains
+    """Reproduction of the reference to the last digit, for converted checkpoints: its gains
     (`AwareToRGB`, `SidePyramid`), its random detail planes (`DetailBranch`), its clamps (`layers`),
     its sampling (`depths`) and, in training, its density points (`density_loss`), blur and R1
     (`PretrainLosses`). Each place says what differs and why."""
@@ -190,7 +190,7 @@ class Generator(nn.Module):
         return coarse, self.detail(coarse, ws, noise)
 
     def with_rendering(self, rendering: RenderingConfig) -> "Generator":
-        """The same networks, sharing their weights, that sample rays otherwise."""
+        """Generator that shares the weights of this one and samples rays otherwise."""
         twin = copy(self)
         twin.config = self.config.model_copy(update={"rendering": rendering})
         return twin

@@ -132,7 +132,7 @@ def up_conv(
 def demodulation(
     weight: Float[Tensor, "o i k k"], styles: Float[Tensor, "n i"]
 ) -> Float[Tensor, "n o"]:
-    """What scales each output channel to unit variance under these styles (StyleGAN2 Eq. 3)."""
+    """Scale of each output channel to unit variance under these styles (StyleGAN2 Eq. 3)."""
     return torch.rsqrt(styles.square() @ weight.square().sum(dim=[2, 3]).T + EPSILON)
 
 

@@ -20,7 +20,7 @@ class MappingConfig(Config):
     w_avg_beta: float = Field(default=0.998, ge=0, lt=1)
     """Momentum of the average w that truncation leads to (StyleGAN2)."""
     camera_conditioning: bool = True
-    """Whether the label reaches w; if not, the network sees zeros in its place (EG3D's setting for
+    """True if the label reaches w; else the network sees zeros in its place (EG3D's setting for
     ShapeNet)."""
 
 

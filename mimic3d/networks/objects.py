@@ -45,12 +45,12 @@ class Objects:
 
     @property
     def has_detail(self) -> bool:
-        """Whether detail planes refine the coarse ones; only then is the 3D branch trained."""
+        """True if detail planes refine the coarse ones; only then is the 3D branch trained."""
         return len(self.planes) > 1
 
     @property
     def device(self) -> torch.device:
-        """Where styles and planes are; cameras and points must be there as well."""
+        """Device of styles and planes; cameras and points must be there as well."""
         return self.ws.device
 
     def render(
@@ -123,7 +123,7 @@ class Objects:
         return count_samples_per_ray(self.G)
 
     def with_samples_per_ray(self, num: int) -> "Objects":
-        """The same objects, rendered with `num` samples along a ray."""
+        """Objects of the same styles and planes, rendered with `num` samples along a ray."""
         return replace(self, G=with_samples_per_ray(self.G, num))
 
     def _levels(self, branch: Branch) -> Planes:
@@ -164,7 +164,7 @@ def count_samples_per_ray(G: Generator) -> int:
 
 
 def with_samples_per_ray(G: Generator, num: int) -> Generator:
-    """The same generator, sharing its weights, that renders with `num` samples along a ray.
+    """Generator that shares the weights of this one and renders with `num` samples along a ray.
 
     They are split between the passes as the generator's own.
     """

@@ -1,4 +1,4 @@
-"""Which parts of the networks may compute in a shorter number format."""
+"""Mixed precision: parts of the networks may compute in a shorter number format."""
 
 from typing import Literal
 

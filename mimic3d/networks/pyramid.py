@@ -29,7 +29,7 @@ class AwareBlock(nn.Module):
 
 
 class PlaneBlock(nn.Module):
-    """The same for planes that do not see each other: shared weights, styles of their own."""
+    """Two layers and their image for planes blind to each other: shared weights, own styles."""
 
     def __init__(self, channels: int, w_dim: int, resolution: int, up: bool):
         super().__init__()

@@ -32,7 +32,7 @@ def filter_2d(
 def upsample_2d(
     x: Float[Tensor, "n c h w"], fir: Float[Tensor, "4 4"]
 ) -> Float[Tensor, "n c 2*h 2*w"]:
-    """Twice the resolution; the filter must sum to 4."""
+    """Images at twice the resolution; the filter must sum to 4."""
     c = x.shape[1]
     weight = fir.to(x.dtype).expand(c, 1, -1, -1)
     return F.conv_transpose2d(x, weight, padding=1, stride=2, groups=c)
@@ -41,12 +41,12 @@ def upsample_2d(
 def downsample_2d(
     x: Float[Tensor, "n c h w"], fir: Float[Tensor, "4 4"]
 ) -> Float[Tensor, "n c h//2 w//2"]:
-    """Half the resolution; the filter must sum to 1."""
+    """Images at half the resolution; the filter must sum to 1."""
     return filter_2d(x, fir, padding=1, stride=2)
 
 
 def gaussian_blur(x: Float[Tensor, "n c h w"], sigma_px: float) -> Float[Tensor, "n c h w"]:
-    """Blurred with the kernel exp2(-(k / sigma)^2), |k| <= 3 sigma, sum 1; zeros outside (EG3D)."""
+    """Images blurred with exp2(-(k / sigma)^2), |k| <= 3 sigma, sum 1; zeros outside (EG3D)."""
     reach = math.floor(3 * sigma_px)
     if reach == 0:
         return x

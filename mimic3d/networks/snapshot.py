@@ -26,12 +26,12 @@ Weights = dict[str, Tensor]
 
 
 class Selection(Config):
-    """Why this snapshot of its run was published and no other."""
+    """Reason that this snapshot of its run was published and no other."""
 
     metric: str
-    """It has the lowest value of this metric of all that were measured in the run."""
+    """Metric of which it has the lowest value of all that were measured in the run."""
     value: float
-    """Of that metric."""
+    """Value of that metric."""
     images: str
     """Real images it was measured with."""
 
@@ -52,15 +52,15 @@ class SnapshotMeta(Config):
     scene: Scene
     """Cameras and box of that dataset."""
     generator: GeneratorConfig
-    """Rebuilds G and G_ema."""
+    """Configuration that rebuilds G and G_ema."""
     discriminator: DiscriminatorConfig
-    """Rebuilds D."""
+    """Configuration that rebuilds D."""
     patch_discriminator: DiscriminatorConfig | None = None
-    """Rebuilds D_patch, which `pretrain` does not have."""
+    """Configuration that rebuilds D_patch, which `pretrain` does not have."""
     patch_size: int | None = None
-    """Side in pixels of what D_patch sees."""
+    """Side in pixels of the patches that D_patch sees."""
     selection: Selection | None = None
-    """How it was chosen from its run; null is the end of the run."""
+    """Reason for its choice from its run; null is the end of the run."""
     continued_from: tuple[str, ...] = ()
     """States of other code or parameters that its run went on from, as `KEY at NIMG`; left out
     where there is none."""

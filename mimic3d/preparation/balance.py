@@ -8,15 +8,15 @@ from mimic3d.config import Config
 
 
 class RebalanceConfig(Config):
-    """How much rare yaws are preferred: weights (n_max / n_bin)^strength, at most max_weight."""
+    """Weights of rare yaws: (n_max / n_bin)^strength, at most max_weight."""
 
     strength: float = Field(default=0, ge=0, le=1)
-    """0: every image counts the same, as in the paper; 1: every bin of yaws counts the same; EG3D's
-    rebalanced FFHQ lies between."""
+    """Exponent of the weights. 0: every image counts the same, as in the paper; 1: every bin of
+    yaws counts the same; EG3D's rebalanced FFHQ lies between."""
     num_bins: PositiveInt = 9
     """Equal arcs of yaw between the least and the greatest (EG3D)."""
     max_weight: float = Field(default=16, ge=1)
-    """Of the rarest images (EG3D)."""
+    """Greatest weight, of the rarest images (EG3D)."""
 
 
 def pose_weights(
@@ -37,6 +37,6 @@ def pose_weights(
 
 
 def effective_number(weights: Float32[np.ndarray, " n"]) -> float:
-    """How many equally weighted images vary as much (Kish): the number of images if all equal."""
+    """Effective sample size (Kish), equally weighted images that vary as much: all if all equal."""
     exact = weights.astype(np.float64)
     return float(exact.sum() ** 2 / np.square(exact).sum())

@@ -27,35 +27,35 @@ SHARPNESS_SIZE = 512  # pixels at which the threshold of sharpness is stated
 
 
 class GatesConfig(Config):
-    """What an image must be to be kept; null turns a gate off."""
+    """Thresholds that an image must meet to be kept; null turns a gate off."""
 
     max_file_mib: PositiveFloat = 256
-    """Larger files are not read, MiB; our choice, a bound of memory."""
+    """Size above which files are not read, MiB; our choice, a bound of memory."""
     max_megapixels: PositiveFloat = 120
-    """Larger images are not decoded, millions of pixels; our choice, a bound of memory."""
+    """Size above which images are not decoded, megapixels; our choice, a bound of memory."""
     min_side_ratio: PositiveFloat | None = 1.0
     """Shorter side of the source image, in multiples of prepare.resolution (WildHead)."""
     min_confidence: float | None = Field(default=0.5, ge=0, le=1)
-    """Of the pose estimator in its answer; MediaPipe's own threshold of presence."""
+    """Confidence of the pose estimator in its answer; MediaPipe's own threshold of presence."""
     max_rotation_error: PositiveFloat = 1e-3
-    """Of the determinant of a camera's rotation R and of R R^T from 1; labels are rounded."""
+    """Deviation of a camera's rotation R, det R and R R^T, from 1; labels are rounded."""
     min_principal_point: float = Field(default=0.4, ge=0, le=0.5)
     """Least share of the crop at which the principal point may lie, and 1 minus the greatest."""
     origin_margin: float | None = Field(default=0.1, ge=0, lt=0.5)
-    """The world origin, centre of the tri-planes, must project this share inside the crop."""
+    """Share by which the world origin, centre of the tri-planes, must project inside the crop."""
     max_radius_deviation: PositiveFloat | None = 3.0
     """Distance of a camera from orbit_center against the median, in robust standard deviations
     (1.48 MAD, at least 1 % of the median); of cameras that come with the images."""
     max_yaw_deg: PositiveFloat | None = 80
-    """By position about orbit_center, to either side (PanoHead)."""
+    """Yaw by position about orbit_center, to either side (PanoHead)."""
     max_pitch_deg: PositiveFloat | None = 60
-    """By position about orbit_center, up or down; ours, PanoHead has 90."""
+    """Pitch by position about orbit_center, up or down; ours, PanoHead has 90."""
     max_roll_deg: PositiveFloat | None = 50
     """Turn of the head in the source image, to either side (PanoHead), from upright or from the
     nearest quarter turn of a photo that lies on its side: its crop is upright all the same."""
     max_padded_share: float | None = Field(default=0.2, ge=0, le=1)
-    """Of the crop's area, outside the source image, where its mirror image continues; ours: tight
-    portraits have 0.13 to 0.19."""
+    """Share of the crop's area outside the source image, where its mirror image continues; ours:
+    tight portraits have 0.13 to 0.19."""
     min_crop_ratio: PositiveFloat | None = 0.5
     """Side of the crop in source pixels, in multiples of prepare.resolution (PanoHead)."""
     min_sharpness: NonNegativeFloat | None = 30
@@ -66,15 +66,15 @@ class GatesConfig(Config):
     max_duplicate_bits: int | None = Field(default=4, ge=0, le=16)
     """Difference in the 64 bits of their dHash up to which two images are the same; ours."""
     judge_given: bool = False
-    """Also judge pose range, sharpness and likeness of images whose cameras are given: they are
-    another's choice, and a scene may be seen from all around, in many like views."""
+    """True if pose range, sharpness and likeness of images with given cameras are judged too: they
+    are another's choice, and a scene may be seen from all around, in many like views."""
     max_rejected_share: float = Field(default=0.5, ge=0, le=1)
-    """Of the images; if more are rejected, the stage fails: something else is wrong. Photos without
-    a face do not count."""
+    """Greatest share of rejected images; with more the stage fails: something else is wrong. Photos
+    without a face do not count."""
     max_faceless_share: float = Field(default=0.9, ge=0, le=1)
-    """Of the photos, without a face (gates no_face and presence); if more, the stage fails."""
+    """Share of the photos without a face (gates no_face and presence); if more, the stage fails."""
     min_kept: PositiveInt = 10
-    """With fewer images the stage fails."""
+    """Least number of images; with fewer the stage fails."""
     min_yaw_spread_deg: NonNegativeFloat = 1.0
     """Standard deviation of the yaw; with less the stage fails: one view shows no shape."""
 
@@ -90,7 +90,7 @@ LAST_GATES = (
 
 
 def check_source(image: Image.Image, resolution: int, cfg: GatesConfig) -> Reject | None:
-    """Rejects images that are smaller than what is made of them."""
+    """Rejects images that are smaller than the crop made of them."""
     if cfg.min_side_ratio is None:
         return None
     return _at_least("min_side", min(image.size), cfg.min_side_ratio * resolution)
@@ -119,7 +119,7 @@ def check_camera(
 
 
 def check_rotation(cam2world: Float64[np.ndarray, "4 4"], cfg: GatesConfig) -> Reject | None:
-    """Rejects what is not a rotation and a place."""
+    """Rejects matrices that are not a rotation and a place."""
     if not np.isfinite(cam2world).all():
         return Reject("finite", math.nan, 0.0)
     rotation = cam2world[:3, :3]

@@ -23,7 +23,7 @@ MIN_SCALE = 0.5  # of the middle square; lenses that leave less are misfits (or 
 def distort(
     distortion: Distortion, points: Float64[np.ndarray, "*k 2"]
 ) -> Float64[np.ndarray, "*k 2"]:
-    """Where a lens images ideal directions (x/z, y/z), in focal lengths from the principal point.
+    """Distorted positions of ideal directions (x/z, y/z), focal lengths off the principal point.
 
     Radial and tangential terms as OpenCV and COLMAP define them; fisheye lenses apply them to
     theta / r times the direction, theta being the angle with the axis.
@@ -92,7 +92,7 @@ def undistorted_square(width: int, height: int, lens: Lens) -> tuple[Corners, fl
 def _shows(
     lens: Lens, middle: Float64[np.ndarray, " 2"], side: float, width: int, height: int
 ) -> bool:
-    """Whether a square of the ideal image lies within the photo, without folds."""
+    """True if a square of the ideal image lies within the photo, without folds."""
     along = (np.arange(GRID) / (GRID - 1) - 0.5) * side
     grid = np.stack(np.meshgrid(along, along), axis=-1) + middle
     mapped = distort_pixels(lens, grid)

@@ -19,12 +19,12 @@ Entry = TypeVar("Entry")
 
 
 def is_image(name: str) -> bool:
-    """Whether a file claims to be an image."""
+    """True if a file claims to be an image."""
     return PurePosixPath(name).suffix.lower() in SUFFIXES
 
 
 def is_hidden(name: str) -> bool:
-    """Whether a file or folder is an operating system's own business."""
+    """True if a file or folder is an operating system's own business."""
     return name == "__MACOSX" or (name.startswith(".") and name not in (".", ".."))
 
 
@@ -50,7 +50,7 @@ def by_name(named: Iterable[tuple[str, Entry]]) -> tuple[dict[str, Entry], list[
 
 
 def is_safe(name: str) -> bool:
-    """Whether a name is a relative path without tricks, which UTF-8 can write."""
+    """True if a name is a relative path without tricks, which UTF-8 can write."""
     if re.search(r"[\x00-\x1f\x7f\ud800-\udfff\\]|^/|^[A-Za-z]:", name):
         return False
     return not {"", ".", ".."} & set(name.split("/"))

@@ -58,7 +58,7 @@ class PartialDataset:
 
     @property
     def num_parts(self) -> int:
-        """How many parts there are."""
+        """Number of parts."""
         return len(list(self._folder.glob("kept-*.parquet")))
 
     def kept_facts(self, part: int) -> Iterator[tuple[int | None, dict[str, Any]]]:
@@ -84,7 +84,7 @@ class PartialDataset:
         return [value["bytes"] for value in self._values(self.kept, "image", places)]
 
     def landmarks(self, places: Sequence[Place]) -> list[list[tuple[float, float]]]:
-        """What the cameras of kept images were fitted to: shares of the crop from its top left."""
+        """Landmarks of the camera fits of kept images: shares of the crop from its top left."""
         flat = [value or [] for value in self._values(self.kept, "landmarks", places)]
         return [list(zip(one[::2], one[1::2], strict=True)) for one in flat]
 

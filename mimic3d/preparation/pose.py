@@ -1,4 +1,4 @@
-"""What every source of cameras answers."""
+"""Results and protocols of all sources of cameras."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,13 +17,13 @@ class Distortion:
 
     projection: Literal["perspective", "fisheye", "fov", "division"] = "perspective"
     radial: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
-    """Of the 2nd, 4th, 6th and 8th power of the radius."""
+    """Coefficients of the 2nd, 4th, 6th and 8th power of the radius."""
     tangential: tuple[float, float] = (0.0, 0.0)
     denominator: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    """Of a rational model, 2nd, 4th and 6th power."""
+    """Coefficients of a rational model's denominator, 2nd, 4th and 6th power."""
     thin_prism: tuple[float, float] = (0.0, 0.0)
     strength: float = 0.0
-    """Of the projections fov (rad) and division."""
+    """Strength of the projections fov (rad) and division."""
 
 
 @dataclass(frozen=True)
@@ -49,14 +49,14 @@ class PoseResult:
     reproj_px: float
     """Residual of the landmarks in source pixels; 0 where nothing was fitted."""
     landmarks: Float32[np.ndarray, "m 2"] | None = None
-    """What the camera was fitted to, in source pixels as `crop`; None where nothing was fitted."""
+    """Landmarks of the fit, in source pixels as `crop`; None where nothing was fitted."""
     lens: Lens | None = None
-    """Of a photo with distortion: `crop` is then of the ideal image; None for a pinhole."""
+    """Lens of a photo with distortion: `crop` is then of the ideal image; None for a pinhole."""
 
 
 @dataclass(frozen=True)
 class Reject:
-    """Why an image is left out: the gate, the value found and the threshold it missed."""
+    """Reason why an image is left out: the gate, the value found and the threshold it missed."""
 
     gate: str
     value: float
@@ -65,14 +65,14 @@ class Reject:
 
 @dataclass(frozen=True)
 class Detection:
-    """Where a detector saw an object, and how sure it was."""
+    """Box of a detected object, and its scores."""
 
     box: tuple[float, float, float, float]
-    """Left, top, right and bottom, source pixels."""
+    """Box edges left, top, right and bottom, source pixels."""
     score: float
-    """Of the detector, 0 to 1."""
+    """Score of the detector, 0 to 1."""
     presence: float
-    """Of the network that laid landmarks there, 0 to 1."""
+    """Presence by the network that laid landmarks there, 0 to 1."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class Estimate:
     result: PoseResult | Reject
     detection: Detection | None = None
     detail: str = ""
-    """What the numbers of a reject do not say."""
+    """Facts that the numbers of a reject do not say."""
 
 
 @runtime_checkable
@@ -101,7 +101,7 @@ class MultiPoseEstimator(PoseEstimator, Protocol):
     """A source of cameras that finds any number of objects in an image."""
 
     def estimate_all(self, image: Image.Image, image_id: str) -> Sequence[Estimate]:
-        """Every object, the largest first, or one reject where there is none."""
+        """Estimates of all objects, the largest first, or one reject where there is none."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""Rejects in words: what a person reads in rejects.parquet and in the report."""
+"""Rejects in words, for rejects.parquet and the report."""
 
 from mimic3d.preparation.sample import Rejected
 
@@ -51,11 +51,11 @@ REASONS = {
     "blur": "the crop's sharpness is {value:.0f}, {threshold:.0f} is needed",
     "duplicate": "a near copy, {value:.0f} of 64 bits differ",
 }
-"""One phrase per gate; a gate without one is described by its numbers."""
+"""Phrases by gate; a gate without one is described by its numbers."""
 
 
 def explain(rejected: Rejected) -> str:
-    """Why an image is left out, in one line."""
+    """Reason why an image is left out, in one line."""
     gate, value, threshold = vars(rejected.reject).values()
     phrase = REASONS.get(gate, f"{gate} is {{value:.4g}}, threshold {{threshold:.4g}}")
     words = phrase.format(value=value, threshold=threshold)

@@ -31,47 +31,47 @@ UNCOUNTED = (
 
 @dataclass(frozen=True, slots=True)
 class ImageOutcome:
-    """What became of one image."""
+    """Outcome of one image."""
 
     image_id: str
     split: str
-    """Empty if it was left out before any work."""
+    """Split; empty if the image was left out before any work."""
     gate: str = KEPT
-    """The one that rejected it."""
+    """Gate that rejected it."""
     value: float = math.nan
     threshold: float = math.nan
     reason: str = ""
     yaw: float = math.nan
-    """By position about orbit_center, rad; not a number if it got no camera, as all below."""
+    """Yaw by position about orbit_center, rad; not a number if it got no camera, as all below."""
     pitch: float = math.nan
     roll: float = math.nan
-    """Of the crop, rad."""
+    """Roll of the crop, rad."""
     confidence: float = math.nan
     reproj_px: float = math.nan
     part: int = -1
-    """Where the partial dataset has it; -1 if nowhere."""
+    """Part of the partial dataset that has it; -1 if none."""
     row: int = -1
 
     @property
     def is_kept(self) -> bool:
-        """Whether it is an image of the dataset."""
+        """True if it is an image of the dataset."""
         return self.gate == KEPT
 
     @property
     def is_finished(self) -> bool:
-        """Whether the partial dataset has it among its kept images, near copies included."""
+        """True if the partial dataset has it among its kept images, near copies included."""
         return self.part >= 0 and self.gate in (KEPT, COPY)
 
     @property
     def place(self) -> Place:
-        """Where the partial dataset has it."""
+        """Place in the partial dataset."""
         return self.part, self.row
 
 
 def collect_outcomes(
     partial: PartialDataset, before: Sequence[Rejected], max_duplicate_bits: int | None
 ) -> list[ImageOutcome]:
-    """All outcomes: of `before`, then part by part, kept ones in their order before rejects.
+    """Outcomes of `before`, then part by part, kept ones in their order before rejects.
 
     Of near copies only the first is kept.
     """
@@ -104,7 +104,7 @@ def thumbnails_of(outcomes: Sequence[ImageOutcome], partial: PartialDataset) -> 
 
 
 def count_gates(outcomes: Sequence[ImageOutcome]) -> dict[str, int]:
-    """How many images each gate left out, by name."""
+    """Number of images that each gate left out, by name."""
     return dict(sorted(Counter(item.gate for item in outcomes if not item.is_kept).items()))
 
 
@@ -117,7 +117,7 @@ def rejects_table(outcomes: Sequence[ImageOutcome]) -> pa.Table:
 
 
 def check_outcomes(outcomes: Sequence[ImageOutcome], gates: GatesConfig, rejects_file: str) -> None:
-    """Raises ValueError if what is left is no dataset to train on."""
+    """Raises ValueError if the kept images are no dataset to train on."""
     kept = [item for item in outcomes if item.is_kept]
     gates_hit = Counter(item.gate for item in outcomes if not item.is_kept)
     num_rejected = sum(number for gate, number in gates_hit.items() if gate not in UNCOUNTED)

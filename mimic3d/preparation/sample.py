@@ -1,4 +1,4 @@
-"""One prepared image on its way to the shards, however it was made. Imports no torch."""
+"""Prepared image on its way to the shards, however it was made. Imports no torch."""
 
 from dataclasses import dataclass
 
@@ -7,25 +7,25 @@ from mimic3d.preparation.pose import PoseResult, Reject
 
 @dataclass(frozen=True)
 class PhotoOrigin:
-    """Where the image of a photo comes from, beside its crop and camera."""
+    """Origin of the image of a photo, beside its crop and camera."""
 
     file: str
     """Name in the folder, zip or table."""
     number: int
-    """Of the face in its photo, from 1 on."""
+    """Number of the face in its photo, from 1 on."""
     width: int
     height: int
-    """Of the photo, pixels, as the crop counts them."""
+    """Height of the photo, pixels, as the crop counts them."""
     box: tuple[float, float, float, float] | None
-    """Left, top, right, bottom of the detected face, pixels; None where none was detected."""
+    """Box of the detected face: left, top, right, bottom, pixels; None where none was detected."""
     score: float | None
-    """Of the detector; None as the box."""
+    """Score of the detector; None as the box."""
     colours: str
     """Name of the ICC profile in the file; empty without one."""
     focal_mm: float
-    """By EXIF; 0 if unknown."""
+    """Focal length by EXIF, mm; 0 if unknown."""
     focal_35mm: float
-    """The same for film of 36 x 24 mm."""
+    """Focal length for film of 36 x 24 mm, mm; 0 if unknown."""
 
 
 @dataclass(frozen=True)
@@ -34,22 +34,22 @@ class Sample:
 
     image_id: str
     identity: str
-    """Whose head it is; empty when unknown."""
+    """Identity of the subject; empty when unknown."""
     image: bytes
-    """PNG, RGB, square."""
+    """Image as PNG, RGB, square."""
     pixels_sha256: str
-    """Of the decoded pixels, and of alpha and depth where there are any."""
+    """SHA-256 of the decoded pixels, and of alpha and depth where there are any."""
     pose: PoseResult
     source: str
     source_sha256: str
     estimator: str
     factors: tuple[float, ...] = ()
     mask: bytes | None = None
-    """PNG, greyscale: alpha."""
+    """Alpha as PNG, greyscale."""
     depth: bytes | None = None
-    """Little-endian float32, row by row: distance along the ray."""
+    """Distance along the ray: little-endian float32, row by row."""
     photo: PhotoOrigin | None = None
-    """None where it was rendered."""
+    """Origin in a photo; None where it was rendered."""
     dhash: int | None = None
     """Difference hash (`photos/duplicates.py`); None where like images are wanted."""
 
@@ -61,8 +61,8 @@ class Rejected:
     image_id: str
     reject: Reject
     detail: str = ""
-    """What the gate's name and numbers do not say, such as a decoder's own words."""
+    """Facts that the gate's name and numbers do not say, such as a decoder's own words."""
     pose: PoseResult | None = None
-    """Its camera, if it got that far."""
+    """Camera of the image, if it got that far."""
     thumbnail: bytes = b""
-    """JPEG for a report; empty if the image cannot be read."""
+    """Thumbnail for a report, JPEG; empty if the image cannot be read."""

@@ -36,7 +36,7 @@ SHARD_BYTES = 2**28  # raw pixels per shard; shards of this size suit DVC and ob
 
 @dataclass(frozen=True)
 class DatasetInfo:
-    """What a manifest says that the images do not."""
+    """Facts of a manifest that the images do not tell."""
 
     name: str
     source: str
@@ -131,7 +131,7 @@ class _Shards:
             self._flush(self._next())
 
     def close(self) -> None:
-        """Writes what is left and gives the files their names."""
+        """Writes the remaining images and gives the files their names."""
         if len(self._rows):
             self._flush(len(self._rows))
         if self._writer is not None:

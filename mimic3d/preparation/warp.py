@@ -51,7 +51,7 @@ def padded_share(corners: Corners, size: tuple[int, int]) -> float:
 def _cut_out(
     image: Image.Image, square: Float64[np.ndarray, "4 2"], reduction: int
 ) -> tuple[Image.Image, Float64[np.ndarray, " 2"]]:
-    """What the crop needs of the photo, continued by mirroring and reduced, and where it begins."""
+    """Part of the photo that the crop needs, continued by mirroring and reduced, and its corner."""
     low = np.floor(square.min(axis=0)).astype(int) - BORDER * reduction
     high = np.ceil(square.max(axis=0)).astype(int) + BORDER * reduction
     columns = _mirrored(np.arange(low[0], high[0]), image.width)
@@ -65,7 +65,7 @@ def _cut_out(
 
 
 def _mirrored(index: Int[np.ndarray, " n"], size: int) -> Int[np.ndarray, " n"]:
-    """Where to read outside 0..size-1: back and forth."""
+    """Indices mirrored back and forth into 0..size-1."""
     folded = index % (2 * size)
     return np.minimum(folded, 2 * size - 1 - folded)
 
@@ -85,6 +85,6 @@ def _clip(
 
 
 def _area(polygon: Float64[np.ndarray, "k 2"]) -> float:
-    """Of a polygon without crossings."""
+    """Area of a polygon without crossings."""
     x, y = polygon.T
     return abs(float((x * np.roll(y, -1) - y * np.roll(x, -1)).sum())) / 2

@@ -1,4 +1,4 @@
-"""Which renderer computes: the plain torch definition, or fused kernels that agree with it.
+"""Choice of the renderer: the plain torch definition, or fused kernels that agree with it.
 
 Both give the same pixels to about 1e-6, not to the last bit. Where a number is measured or a
 network trained, the choice is therefore a parameter of the result; where a picture is only looked
@@ -27,7 +27,7 @@ BackendName = Literal["auto", "torch", "fused"]
 
 
 class Shortcuts(Config):
-    """What a fused renderer may leave out when nothing is learnt from its pixels."""
+    """Work that a fused renderer may leave out when nothing is learnt from its pixels."""
 
     optical_limit: float | None = Field(default=None, gt=0)
     """Optical depth at which a ray ends; 7 leaves out less than a thousandth of the light. Null

@@ -1,4 +1,4 @@
-"""How many bytes a computation without gradients may hold at once, by what is free now."""
+"""Bytes that a computation without gradients may hold at once, by what is free now."""
 
 import os
 import sys
@@ -41,7 +41,7 @@ def _machine_bytes(meminfo: Path) -> int:
 
 
 def _container_bytes(cgroup: Path) -> int:
-    """What the container's limit leaves beside the memory of its processes; no bound without one.
+    """Limit of the container less the memory of its processes; no bound without one.
 
     The cache of files counts as free, since the system drops it first.
     """

@@ -28,8 +28,8 @@ class RenderingConfig(Config):
     depth_resolution_importance: PositiveInt = 48
     """Samples of the second pass, where the first one found density."""
     density_gain: PositiveFloat = 1.0
-    """Multiplies densities, 1 in the reference; with more, a short training on few images reaches
-    opaque surfaces sooner."""
+    """Factor of all densities, 1 in the reference; with more, a short training on few images
+    reaches opaque surfaces sooner."""
     plane_axes: PlaneAxes = PLANE_AXES
     """Axes of space along the columns and the rows of each plane; EG3D's checkpoints have
     [xy, xz, zx]."""
@@ -48,7 +48,7 @@ class Decode(Protocol):
 
 @dataclass(frozen=True)
 class Render:
-    """What a bundle of rays sees; depth is the mean distance along the unit ray, far if empty."""
+    """View of a bundle of rays; depth is the mean distance along the unit ray, far if empty."""
 
     features: Float[Tensor, "n r c"]
     depth: Float[Tensor, "n r 1"]

@@ -18,7 +18,7 @@ class Albedo:
 
     color: Vectors
     plain: Vectors
-    """Without texture: where this changes from pixel to pixel, more samples are needed."""
+    """Colours without texture: where these change from pixel to pixel, more samples are needed."""
 
     @staticmethod
     def textured(plain: Vectors, tone: Scalars) -> "Albedo":
@@ -38,7 +38,7 @@ def blend(colors: Vectors, color: BroadcastVector, share: Scalars) -> Vectors:
 
 @dataclass(frozen=True)
 class Texture:
-    """What pixels of a given size show of waves; one size for all points, or one each."""
+    """Waves as pixels of a given size show them; one size for all points, or one each."""
 
     pixel: Scalars
     """Size of a pixel on the surface, head units."""
@@ -48,7 +48,7 @@ class Texture:
         return sin(phase) * self.contrast(frequency)
 
     def contrast(self, frequency: Number) -> Scalars:
-        """What a pixel leaves of a wave."""
+        """Share of a wave's contrast that a pixel leaves."""
         damped = self.pixel * (FOOTPRINT * frequency)
         return exp(damped * damped * -0.5)
 

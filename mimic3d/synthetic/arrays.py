@@ -77,7 +77,7 @@ def dot(a: BroadcastVector, b: BroadcastVector) -> Array:
 
 @no_type_check
 def nonzero(mask: Mask) -> Index:
-    """Where the mask holds."""
+    """Indices where the mask holds."""
     return np.flatnonzero(mask) if isinstance(mask, np.ndarray) else mask.nonzero().squeeze(1)
 
 
@@ -111,7 +111,7 @@ def concatenate(parts: list[Array]) -> Array:
 
 @no_type_check
 def full_like(like: Array, value: float) -> Array:
-    """As many numbers as `like` has, all the same."""
+    """Array of the shape of `like`, filled with one value."""
     if isinstance(like, np.ndarray):
         return np.full_like(like, value)
     return like.new_full(like.shape, value)
@@ -119,7 +119,7 @@ def full_like(like: Array, value: float) -> Array:
 
 @no_type_check
 def any_flagged(flag: Number) -> bool:
-    """Whether to evaluate a formula for flagged points; of many points, some always are."""
+    """True if a formula must be evaluated for flagged points; of many points, some always are."""
     return bool(flag) if isinstance(flag, float) else True
 
 
@@ -135,7 +135,7 @@ def where_flag(flag: Number, a: Array, b: Array | float) -> Array:
 def select(
     flag: Number, a: Callable[..., Scalars], b: Callable[..., Scalars], *args: Any
 ) -> Scalars:
-    """What a makes of points whose flag is set, and b of the others."""
+    """Values of a(*args) for points whose flag is set, and of b(*args) for the others."""
     if isinstance(flag, float):
         return a(*args) if flag else b(*args)
     return where(flag > 0, a(*args), b(*args))
@@ -143,5 +143,5 @@ def select(
 
 @no_type_check
 def to_numpy(a: Array) -> np.ndarray:
-    """The same numbers, in main memory."""
+    """NumPy array of the numbers, in main memory."""
     return a if isinstance(a, np.ndarray) else a.cpu().numpy()

@@ -32,7 +32,7 @@ def eyeballs(points: Points) -> Scalars:
 
 
 def on_eyes(points: Points) -> tuple[Scalars, Scalars, Scalars]:
-    """From the middle of the nearer eye: to the subject's left, up, and up across tilted lids."""
+    """Offsets from the nearer eye's middle: to the subject's left, up, up across tilted lids."""
     t = points.of("eyes")
     offset = points.folded - t.ball.center
     across = where(points.x > 0, offset[0], -offset[0])
@@ -40,7 +40,7 @@ def on_eyes(points: Points) -> tuple[Scalars, Scalars, Scalars]:
 
 
 def lid_edges(points: Points) -> tuple[Scalars, Scalars, Scalars, Scalars]:
-    """Above the upper edge, below the lower one (both > 0 on the lids), tilted height, distance.
+    """Heights above the upper edge, below the lower (> 0 on the lids), tilted height, distance.
 
     The edges are planes through the centre of the eyeball.
     """

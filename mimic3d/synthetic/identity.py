@@ -1,4 +1,4 @@
-"""The common part of all identities: a side, a light, and how numbers are drawn and listed.
+"""Common part of all identities: side, light, and the draws and lists of their numbers.
 
 Lengths are in head units: x to the subject's left, y up, z out of the face, the origin between the
 ears; one head unit is `HEAD_SCALE` world units.
@@ -21,10 +21,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Light:
-    """One lamp, always from one side, the sky, and the colour of the walls."""
+    """Light of one lamp, always from one side, and of the sky, and the colour of the walls."""
 
     direction: Triple
-    """Towards the lamp, unit length, in head axes."""
+    """Direction to the lamp, unit length, in head axes."""
     ambient: float
     """Brightness of the sky; that of the lamp is 0.70."""
     warmth: float
@@ -36,36 +36,36 @@ class Identity:
     """A subject. Never left-right symmetric, so that a wrong sign of the yaw shows."""
 
     side: float
-    """1, or -1 for the subject mirrored left to right, light included."""
+    """Side of the subject: 1, or -1 mirrored left to right, light included."""
     light: Light
 
     def mirrored(self) -> "Identity":
-        """The same subject seen in a mirror."""
+        """Mirror image of the subject."""
         return replace(self, side=-self.side)
 
     def factors(self) -> dict[str, float]:
-        """All of it as named numbers; a choice has one factor per option, 0 or 1."""
+        """Factors: all fields as named numbers; a choice has one factor per option, 0 or 1."""
         return dict(_flatten("", self))
 
 
 @dataclass(frozen=True)
 class CategoricalFactor:
-    """One of several options."""
+    """Choice of one of several options."""
 
     chosen: str
     options: tuple[str, ...]
 
     def is_(self, *names: str) -> bool:
-        """Whether it is one of these."""
+        """True if the choice is one of these."""
         return self.chosen in names
 
 
 @dataclass(frozen=True)
 class PoseBias:
-    """How far smile and gaze follow the camera, as in photos that people pose for."""
+    """Bias of smile and gaze to the camera, as in photos that people pose for."""
 
     share: float
-    """Correlation, 0..1."""
+    """Correlation with the camera, 0..1."""
     yaw_score: float
     """Yaw of the camera, in standard deviations."""
 
@@ -116,7 +116,7 @@ def columns(items: Sequence[Any]) -> SimpleNamespace:
 
 
 def flags(choices: Sequence[CategoricalFactor], *names: str) -> np.ndarray:
-    """1 for each choice that is one of the names, else 0."""
+    """Flags: 1 for each choice that is one of the names, else 0."""
     return np.asarray([float(choice.is_(*names)) for choice in choices])
 
 
@@ -131,12 +131,12 @@ def clip_score(score: float) -> float:
 
 
 def sample_option(rng: np.random.Generator, options: dict[T, float]) -> T:
-    """One of the options, by their probabilities."""
+    """Option drawn by the probabilities of all."""
     return list(options)[rng.choice(len(options), p=list(options.values()))]
 
 
 def sample_categorical(rng: np.random.Generator, options: dict[str, float]) -> CategoricalFactor:
-    """The same, as a choice that remembers its options."""
+    """Option drawn as by `sample_option`, as a choice that remembers its options."""
     return CategoricalFactor(sample_option(rng, options), tuple(options))
 
 

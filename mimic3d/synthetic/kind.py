@@ -28,14 +28,14 @@ class SubjectKind:
     """A family of procedural subjects, made of numbered materials."""
 
     sample: Callable[[np.random.Generator, PoseBias], Identity]
-    """A random one."""
+    """Random subject, drawn by a generator."""
     tabulate: Callable[[Sequence[Any]], dict[str, ParameterGroup]]
-    """The numbers that its formulas need; the bodies of the group `hull` together contain it."""
+    """Numbers that its formulas need; the bodies of the group `hull` together contain it."""
     parts: Callable[[Points], Mapping[int, Scalars]]
     """Signed distance to each material, head units."""
     albedos: Mapping[int, Callable[[Points, Texture], Albedo]]
     """Colour of each material before light falls on it."""
     landmarks: Callable[[Any], list[ApproximateLandmark]]
-    """Its landmarks."""
+    """Landmarks of a subject."""
     landmark_materials: tuple[int, ...]
     """Materials that landmarks lie on."""

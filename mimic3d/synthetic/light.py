@@ -107,7 +107,7 @@ def _normals(kind: SubjectKind, points: Points, here: Scalars) -> Vectors:
 
 
 def _open_sky(kind: SubjectKind, points: Points, normals: Vectors) -> Scalars:
-    """1 in the open, less in creases."""
+    """Share of open sky: 1 in the open, less in creases."""
     probes = [points.xyz + reach * normals for reach, _ in OCCLUSION]
     blocked = full_like(points.x, 0)
     free = distance(kind, points.several(probes)).reshape(len(OCCLUSION), -1)

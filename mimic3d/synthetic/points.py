@@ -60,7 +60,7 @@ class ParameterTable:
 
     @staticmethod
     def build(groups: Mapping[str, ParameterGroup], num: int) -> "ParameterTable":
-        """Packs the groups, in NumPy; what is the same for all identities may stand there once."""
+        """Packs the groups, in NumPy; numbers equal for all identities may stand there once."""
         rows, layouts = {}, {}
         for group, columns in groups.items():
             layout, leaves, first = {}, [], 0
@@ -80,7 +80,7 @@ class ParameterTable:
         return ParameterTable(rows, layouts)
 
     def on(self, device: str) -> "ParameterTable":
-        """The same numbers as torch tensors on a device."""
+        """Table of these numbers as torch tensors on a device."""
         import torch
 
         rows = {group: torch.from_numpy(values).to(device) for group, values in self.rows.items()}
@@ -135,22 +135,22 @@ class Points:
 
     @property
     def x(self) -> Scalars:
-        """To the subject's left."""
+        """Coordinate to the subject's left."""
         return self.xyz[0]
 
     @property
     def y(self) -> Scalars:
-        """Up."""
+        """Coordinate upwards."""
         return self.xyz[1]
 
     @property
     def z(self) -> Scalars:
-        """Out of the face."""
+        """Coordinate out of the face."""
         return self.xyz[2]
 
     @cached_property
     def folded(self) -> Vectors:
-        """With |x| for x, for parts that are symmetric."""
+        """Positions with |x| for x, for parts that are symmetric."""
         folded = self.xyz * 1
         folded[0] = abs(folded[0])
         return folded

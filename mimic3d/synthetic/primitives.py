@@ -26,7 +26,7 @@ BodyScalar = float | Float[np.ndarray, " n"]
 
 
 def vector(x: BodyScalar, y: BodyScalar, z: BodyScalar) -> Float[np.ndarray, "3 n"]:
-    """Three parts, some of which may be the same for all n identities."""
+    """Vectors of three parts, some of which may be the same for all n identities."""
     parts = np.empty((3, max(np.size(part) for part in (x, y, z))))
     parts[0], parts[1], parts[2] = x, y, z
     return parts
@@ -34,7 +34,7 @@ def vector(x: BodyScalar, y: BodyScalar, z: BodyScalar) -> Float[np.ndarray, "3 
 
 @dataclass(frozen=True, slots=True)
 class Sphere:
-    """Exact distance."""
+    """Sphere with exact distance."""
 
     center: BodyVector
     radius: Number
@@ -47,15 +47,15 @@ class Sphere:
 
 @dataclass(frozen=True, slots=True)
 class Ellipsoid:
-    """First-order distance: k0 (k0 - 1) / |gradient|."""
+    """Ellipsoid with first-order distance k0 (k0 - 1) / |gradient|."""
 
     center: BodyVector
     inverse: BodyVector
-    """One over the radii."""
+    """Inverse of the radii."""
 
     @staticmethod
     def of(center: BodyVector, radii: BodyVector) -> "Ellipsoid":
-        """From its centre and radii."""
+        """Ellipsoid of its centre and radii."""
         return Ellipsoid(center, 1 / radii)
 
     @no_type_check
@@ -73,7 +73,7 @@ class Capsule:
     start: BodyVector
     span: BodyVector
     scale: Number
-    """One over the square of the span's length."""
+    """Inverse square of the span's length."""
     radius: Number
     growth: Number
 
@@ -81,7 +81,7 @@ class Capsule:
     def of(
         start: BodyVector, end: BodyVector, radius: BodyScalar, end_radius: BodyScalar
     ) -> "Capsule":
-        """From its ends and the radii there."""
+        """Capsule of its ends and the radii there."""
         span = end - start
         return Capsule(start, span, 1 / (span**2).sum(axis=0), radius, end_radius - radius)
 
@@ -110,5 +110,5 @@ def smooth_max(a: Scalars, b: Scalars, k: float) -> Scalars:
 
 @no_type_check
 def ramp(value: Array, low: Number, high: Number) -> Array:
-    """0 below low, 1 above high, linear between."""
+    """Linear ramp: 0 below low, 1 above high."""
     return ((value - low) * (1 / (high - low))).clip(0, 1)

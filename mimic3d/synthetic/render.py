@@ -55,7 +55,7 @@ class RenderedViews:
 
     images: UInt8[np.ndarray, "n h w 3"]
     depth: Float32[np.ndarray, "n h w"]
-    """Along the ray at the pixel centre, world units; infinite where nothing is hit."""
+    """Depth along the ray at the pixel centre, world units; infinite where nothing is hit."""
     alpha: UInt8[np.ndarray, "n h w"]
 
 
@@ -120,7 +120,7 @@ class SubjectRenderer:
         )
 
     def on(self, device: str) -> "SubjectRenderer":
-        """The same renderer, in torch on a device."""
+        """Renderer of these views, in torch on a device."""
         return replace(self, table=self.table.on(device))
 
     def render(self) -> RenderedViews:
@@ -209,7 +209,7 @@ class SubjectRenderer:
 
 
 def _bytes(a: Array) -> UInt8[np.ndarray, "..."]:
-    """0..1 as 0..255."""
+    """Bytes 0..255 of values 0..1."""
     return (to_numpy(a.clip(0, 1)) * 255 + 0.5).astype(np.uint8)
 
 

@@ -1,4 +1,4 @@
-"""Where rays meet the surface of a subject: safe starts for bundles of rays, then secant steps."""
+"""Ray tracing of a subject's surface: safe starts for bundles of rays, then secant steps."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -61,7 +61,7 @@ class SubjectRays:
 
 
 def bounding_interval(rays: SubjectRays) -> tuple[Scalars, Scalars]:
-    """Where each ray enters and leaves the hull of its subject; in reverse order if it misses."""
+    """Distances where each ray enters and leaves its subject's hull; reversed if it misses."""
     x, origin = rays.directions[0], rays.camera.origin
     start, end = full_like(x, float("inf")), full_like(x, -float("inf"))
     for body in rays.of("hull"):
@@ -102,7 +102,7 @@ def march_cones(distance: Distance, rays: SubjectRays) -> tuple[Scalars, Scalars
 def trace(
     distance: Distance, rays: SubjectRays, start: Scalars, end: Scalars
 ) -> tuple[Scalars, Mask]:
-    """Distance along each ray to the surface, and whether there is one before `end`."""
+    """Distance along each ray to the surface, and True if there is one before `end`."""
     t, hit = start * 1, start < start
     active = nonzero(start < end)
     if not len(active):
@@ -129,7 +129,7 @@ def trace(
 
 
 def _stride(last: Scalars, gap_before: Scalars, gap: Scalars, haste: float) -> Scalars:
-    """To where the line through the last two gaps is 0, hardly beyond what is known to be free.
+    """Secant step to the zero of the last two gaps, hardly beyond the length known to be free.
 
     Behind the surface (gap < 0) this leads back.
     """

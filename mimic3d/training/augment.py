@@ -1,4 +1,4 @@
-"""Adaptive discriminator augmentation: apply_transform what D sees, as often as it overfits.
+"""Adaptive discriminator augmentation: random transforms of what D sees, as often as it overfits.
 
 StyleGAN2-ADA (Karras et al. 2020, Sec. 3.1). D sees real and generated images through the same
 distortions, so it cannot memorise a small dataset, and G learns the undistorted images as long as
@@ -23,12 +23,12 @@ class AugmentConfig(Config):
     """Distortions of what D sees, and the control of their probability p."""
 
     enabled: bool = False
-    """Whether anything is ever distorted; the authors do so for AFHQ only."""
+    """True if anything is ever distorted; the authors do so for AFHQ only."""
     initial_p: NonNegativeFloat = 0.0
     """Probability of each distortion at the start of a run that takes none from a snapshot."""
     max_p: PositiveFloat | None = None
-    """p stays at or below this; null sets no bound, as in the paper, which finds that distortions
-    leak into generated images from about 0.8."""
+    """Upper bound of p; null sets none, as in the paper, which finds that distortions leak into
+    generated images from about 0.8."""
     target: float = Field(default=0.6, ge=-1, le=1)
     """Mean sign of D's logits on real images that p holds by rising above and falling below it."""
     interval: PositiveInt = 4
@@ -37,7 +37,7 @@ class AugmentConfig(Config):
     """Images in which p can rise by 1; 100 in runs that start from a trained network (all of the
     authors' AFHQ settings)."""
     distortion: TransformConfig = TransformConfig()
-    """How often each distortion happens, as a multiple of p."""
+    """Frequency of each distortion, as a multiple of p."""
 
     @model_validator(mode="after")
     def _start_within_bound(self) -> "AugmentConfig":
@@ -94,7 +94,7 @@ class Augment(nn.Module):
         self.pending *= ~is_due
 
     def is_idle(self) -> bool:
-        """Whether images pass untouched, since p is 0 or all of it is off.
+        """True if images pass untouched, since p is 0 or all of it is off.
 
         The host waits for the value of p only if it was written since the last call.
         """

@@ -31,34 +31,34 @@ OUTSIDE = 2.0  # centre of a square that misses the image
 
 
 class TransformConfig(Config):
-    """How often each operation happens: its probability is this multiple of p; 0 is off."""
+    """Frequency of each operation: its probability is this multiple of p; 0 is off."""
 
     xflip: NonNegativeFloat = 1.0
-    """Mirrored, every other time."""
+    """Mirroring, every other time."""
     rotate90: NonNegativeFloat = 1.0
-    """Turned by 0 to 3 quarters."""
+    """Rotation by 0 to 3 quarter turns."""
     integer_translation: NonNegativeFloat = 1.0
-    """Moved by whole pixels."""
+    """Translation by whole pixels."""
     isotropic_scale: NonNegativeFloat = 1.0
-    """Zoomed."""
+    """Zoom."""
     rotation: NonNegativeFloat = 1.0
-    """Turned by any angle, before or after the anisotropic scale."""
+    """Rotation by any angle, before or after the anisotropic scale."""
     anisotropic_scale: NonNegativeFloat = 1.0
-    """Stretched along one axis, squeezed along the other."""
+    """Stretching along one axis, squeezing along the other."""
     fractional_translation: NonNegativeFloat = 1.0
-    """Moved by any amount."""
+    """Translation by any amount."""
     brightness: NonNegativeFloat = 1.0
     """A constant added to all channels."""
     contrast: NonNegativeFloat = 1.0
-    """All channels multiplied."""
+    """Multiplication of all channels."""
     luma_flip: NonNegativeFloat = 1.0
-    """Brightness negated and hue kept, every other time."""
+    """Negation of brightness, hue kept, every other time."""
     hue: NonNegativeFloat = 1.0
-    """Colours turned about the grey axis by any angle."""
+    """Rotation of colours about the grey axis by any angle."""
     saturation: NonNegativeFloat = 1.0
-    """Colours moved from or towards the grey axis."""
+    """Shift of colours from or towards the grey axis."""
     image_filter: NonNegativeFloat = 0.0
-    """Each of four octave bands of frequency amplified; off in the set "bgc" of StyleGAN2-ADA."""
+    """Gains of four octave bands of frequency; off in the set "bgc" of StyleGAN2-ADA."""
     noise: NonNegativeFloat = 0.0
     """Noise added to every pixel; off in "bgc"."""
     cutout: NonNegativeFloat = 0.0
@@ -95,11 +95,11 @@ class ImageTransform:
     inverse_warp: Affine | None
     """Position in the result -> position in the image; x, y in pixels from the centre."""
     color: Affine | None
-    """Of rgb, in each triple of channels."""
+    """Map of rgb, in each triple of channels."""
     band_gains: Float[Tensor, "n 4"] | None
-    """By octave band, lowest first."""
+    """Gain of each octave band, lowest first."""
     noise: Float[Tensor, "n c h w"] | None
-    """Added."""
+    """Noise added to every pixel."""
     cutout: Float[Tensor, "n 2"] | None
     """Centre x, y of the square set to 0, as a share of the image."""
 

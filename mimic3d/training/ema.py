@@ -14,7 +14,7 @@ class EmaConfig(Config):
     half_life_kimg: PositiveFloat = 10.0
     """Images after which an old weight counts half (StyleGAN2: 10 at batch 32)."""
     rampup: NonNegativeFloat | None = 0.05
-    """Half-life at most this share of the images so far, so that a young average is not its
+    """Largest half-life as a share of the images so far, so that a young average is not its
     initialisation; null for a run that starts from a trained network."""
 
 

@@ -39,7 +39,7 @@ class ImitateLossConfig(PretrainLossConfig):
     """Losses of `imitate`; the defaults are the authors' FFHQ-512 settings."""
 
     imitation: ImitationConfig = ImitationConfig()
-    """How the 3D branch is taught."""
+    """Imitation loss, which teaches the 3D branch."""
     patch_adversarial: AdversarialConfig = AdversarialConfig()
     """R1 of the patch discriminator."""
     density: DensityConfig = DensityConfig(distance=0.002)

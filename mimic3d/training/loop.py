@@ -44,7 +44,7 @@ class LoopConfig(Config):
     """Renderer of both branches: torch is the definition; fused is faster, agrees with it to about
     1e-6 and so trains to other bits; auto is fused where that runs (docs/performance.md)."""
     seed: NonNegativeInt = 0
-    """Of the initial weights and of every random draw."""
+    """Seed of the initial weights and of every random draw."""
     max_nonfinite: PositiveInt = 50
     """Steps of one phase in a row whose loss or gradients are not finite before training ends with
     an error; StyleGAN2 replaces such gradients and never ends. No part of the result."""
@@ -86,7 +86,7 @@ def check_batch(cfg: LoopConfig, processes: int, mbstd_group_size: int, key: str
 
 
 class HaltedError(Exception):
-    """Training was asked to end, and did between two steps.
+    """End of a training on request, between two steps.
 
     `nimg` and `sums` are where `train` goes on to the same bits.
     """
@@ -144,7 +144,7 @@ def _my_microbatches(cfg: LoopConfig, accelerator: Accelerator) -> range:
 
 
 def _in_any_process(flag: bool, accelerator: Accelerator) -> bool:
-    """Whether the flag is up in one of the processes; all get the same answer."""
+    """True if the flag is up in one of the processes; all get the same answer."""
     if accelerator.num_processes == 1:
         return flag
     flags = torch.tensor([float(flag)], device=accelerator.device)

@@ -6,7 +6,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 Sums = dict[str, tuple[float, int]]
-"""By name of a statistic: its sum, averaged over processes, and how many values it is of."""
+"""Sum of each statistic by name, averaged over processes, and the number of its values."""
 
 
 class Meter:
@@ -21,7 +21,7 @@ class Meter:
             self._counts[name] = count
 
     def add(self, stats: dict[str, Tensor]) -> None:
-        """One value of every statistic."""
+        """Adds one value of every statistic."""
         for name, value in stats.items():
             self._sums[name] = self._sums.get(name, 0) + value.detach().double()
             self._counts[name] = self._counts.get(name, 0) + 1
@@ -35,7 +35,7 @@ class Meter:
         return dict(zip(names, means, strict=True))
 
     def sums(self) -> Sums:
-        """What was gathered since the last `take`, for a meter that goes on from there."""
+        """Sums gathered since the last `take`, for a meter that goes on from there."""
         names = sorted(self._sums)
         if not names:
             return {}

@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 class NonFiniteError(ValueError):
-    """Too many steps in a row went wrong; `loop` in its text is short for the stage's section."""
+    """Too many failed steps in a row; `loop` in its text is short for the stage's section."""
 
 
 class NonFiniteCounter:
@@ -20,7 +20,7 @@ class NonFiniteCounter:
         self._longest: dict[str, Tensor] = {}
 
     def add(self, phase: str, is_bad: Float[Tensor, ""]) -> None:
-        """One step of a phase: 1 if it went wrong, else 0."""
+        """Counts one step of a phase: 1 if it went wrong, else 0."""
         now = (self._now.get(phase, torch.zeros_like(is_bad)) + 1) * is_bad
         self._longest[phase] = torch.maximum(now, self._longest.get(phase, now))
         self._now[phase] = now

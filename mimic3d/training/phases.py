@@ -26,7 +26,7 @@ class OptimizerConfig(Config):
 
 @dataclass(frozen=True)
 class StepContext:
-    """When a loss is taken, and the random numbers it may use."""
+    """Time at which a loss is taken, and the random numbers it may use."""
 
     kimg: float
     rng: torch.Generator

@@ -47,8 +47,8 @@ class PretrainLossConfig(Config):
     augment: AugmentConfig = AugmentConfig()
     """Adaptive augmentation of what the discriminator sees."""
     share_fakes: bool = False
-    """Discriminators are trained on the images that G has just been trained on, instead of new
-    ones, which saves a forward pass of G for each; the reference makes new ones."""
+    """True if discriminators are trained on the images that G has just been trained on, instead of
+    new ones, which saves a forward pass of G for each; the reference makes new ones."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class DiscriminatorInput:
     c: Float[Tensor, "n 25"]
 
     def require_grad(self) -> "DiscriminatorInput":
-        """The same pixels as leaves of a graph."""
+        """Input of the same pixels as leaves of a graph."""
         image, image_raw = self.image.detach(), self.image_raw.detach()
         return DiscriminatorInput(image.requires_grad_(), image_raw.requires_grad_(), self.c)
 

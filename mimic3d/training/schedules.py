@@ -6,12 +6,12 @@ from mimic3d.config import Config
 
 
 class SwappingConfig(Config):
-    """How often G is conditioned on another sample's camera (EG3D Sec. 4.4)."""
+    """Probability that G is conditioned on another sample's camera (EG3D Sec. 4.4)."""
 
     final_prob: float = Field(default=0.5, ge=0, le=1)
     """Probability of swapping at the end of the fade."""
     fade_kimg: NonNegativeFloat = 1000.0
-    """The probability falls from 1 to `final_prob` over this time; 0 starts at `final_prob`."""
+    """Time in which the probability falls from 1 to `final_prob`; 0 starts at `final_prob`."""
 
 
 def swapping_prob(kimg: float, cfg: SwappingConfig) -> float:
@@ -27,7 +27,7 @@ class BlurConfig(Config):
     initial_sigma_px: NonNegativeFloat = 10.0
     """Sigma at the start, in pixels of the image; 0 never blurs."""
     fade_kimg: NonNegativeFloat = 200.0
-    """Sigma falls linearly to 0 over this time."""
+    """Time in which sigma falls linearly to 0."""
 
 
 def blur_sigma(kimg: float, cfg: BlurConfig) -> float:

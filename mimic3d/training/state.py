@@ -1,4 +1,4 @@
-"""All that a resumed run needs, on disk: networks, optimisers, counters; no random state."""
+"""State of a run on disk, to resume it: networks, optimisers, counters; no random state."""
 
 import json
 import shutil
@@ -21,7 +21,7 @@ KEEP = 2  # states kept: the newest, and the one before in case it is damaged la
 
 @dataclass
 class Progress:
-    """How far a run is, and what it reported on the way."""
+    """Progress of a run, and what it reported on the way."""
 
     nimg: int = 0
     history: list[dict[str, float]] = field(default_factory=list)
@@ -29,7 +29,7 @@ class Progress:
     monitor: list[dict[str, float]] = field(default_factory=list)
     """One row per measurement of G_ema."""
     sums: Sums = field(default_factory=dict)
-    """Of the tick that was going on, if the state was saved within one."""
+    """Sums of the tick that was going on, if the state was saved within one."""
     renderer: str = ""
     """The renderer of the last step; another one goes on to other bits."""
 

@@ -100,7 +100,7 @@ def _mirrored(index: np.ndarray, size: int) -> np.ndarray:
 def _upsampling(
     size: int, device: torch.device, dtype: torch.dtype
 ) -> Float[Tensor, "4*{size}-4 {size}"]:
-    """From pixels to one period of the mirrored line at double resolution."""
+    """Matrix from pixels to one period of the mirrored line at double resolution."""
     matrix = np.zeros((4 * size - 4, size))
     pixels = np.arange(2 * size - 2)[:, None]
     fine = (2 * pixels + np.arange(len(SYM6)) - PEAK) % len(matrix)
@@ -112,7 +112,7 @@ def _upsampling(
 def _downsampling(
     size: int, device: torch.device, dtype: torch.dtype
 ) -> Float[Tensor, "{size} 2*{size}+10"]:
-    """To pixels from double resolution, which begins PEAK samples before the first pixel."""
+    """Matrix to pixels from double resolution, which begins PEAK samples before the first pixel."""
     matrix = np.zeros((size, 2 * size + 2 * PEAK))
     pixels = np.arange(size)[:, None]
     matrix[pixels, 2 * pixels + np.arange(len(SYM6))] = SYM6

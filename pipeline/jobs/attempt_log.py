@@ -18,7 +18,7 @@ from pipeline.redaction import redact
 from pipeline.tracking.tracker import PROGRESS
 
 MAX_BYTES = 10_000_000
-"""Of one log; from there on its first half is dropped."""
+"""Largest size of one log; from there on its first half is dropped."""
 KEPT = 20
 """Logs per stage; older ones are deleted here, MLflow keeps its copies."""
 
@@ -30,7 +30,7 @@ class AttemptLog:
         started = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
         self.path = ProjectPaths(root).logs(stage) / f"{started}-{number}.log"
         self.progress: dict[str, Any] | None = None
-        """What the stage said last about how far it is."""
+        """Progress that the stage reported last."""
         self._source = source
         self._secrets = secrets
         self._rest = b""

@@ -18,7 +18,7 @@ class Detached:
 
     @property
     def advice(self) -> str:
-        """How its results come into DVC."""
+        """Way of its results into DVC."""
         return (
             f"{self.stage} runs detached, or has run, as job {self.job}; follow it to its end with "
             f"`python -m pipeline.run {self.stage}`, then tell DVC with "
@@ -39,13 +39,13 @@ def recall(root: Path, stage: str) -> Detached | None:
 
 
 def recall_all(root: Path) -> list[Detached]:
-    """Such jobs of all stages."""
+    """Jobs of all stages that nobody has followed to their end yet."""
     jobs = (recall(root, path.stem) for path in sorted(ProjectPaths(root).detached.glob("*.json")))
     return [each for each in jobs if each]
 
 
 def forget(root: Path, stage: str) -> None:
-    """The job was followed to its end, or is of no use any more."""
+    """Drops the job, which was followed to its end or is of no use any more."""
     _path(root, stage).unlink(missing_ok=True)
 
 

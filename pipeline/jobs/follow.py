@@ -25,7 +25,7 @@ LOST_SECONDS = 600.0
 GONE_SECONDS = 5.0
 POLL_SECONDS = 0.3
 TRANSIENT = re.compile(r"status code 5\d\d")
-"""Of an answer that another try may better: the agent that starts jobs is not there, or busy."""
+"""Status that another try may better: the agent that starts jobs is not there, or busy."""
 WORKER_PREFIX = re.compile(r"^\(\w+ pid=\d+(?:, ip=[\w.:]+)?\) ?")
 
 
@@ -128,7 +128,7 @@ class Follower:
             return False
 
     async def _is_gone(self) -> bool:
-        """Whether a head on this machine has ended: nobody listens where it did, for a while."""
+        """True if a head on this machine has ended: nobody listens where it did, for a while."""
         if not self._address.is_local:
             return False
         deadline = time.monotonic() + GONE_SECONDS

@@ -56,7 +56,7 @@ class RayHead:
 
 
 class HeadDiedError(RuntimeError):
-    """A head of our own ended before it was told to; the message has Ray's own reason."""
+    """Early end of a head of our own; the message has Ray's own reason."""
 
 
 @contextlib.contextmanager
@@ -156,7 +156,7 @@ def _answers(url: str, token: str = "") -> bool:
 
 
 def _reason(folder: Path) -> str:
-    """What Ray's own logs say last of the end of a head."""
+    """Last words of Ray's own logs on the end of a head."""
     logs = [path for path in folder.glob("s*/session_latest/logs/*.*") if path.suffix in LOGS]
     logs.sort(key=lambda path: path.stat().st_mtime)
     reasons = []
@@ -198,7 +198,7 @@ def _die_with_parent() -> None:
 
 
 def _has_ended(process: "subprocess.Popen[bytes]") -> bool:
-    """Whether it is over, or about to be: those who need it notice first."""
+    """True if it is over, or about to be: those who need it notice first."""
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(END_SECONDS)
     return process.returncode is not None

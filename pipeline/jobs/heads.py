@@ -15,12 +15,12 @@ from pipeline.project import ProjectPaths
 
 @dataclass(frozen=True)
 class HeadFile:
-    """How to reach a head; the token makes it a secret of the user who started it."""
+    """Address and token of a head; the token makes it a secret of the user who started it."""
 
     url: str
     token: str
     pid: int
-    """Of the process that started the head and ends it, as its own container counts."""
+    """Id of the process that started the head and ends it, as its own container counts."""
     host: str
 
 
@@ -56,7 +56,7 @@ def find_heads(root: Path) -> list[HeadFile]:
 
 
 def is_alive(pid: int) -> bool:
-    """Whether a process of this machine runs, be it another user's."""
+    """True if a process of this machine runs, be it another user's."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

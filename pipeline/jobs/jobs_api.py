@@ -15,7 +15,7 @@ from pipeline.cluster import Address
 SECONDS = 5.0
 
 Job = dict[str, Any]
-"""As Ray's JobDetails: submission_id, status, metadata, start_time and end_time (ms), ..."""
+"""Job as in Ray's JobDetails: submission_id, status, metadata, start_time and end_time (ms), ..."""
 
 
 def find_token(environ: Mapping[str, str]) -> str | None:
@@ -37,7 +37,7 @@ def list_jobs(address: Address, token: str | None) -> list[Job]:
 
 
 def stop_job(address: Address, token: str | None, job: str) -> bool:
-    """Asks a job to stop; whether it ran.
+    """Asks a job to stop; True if it ran.
 
     Raises:
         ConnectionError: nobody answers, it wants another token, or it does not know the job.
@@ -46,7 +46,7 @@ def stop_job(address: Address, token: str | None, job: str) -> bool:
 
 
 def is_listening(address: Address) -> bool:
-    """Whether anybody takes connections at an address; a slow one does, a dead one does not."""
+    """True if anybody takes connections at an address; a slow one does, a dead one does not."""
     place = urlsplit(address.url)
     try:
         socket.create_connection((place.hostname or "", place.port or 80), SECONDS).close()

@@ -11,7 +11,7 @@ HARMLESS = re.compile(
     r"safe to ignore|ray/autoscaler/|ray/dashboard/"
     r"|autoscaler.*(timed out|Timeout|DEADLINE_EXCEEDED)"
 )
-"""What the traceback of Ray's own services contains, which try again by themselves."""
+"""Text in the traceback of Ray's own services, which try again by themselves."""
 BEGIN = re.compile(r"^(.* )?Traceback \(most recent call last\):$")
 LINK = re.compile(r"^(During handling of the above|The above exception was the direct cause)")
 OWN = re.compile(r'File "[^"]*/(stages|mimic3d|pipeline)/')
@@ -23,7 +23,7 @@ class TerminalFilter:
     def __init__(self) -> None:
         self._traceback: list[str] = []
         self._is_over = False
-        """Whether the traceback that is held back has had its last line."""
+        """True if the traceback that is held back has had its last line."""
 
     def pass_on(self, line: str) -> Iterator[str]:
         """Lines to show now that this one has come."""
@@ -39,7 +39,7 @@ class TerminalFilter:
             yield line
 
     def flush(self) -> Iterator[str]:
-        """What was held back, unless it is harmless."""
+        """Lines that were held back, unless they are harmless."""
         held, self._traceback = self._traceback, []
         text = "\n".join(held)
         if not HARMLESS.search(text) or OWN.search(text):

@@ -21,7 +21,7 @@ TRANSFERS = 8  # at a time
 
 @dataclass(frozen=True)
 class Content:
-    """What a file contains."""
+    """Content of a file."""
 
     sha256: str
     size: int

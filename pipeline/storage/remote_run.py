@@ -42,7 +42,7 @@ PROCESSES = ".processes"
 
 @dataclass(frozen=True)
 class RemoteRun:
-    """Where a run keeps its files; plain text, so it travels to the machines of a cluster."""
+    """Place of the files of a run; plain text, so it travels to the machines of a cluster."""
 
     storage: str
     run: str
@@ -55,11 +55,11 @@ class RemoteRun:
         return ContentStore(f"{self.storage}/inputs")
 
     def record(self) -> ContentStore:
-        """What the submitter said of this run."""
+        """Record that the submitter made of this run."""
         return ContentStore(f"{self.storage}/runs/{self.run}")
 
     def read_plan(self) -> dict[str, Any]:
-        """What the job has to do.
+        """Plan of the job: what it has to do.
 
         Raises:
             RuntimeError: there is none.
@@ -115,7 +115,7 @@ class RemoteRun:
                 _remove_orphans(root.parent)
 
     def scratch_of_ray(self) -> "tuple[FileSystem, str]":
-        """Where Ray Train may keep what it wants all machines to see."""
+        """Place in which Ray Train may keep what it wants all machines to see."""
         import pyarrow.fs
 
         opened, path = open_url(f"{self.storage}/ray")

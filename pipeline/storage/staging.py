@@ -17,7 +17,7 @@ SUFFIXES = (".py",)
 
 @dataclass(frozen=True)
 class Contract:
-    """What dvc.yaml says of a stage: what it reads, code aside, and what it writes."""
+    """Contract of a stage in dvc.yaml: what it reads, code aside, and what it writes."""
 
     inputs: list[str]
     outs: list[str]

@@ -1,4 +1,4 @@
-"""See pipeline/sweep/submit.py."""
+"""`python -m pipeline.sweep`; see pipeline/sweep/submit.py."""
 
 import sys
 

@@ -16,7 +16,7 @@ from mimic3d.config import Config
 
 Mode = Literal["min", "max"]
 DIRECTIONS: dict[Mode, Literal["minimize", "maximize"]] = {"min": "minimize", "max": "maximize"}
-"""Optuna's words."""
+"""Directions in Optuna's words."""
 
 
 class SweepSection(Config):
@@ -35,9 +35,9 @@ class AshaConfig(SweepSection):
     """One parameter, such as pretrain.loop.total_kimg, and its rising values, one per rung: the
     stages run with each in turn, and go on from the state of the one before."""
     nimg: Annotated[list[PositiveInt], Field(min_length=1)] | None = None
-    """Instead: the metric as reported while its stage trains, at these numbers of images."""
+    """Numbers of images at which, instead, the metric counts as reported while its stage trains."""
     reduction_factor: int = Field(3, ge=2)
-    """One in this many trials passes a rung."""
+    """Number of trials at a rung of which one passes."""
 
     @model_validator(mode="after")
     def _is_one_of_two(self) -> "AshaConfig":
@@ -54,7 +54,7 @@ class AshaConfig(SweepSection):
 def should_continue(
     scores: Mapping[int, float], number: int, reduction_factor: int, mode: Mode
 ) -> bool:
-    """Whether a trial is among the best 1 / reduction_factor of those that came to a rung so far.
+    """True if a trial is among the best 1 / reduction_factor of those that came to a rung so far.
 
     `scores` is the metric at this rung, of that trial and of the others, by number. The rule is
     that of Optuna's SuccessiveHalvingPruner. It is asked in a study of this one rung, because in

@@ -17,7 +17,7 @@ from pipeline.sweep.space import ChoiceDomain, Domain
 from pipeline.sweep.sweep_store import SweepTrial
 
 WIDTH, HEIGHT = 1.9, 4.2
-"""Inches, per axis."""
+"""Size in inches, per axis."""
 NUM_TICKS = 5
 
 
@@ -75,7 +75,7 @@ def draw_importance(table: pd.DataFrame, path: Path) -> None:
 
 
 def range_of_scores(scores: list[float], mode: Mode) -> tuple[float, float]:
-    """From the best score to the worst that is no outlier (Tukey's fence).
+    """Range from the best score to the worst that is no outlier (Tukey's fence).
 
     A trial that went astray would otherwise push all others together.
     """
@@ -86,7 +86,7 @@ def range_of_scores(scores: list[float], mode: Mode) -> tuple[float, float]:
 
 
 def position(domain: Domain, value: float) -> float:
-    """Where a value lies in its domain: 0 at the lower end, 1 at the upper."""
+    """Position of a value in its domain: 0 at the lower end, 1 at the upper."""
     if isinstance(domain, ChoiceDomain):
         return domain.values.index(value) / max(1, len(domain.values) - 1)
     ends = np.array([domain.low, domain.high, value], dtype=float)

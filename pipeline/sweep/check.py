@@ -1,4 +1,4 @@
-"""Whether everything that a sweep may draw fits the typed parameters of its stages."""
+"""Checks that everything a sweep may draw fits the typed parameters of its stages."""
 
 import itertools
 import tempfile
@@ -41,7 +41,7 @@ class _PlanProbe:
         build_project(folder, root, plan.stages)
 
     def try_values(self) -> Iterator[str]:
-        """What is wrong with a value by itself, whatever the others are; one line per parameter."""
+        """Mistakes of a value by itself, whatever the others are; one line per parameter."""
         plan = self._plan
         values = {key: list(plan.domains[key].edges()) for key in plan.space}
         for key in plan.budget_keys:
@@ -53,7 +53,7 @@ class _PlanProbe:
             yield from itertools.islice((line for line in lines if _names(line, key)), 1)
 
     def try_points(self) -> Iterator[str]:
-        """What is wrong with whole trials, and with the inputs of their first stage."""
+        """Mistakes of whole trials, and of the inputs of their first stage."""
         plan, first = self._plan, self._plan.stages[0]
         count = max(MIN_POINTS, min(plan.num_trials or 0, MAX_POINTS))
         drawn = (draw_point(plan.domains, plan.seed, number) for number in range(count))
@@ -72,7 +72,7 @@ class _PlanProbe:
 
 
 def _mistakes_of(stage: str, root: Path, is_thorough: bool = False) -> list[str]:
-    """What is wrong with the parameters of a stage; thorough: with its inputs, too."""
+    """Mistakes in the parameters of a stage; thorough: in its inputs, too."""
     try:
         if is_thorough:
             validate(stage, root)
@@ -84,6 +84,6 @@ def _mistakes_of(stage: str, root: Path, is_thorough: bool = False) -> list[str]
 
 
 def _names(line: str, key: str) -> bool:
-    """Whether a complaint names this parameter, a group around it, or a part of it."""
+    """True if a complaint names this parameter, a group around it, or a part of it."""
     word = line.partition(" ")[0]
     return key == word or key.startswith(f"{word}.") or word.startswith(f"{key}.")

@@ -14,7 +14,7 @@ TABLE_ROWS = 10
 """The best trials; those that run are shown in any case."""
 
 TABLE_SECONDS, TABLE_SHARE = 60.0, 0.1
-"""A table comes this much later than the one before, or this share of the whole time so far."""
+"""Time from one table to the next, at least, in seconds or as a share of the time so far."""
 
 
 class SweepConsole:
@@ -27,7 +27,7 @@ class SweepConsole:
         self._table_at = self._start + TABLE_SECONDS
 
     def show_end(self, trial: SweepTrial) -> None:
-        """A line for a trial that ended."""
+        """Shows a line for a trial that ended."""
         plan, values = self._plan, describe_values(self._plan, trial.values, trial.number)
         if plan.labels is None:
             pairs = zip(plan.searched, values, strict=True)
@@ -38,7 +38,7 @@ class SweepConsole:
         )
 
     def show_running(self, trials: Sequence[SweepTrial]) -> None:
-        """How many of the trials ended, and the best so far; now and then the table."""
+        """Shows how many trials ended, and the best so far; now and then the table."""
         best = ranking(self._plan, trials)[:1]
         text = f", best {best[0].score:.6g} (trial {best[0].number})" if best else ""
         num_running = sum(each.outcome == "unfinished" for each in trials)
@@ -48,7 +48,7 @@ class SweepConsole:
             self.show_table(trials, is_over=False)
 
     def _is_time_for_table(self) -> bool:
-        """Whether the last table is old: soon in a short sweep, rarely in a long one."""
+        """True if the last table is old: soon in a short sweep, rarely in a long one."""
         now = time.monotonic()
         if now < self._table_at:
             return False
@@ -56,7 +56,7 @@ class SweepConsole:
         return True
 
     def show_table(self, trials: Sequence[SweepTrial], is_over: bool = True) -> None:
-        """The best trials, best first; while the sweep goes on also those that run."""
+        """Shows the best trials, best first; while the sweep goes on also those that run."""
         print(
             "\n".join(format_table(table_rows(self._plan, trials, is_over))),
             "\n",
@@ -96,7 +96,7 @@ def describe_values(plan: SweepPlan, values: Mapping[str, Any], number: int) -> 
 
 
 def name_trial(plan: SweepPlan, number: int) -> str:
-    """What a trial is called."""
+    """Name of a trial."""
     return plan.labels[number] if plan.labels else f"trial {number}"
 
 
@@ -107,7 +107,7 @@ def ranking(plan: SweepPlan, trials: Iterable[SweepTrial]) -> list[SweepTrial]:
 
 
 def describe_outcome(plan: SweepPlan, trial: SweepTrial) -> str:
-    """How a trial ended, in a few words."""
+    """End of a trial, in a few words."""
     if trial.outcome == "failed":
         return f"failed: {trial.failure}"
     score = f"{plan.metric} {trial.score:.6g}" if trial.scores else "no metric yet"

@@ -33,7 +33,7 @@ def describe_sweep(plan: SweepPlan, trials: Sequence[SweepTrial], num_at_once: i
 
 
 def expected_trials(plan: SweepPlan) -> list[int]:
-    """How many trials come to every rung, if one in reduction_factor passes each."""
+    """Number of trials that come to every rung, if one in reduction_factor passes each."""
     factor = plan.asha.reduction_factor if plan.asha else 1
     return [max(1, round(plan.total / factor**rung)) for rung in range(plan.num_rungs)]
 

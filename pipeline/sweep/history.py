@@ -7,7 +7,7 @@ from pipeline.sweep.event_log import Event, EventLog
 from pipeline.sweep.plan import SweepPlan
 
 PROTOCOL = "protocol."
-"""Tags that begin so say how a stage measures: only numbers with equal ones compare."""
+"""Prefix of tags of how a stage measures: only numbers with equal ones compare."""
 
 
 @dataclass
@@ -22,7 +22,7 @@ class TrialHistory:
     metrics: dict[tuple[str, int], dict[str, float]] = field(default_factory=dict)
     """The last values that a stage reported, by stage and rung."""
     protocols: dict[str, dict[str, str]] = field(default_factory=dict)
-    """By stage: tags that say how it measures."""
+    """Tags that say how a stage measures, by stage."""
     images: list[Event] = field(default_factory=list)
     """Pictures, oldest first."""
     nimg: int = 0

@@ -14,7 +14,7 @@ from pipeline.sweep.space import ChoiceDomain, Domain
 from pipeline.sweep.sweep_store import SweepTrial
 
 MIN_TRIALS = 6
-"""Fewer say nothing."""
+"""Least number of trials; fewer say nothing."""
 NOISE = "(random numbers)"
 COLUMNS = ["parameter", "importance", "rank_correlation", "num_trials"]
 
@@ -65,7 +65,7 @@ def _rank_correlation(
 
 
 def is_ordered(domain: Domain) -> bool:
-    """Whether its values are numbers, so that larger and smaller mean something."""
+    """True if its values are numbers, so that larger and smaller mean something."""
     return not isinstance(domain, ChoiceDomain) or all(
         isinstance(value, int | float) and not isinstance(value, bool) for value in domain.values
     )

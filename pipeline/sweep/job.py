@@ -58,7 +58,7 @@ def _run(root: Path, folder: Path, name: str, is_local: bool) -> int:
 def _sweep(
     store: SweepStore, root: Path, report: Path, mlflow_run: MlflowRunProcess, is_local: bool
 ) -> bool:
-    """Whether the sweep has a winner."""
+    """Runs the sweep; True if it has a winner."""
     from pipeline.sweep.runner import run_trials
 
     plan, settings = store.plan, load_settings(root)

@@ -9,7 +9,7 @@ from pipeline.sweep.sweep_store import SweepTrial
 
 
 def is_of_one_trial(message: str, searched: Sequence[str]) -> bool:
-    """Whether a mistake names something that is searched, so that other trials may be free of it.
+    """True if a mistake names something that is searched, so that other trials may be free of it.
 
     That is a parameter by its full key or its last part, a part of it, or a group around it.
     """
@@ -25,7 +25,7 @@ def is_of_one_trial(message: str, searched: Sequence[str]) -> bool:
 
 
 def find_mixed(trials: Sequence[SweepTrial], number: int) -> str | None:
-    """Why a trial cannot be ranked with the others: its stage measured otherwise; else None."""
+    """Reason that a trial has no rank among others: its stage measured otherwise; else None."""
     stage = trials[number].plan.metric_stage
     mine = trials[number].history.protocols.get(stage, {})
     for other in trials:

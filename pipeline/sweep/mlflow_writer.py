@@ -27,7 +27,7 @@ class MlflowWriter:
         self._thread.start()
 
     def end(self, trial: SweepTrial) -> None:
-        """A trial ended: its run is closed after its last event."""
+        """Closes the run of a trial that ended, after its last event."""
         self._ended[trial.number] = trial
 
     def close(self) -> None:
@@ -94,18 +94,18 @@ class _SweepRuns:
         return self._open.get(number)
 
     def _write_best(self) -> None:
-        """The best metric over the number of trials that ended, a curve of the sweep's run."""
+        """Writes the best metric over the number of ended trials, a curve of the sweep's run."""
         best = ranking(self._store.plan, self._closed.values())[:1]
         if best:
             self._sweep.log_metrics({"best": best[0].score}, len(self._closed))
 
     def _write_table(self) -> None:
-        """The table of the terminal as the description of the sweep's run."""
+        """Writes the table of the terminal as the description of the sweep's run."""
         rows = table_rows(self._store.plan, self._store.trials(), is_over=True)
         attempt(lambda: self._replace_note(rows), quiet=True)
 
     def _replace_note(self, rows: Sequence[Sequence[str]]) -> None:
-        """Unless a person wrote another description."""
+        """Replaces the description, unless a person wrote another."""
         client, run_id = connect(self._address.uri), self._address.run_id
         note = client.get_run(run_id).data.tags.get(NOTE, "")
         if not note or note.startswith(HEADING):

@@ -29,37 +29,37 @@ CHANGING: Any = {
     "minutes": True,
     "asha": {"budgets"},
 }
-"""What may change while a sweep stays the same: a longer list of trials continues it."""
+"""Fields that may change while a sweep stays the same: a longer list of trials continues it."""
 
 
 class SweepPlan(SweepSection):
-    """What sweep.yaml says."""
+    """Content of sweep.yaml."""
 
     stages: Annotated[list[str], Field(min_length=1)]
-    """What a trial runs, in order; the results of earlier stages are those of the project."""
+    """Stages of a trial, in order; the results of earlier stages are those of the project."""
     metric: str = Field(pattern=r"^\w+/.+$")
     """Stage and name of a metric that it reports, such as evaluate/2d/fd_random_conv."""
     mode: Literal["min", "max"] = "min"
-    """Whether small or large values are good."""
+    """Better end of the metric: small or large values."""
     search: Literal["random", "grid", "list", "optuna"] = "random"
-    """How values are chosen; grid tries all combinations, list those of `trials`, optuna learns
-    from earlier trials."""
+    """Choice of values; grid tries all combinations, list those of `trials`, optuna learns from
+    earlier trials."""
     num_trials: PositiveInt | None = None
     """Trials in all; a larger number continues a finished sweep. Not used with grid and list."""
     trials: Annotated[list[dict[str, Any]], Field(min_length=1)] | None = None
-    """With `search: list` the parameters of each trial by their full keys, the same keys in all;
+    """Parameters of each trial by their full keys with `search: list`, the same keys in all;
     further ones at the end continue a finished sweep."""
     labels: list[str] | None = None
     """Names of the listed trials, for people; null shows their values instead."""
     seed: NonNegativeInt = 0
-    """Of the draws; it is not the seed of a training."""
+    """Seed of the draws; it is not the seed of a training."""
     concurrent: PositiveInt | None = None
     """Trials at a time, at most; on this machine they share its cores. Null: as many as the rows of
     cluster.yaml leave room for, where a row without resources takes all of this machine."""
     minutes: PositiveFloat | None = None
-    """No longer than this, counted from every start; trials that were cut off go on at the next."""
+    """Time limit, counted from every start; trials that were cut off go on at the next."""
     asha: AshaConfig | None = None
-    """Null: every trial runs to its end."""
+    """Early stopping; null: every trial runs to its end."""
     space: dict[str, Any] = Field(default_factory=dict)
     """Parameters by their full keys: a value that stays, or `{form: [...]}` to be searched."""
 
@@ -126,7 +126,7 @@ class SweepPlan(SweepSection):
 
     @functools.cached_property
     def domains(self) -> dict[str, Domain]:
-        """What every parameter of the space may be, or is in the listed trials."""
+        """Domain of every parameter of the space, or its values in the listed trials."""
         return {key: parse_domain(key, written) for key, written in self.space.items()} | {
             key: _distinct([values[key] for values in self.trials or []])
             for key in self.listed_keys
@@ -159,7 +159,7 @@ class SweepPlan(SweepSection):
 
     @property
     def budgets(self) -> list[dict[str, float]]:
-        """What is set at every rung; with no rising parameter there is one, and it sets nothing."""
+        """Values set at every rung; with no rising parameter there is one, and it sets nothing."""
         if not self.asha or not self.asha.budgets:
             return [{}]
         ((key, values),) = self.asha.budgets.items()
@@ -177,12 +177,12 @@ class SweepPlan(SweepSection):
 
     @property
     def num_rungs(self) -> int:
-        """How often a trial that is never stopped is judged; the last time is its end."""
+        """Number of times that a trial which is never stopped is judged, the last at its end."""
         return len(self.budgets) + len(self.thresholds)
 
     @property
     def total(self) -> int:
-        """How many trials there are in all."""
+        """Number of trials in all."""
         return self.num_trials or len(self.points())
 
     def points(self) -> list[dict[str, Any]]:
@@ -195,7 +195,7 @@ class SweepPlan(SweepSection):
         return [draw_point(self.domains, self.seed, number) for number in range(self.num_trials)]
 
     def identity(self) -> str:
-        """What makes two sweeps the same: not how many trials, nor how long."""
+        """Identity of a sweep: without the number of trials and the time."""
         content = self.model_dump(mode="json", exclude=CHANGING) | {"budgets": self.budget_keys}
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 

@@ -13,9 +13,9 @@ from pipeline.project import ARTIFACTS, CACHE, DATA, DATABASE, REPORTS, RESULTS,
 PARAMS = "params.yaml"
 FOLDERS = (REPORTS, RESULTS, STATES, DATA)
 OWN = (PARAMS, *FOLDERS)
-"""What is not linked as a whole."""
+"""Names that are not linked as a whole."""
 NEVER = ("dvc.lock", ARTIFACTS, DATABASE, "mlruns")
-"""What a trial must not see, beside hidden files."""
+"""Names that a trial must not see, beside hidden files."""
 
 
 def build_project(folder: Path, root: Path, stages: Sequence[str]) -> None:

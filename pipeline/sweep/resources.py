@@ -1,4 +1,4 @@
-"""What one trial gets of the machines, by the rows of cluster.yaml."""
+"""Share of one trial in the machines, by the rows of cluster.yaml."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -8,11 +8,11 @@ from pipeline.sweep.plan import SweepPlan
 from pipeline.workers.placement import resources_of_worker
 
 COORDINATOR = {"node:__internal_head__": 0.001}
-"""Of a trial that only watches over Ray Train workers: a place on the head, and no core of it."""
+"""Share of a trial that only watches Ray Train workers: a place on the head, no core of it."""
 
 
 def rows_of_trial(plan: SweepPlan, settings: Settings, is_local: bool) -> dict[str, Workers]:
-    """What each stage of a trial asks for; on this machine an equal share of it by default."""
+    """Resources of each stage of a trial; on this machine an equal share of it by default."""
     rows = {stage: settings.workers_of(stage, is_local) for stage in plan.stages}
     if not is_local:
         return rows
@@ -64,7 +64,7 @@ def trials_with_room(rows: Mapping[str, Workers], machines: Sequence[Mapping[str
 
 
 def is_nested(rows: Mapping[str, Workers]) -> bool:
-    """Whether a stage runs on several Ray Train workers, so that trials only watch over them."""
+    """True if a stage runs on several Ray Train workers, so that trials only watch over them."""
     return any(row.num_workers > 1 for row in rows.values())
 
 
@@ -88,5 +88,5 @@ def _cores_of_process(row: Workers) -> float:
 
 
 def _multiples(needs: Mapping[str, float], available: Mapping[str, float]) -> int:
-    """How often the needs fit into what is available."""
+    """Number of times that the needs fit into what is available."""
     return int(min(available.get(name, 0.0) / amount for name, amount in needs.items() if amount))

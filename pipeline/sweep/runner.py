@@ -24,7 +24,7 @@ from pipeline.sweep.trial import RungTask, TrialFailure, run_rung
 POLL_SECONDS = 0.5
 
 MAX_DEATHS = 2
-"""How often a trial whose process died goes on from its state."""
+"""Number of times that a trial whose process died goes on from its state."""
 
 MAX_FAILURES = 3
 """Failed trials after which a sweep ends, if not one worked."""
@@ -65,7 +65,7 @@ class TrialRunner:
         on_round: SweepListener,
     ) -> None:
         self.reason: str | None = None
-        """Why the sweep ends early."""
+        """Reason that the sweep ends early."""
         self._store, self._plan, self._root = store, store.plan, root
         self._rows, self._is_local = dict(rows), is_local
         self._on_end, self._on_round = on_end, on_round
@@ -79,7 +79,7 @@ class TrialRunner:
         self._deaths: dict[int, int] = {}
 
     def run(self) -> None:
-        """All trials until they are over, or the time is."""
+        """Runs all trials until they are over, or the time is."""
         minutes = self._plan.minutes
         end = time.monotonic() + minutes * 60 if minutes else float("inf")
         while self.reason is None and time.monotonic() < end:
@@ -97,7 +97,7 @@ class TrialRunner:
             self._cancel(number)
 
     def _start_trials(self) -> None:
-        """Trials that were cut off, then new ones, while there is room."""
+        """Starts trials that were cut off, then new ones, while there is room."""
         while self.reason is None and len(self._running) < self._num_at_once():
             if self._left:
                 self._go_on(self._left.pop(0))
@@ -115,7 +115,7 @@ class TrialRunner:
         return trials_with_room(self._rows, machines) + 1  # for which a cluster may grow
 
     def _go_on(self, number: int) -> None:
-        """The next budget of a trial, unless it is over or may not go on."""
+        """Starts the next budget of a trial, unless it is over or may not go on."""
         reader = HistoryReader(self._store.trial_folder(number), self._plan)
         self._readers.setdefault(number, reader)
         if not self._judge(number):
@@ -140,7 +140,7 @@ class TrialRunner:
         self._running[reference] = trial.number
 
     def _end_task(self, task: "ray.ObjectRef") -> None:
-        """A task ended, in whatever way."""
+        """Handles the end of a task, in whatever way."""
         number = self._running.pop(task)
         failure: TrialFailure | None = None
         try:

@@ -47,7 +47,7 @@ class TrialSearcher:
 
 
 def distributions_of(plan: SweepPlan) -> dict[str, BaseDistribution]:
-    """What is searched, for Optuna; of a choice it sees the place in the list of values."""
+    """Domains of searched parameters for Optuna, which sees a choice as a place in its list."""
     return {key: _distribution(plan.domains[key]) for key in plan.searched}
 
 

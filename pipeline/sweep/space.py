@@ -1,4 +1,4 @@
-"""What a searched parameter may be: its values, the ends of its range, a draw from it."""
+"""Domain of a searched parameter: its values, the ends of its range, a draw from it."""
 
 import itertools
 import math
@@ -72,7 +72,7 @@ class RangeDomain:
 
     @property
     def num_steps(self) -> int:
-        """How many values a range in steps has."""
+        """Number of values of a range in steps."""
         assert self.step
         return 1 + math.floor((self.high - self.low) / self.step + 1e-9)
 
@@ -131,7 +131,7 @@ def draw_point(space: Mapping[str, Domain], seed: int, number: int) -> dict[str,
 
 
 def _draw_share(seed: int, number: int, key: str) -> float:
-    """Uniform in [0, 1), and spread: of every STRATA trials, one lies in each of as many parts.
+    """Uniform share in [0, 1), spread: of every STRATA trials, one lies in each of as many parts.
 
     Between parameters nothing but chance pairs the parts (Latin hypercube; McKay et al. 1979).
     """

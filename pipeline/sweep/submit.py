@@ -65,13 +65,13 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def name_of(file: str) -> str:
-    """What a sweep is called in reports/, in MLflow and among jobs: one name per file."""
+    """Name of a sweep in reports/, in MLflow and among jobs: one name per file."""
     stem = re.sub(r"[^\w-]+", "-", Path(file).stem)
     return NAME if file == FILE else f"{NAME}-{stem}"
 
 
 def fingerprint(plan: SweepPlan, root: Path) -> str:
-    """What makes two sweeps the same: plan, other parameters, code, results of earlier stages."""
+    """Identity of a sweep: plan, other parameters, code, results of earlier stages."""
     digest = hashlib.sha256(plan.identity().encode())
     for stage in plan.stages:
         digest.update(load_config(stage, root).model_dump_json().encode())
@@ -81,7 +81,7 @@ def fingerprint(plan: SweepPlan, root: Path) -> str:
 
 
 def _earlier_results(plan: SweepPlan, root: Path) -> dict[str, object]:
-    """What DVC locked of the stages before those of a trial; later ones do not matter."""
+    """Entries of dvc.lock for the stages before those of a trial; later ones do not matter."""
     lock = root / "dvc.lock"
     locked = YAML(typ="safe").load(lock)["stages"] if lock.exists() else {}
     order = list_sections(root)

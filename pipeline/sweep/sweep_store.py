@@ -28,7 +28,7 @@ FORMER = "*/trial-*/journal.jsonl"
 """Files of sweeps before there was a study."""
 
 TrialOutcome = Literal["finished", "stopped", "failed", "unfinished"]
-"""Stopped: not good enough to go on. Unfinished: it runs, or it was cut off."""
+"""Outcome of a trial. Stopped: not good enough to go on. Unfinished: it runs, or it was cut off."""
 
 STATES: dict[TrialOutcome, TrialState] = {
     "finished": TrialState.COMPLETE,
@@ -52,11 +52,11 @@ class SweepTrial:
     """The metric at every rung that was judged."""
     outcome: TrialOutcome
     failure: str | None = None
-    """Why it failed, in a sentence."""
+    """Reason that it failed, in a sentence."""
 
     @property
     def is_over(self) -> bool:
-        """Whether it is never run again; one that failed gets another chance."""
+        """True if it is never run again; one that failed gets another chance."""
         return self.outcome in ("finished", "stopped")
 
     @property
@@ -71,7 +71,7 @@ class SweepTrial:
 
     @functools.cached_property
     def history(self) -> TrialHistory:
-        """What its event log tells."""
+        """History that its event log tells."""
         return HistoryReader(self.folder, self.plan).read()
 
 

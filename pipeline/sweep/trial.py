@@ -20,7 +20,7 @@ LOG = "log.txt"
 
 @dataclass(frozen=True)
 class RungTask:
-    """What a worker is told."""
+    """Task of a worker."""
 
     folder: Path
     root: Path
@@ -34,11 +34,11 @@ class RungTask:
 
 @dataclass(frozen=True)
 class TrialFailure:
-    """Why a trial failed."""
+    """Reason that a trial failed."""
 
     message: str
     is_mistake: bool
-    """Whether a stage told its user so; else it is a bug."""
+    """True if a stage told its user so; else it is a bug."""
 
 
 def run_rung(task: RungTask) -> TrialFailure | None:
@@ -62,7 +62,7 @@ def run_rung(task: RungTask) -> TrialFailure | None:
 
 
 def _run_stages(task: RungTask, log: EventLog) -> None:
-    """In this process, or on Ray Train workers if any stage asks for more than one."""
+    """Runs in this process, or on Ray Train workers if any stage asks for more than one."""
     write_params(task.folder, task.root, task.values | task.plan.budgets[task.rung])
     done = HistoryReader(task.folder, task.plan).read().done
     for stage in task.plan.stages:

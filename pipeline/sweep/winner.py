@@ -14,15 +14,15 @@ THREADS = "OMP_NUM_THREADS"  # of a job; pipeline.run sets it, too
 
 @dataclass(frozen=True)
 class Winner:
-    """What winner.json holds."""
+    """Content of winner.json."""
 
     trial: int
     metric: str
     mode: str
     score: float
-    """To the last digit: the stages, run again on the same machine, report the same."""
+    """Score to the last digit: the stages, run again on the same machine, report the same."""
     is_final: bool
-    """Whether the trial ran to the end; else none did, and this was the best of the furthest."""
+    """True if the trial ran to the end; else none did, and this was the best of the furthest."""
     overrides: list[str]
     environment: dict[str, str]
     """Variables that matter for the last digit: sums depend on the number of threads."""

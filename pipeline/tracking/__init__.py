@@ -1,1 +1,1 @@
-"""What a stage reports while it runs, and how MLflow keeps it."""
+"""Reports of a stage while it runs, and their place in MLflow."""

@@ -16,7 +16,7 @@ from pipeline.tracking.tracker import RelayTracker
 
 RETRY_SECONDS = 5.0
 FILE_SECONDS = 60.0
-"""How long a stage waits with a file for a server that is away."""
+"""Time that a stage waits with a file for a server that is away."""
 MAX_WAITING = 10_000
 MAX_IMAGES = 8
 
@@ -39,7 +39,7 @@ class BackgroundTracker(RelayTracker):
         threading.Thread(target=self._work, daemon=True).start()
 
     def log_params(self, params: Mapping[str, Any]) -> None:
-        """Groups become dotted keys, as in `dvc exp run -S`."""
+        """Logs parameters; groups become dotted keys, as in `dvc exp run -S`."""
         self._post("params", lambda: self._tracker.log_params(params))
 
     def set_tags(self, tags: Mapping[str, str]) -> None:
@@ -47,7 +47,7 @@ class BackgroundTracker(RelayTracker):
         self._post("tags", lambda: self._tracker.set_tags(tags))
 
     def log_metrics(self, metrics: Mapping[str, float], nimg: int) -> None:
-        """What a resumed run has logged before is not logged twice."""
+        """Logs metrics; what a resumed run has logged before is not logged twice."""
         now = time.time()
         self._post("metrics", lambda: self._tracker.log_metrics(metrics, nimg, now))
 

@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class RunAddress:
-    """Where the MLflow run of a stage lives; plain text, so it travels to other processes."""
+    """Address of the MLflow run of a stage; plain text, so it travels to other processes."""
 
     uri: str
     run_id: str
@@ -89,7 +89,7 @@ def close_run(address: RunAddress, status: str) -> None:
 
 
 def attempt(call: Callable[[], T], quiet: bool = False) -> tuple[T] | None:
-    """What the call returns, in a tuple; None and a warning on stderr when MLflow is in trouble."""
+    """Result of the call, in a tuple; None and a warning on stderr when MLflow is in trouble."""
     try:
         return (call(),)
     except Exception as error:  # whatever breaks in a tracking store, training goes on

@@ -41,7 +41,7 @@ class MlflowTracker(RelayTracker):
         return self._client
 
     def log_params(self, params: Mapping[str, Any]) -> None:
-        """Groups become dotted keys, as in `dvc exp run -S`."""
+        """Logs parameters; groups become dotted keys, as in `dvc exp run -S`."""
         from mlflow.entities import Param
 
         items = [Param(key, str(value)[:6000]) for key, value in flatten(params)]
@@ -59,7 +59,7 @@ class MlflowTracker(RelayTracker):
     def log_metrics(
         self, metrics: Mapping[str, float], nimg: int, time_s: float | None = None
     ) -> None:
-        """One request; what a resumed run has logged before is not logged twice."""
+        """Logs metrics in one request; what a resumed run has logged before is not logged twice."""
         self._keep(metrics, nimg, time.time() if time_s is None else time_s)
         self._try(self._send)
 

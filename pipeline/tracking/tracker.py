@@ -1,4 +1,4 @@
-"""What a stage may report while it runs; the base class draws progress and keeps nothing."""
+"""Reports of a stage while it runs; the base class draws progress and keeps nothing."""
 
 import json
 import sys
@@ -24,7 +24,7 @@ class Tracker:
     def __init__(self) -> None:
         self._bar = ProgressBar()
         self.sync = FolderSync()
-        """Of folders that a restart needs; whoever runs the stage sets it."""
+        """Sync of folders that a restart needs; whoever runs the stage sets it."""
 
     def log_params(self, params: Mapping[str, Any]) -> None:
         """Keeps the resolved parameters; groups become dotted keys."""
@@ -52,7 +52,7 @@ class Tracker:
         self._bar.show(done, total, text)
 
     def close(self, seconds: float = 0.0) -> None:
-        """The stage has ended; waits this long at most until all that it reported has arrived."""
+        """Ends the reports of a stage; waits this long at most until all have arrived."""
 
 
 class SilentTracker(Tracker):

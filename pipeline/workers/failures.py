@@ -1,4 +1,4 @@
-"""What the errors of a stage's processes mean: start again, tell the user, or show a bug."""
+"""Meaning of the errors of a stage's processes: start again, tell the user, or show a bug."""
 
 import re
 from collections.abc import Collection
@@ -8,14 +8,14 @@ from pipeline.workers.restarts import DiedError, FailedError, LeftError
 from pipeline.yaml_file import one_line
 
 NAMES = {"AcceleratorError", "DistBackendError", "DistNetworkError", "DistStoreError"}
-"""Of PyTorch: a GPU or a collective failed. OutOfMemoryError is not among them: it comes back."""
+"""Errors of PyTorch: a GPU or a collective failed. Not OutOfMemoryError, which comes back."""
 MESSAGES = re.compile(
     r"gloo/transport|NCCL error|CUDA error|cuDNN error|Connection (reset|closed) by peer"
 )
 
 
 class StageError(Exception):
-    """What a stage has to say to its user, on its way from a worker to the job."""
+    """Message of a stage to its user, on its way from a worker to the job."""
 
 
 def restartable(causes: Collection[BaseException]) -> Exception | None:
@@ -40,7 +40,7 @@ def restartable(causes: Collection[BaseException]) -> Exception | None:
 
 
 def is_transient(error: BaseException) -> bool:
-    """Whether another try may help; a mistake in the code or in the parameters stays one."""
+    """True if another try may help; a mistake in the code or in the parameters stays one."""
     if isinstance(error, ConnectionError | TimeoutError):
         return True
     if isinstance(error, OSError):

@@ -1,4 +1,4 @@
-"""Which machines of a Ray cluster work on a stage, and what each of them gives."""
+"""Machines of a Ray cluster that work on a stage, and the share of each."""
 
 import sys
 from collections.abc import Mapping, Sequence
@@ -90,7 +90,7 @@ def check_room(workers: Workers, available: Mapping[str, float]) -> None:
 def share_of_machine(
     workers: Workers, use_gpu: bool, resources: Mapping[str, float]
 ) -> dict[str, float]:
-    """What all workers of one machine ask of it together."""
+    """Resources that all workers of one machine ask of it together."""
     bundle = {"GPU": 1.0, **resources} if use_gpu else {"CPU": 1.0, **resources}
     return {name: amount * workers.per_machine for name, amount in bundle.items()}
 
@@ -128,7 +128,7 @@ def find_machines(
 
 
 def can_give(share: Mapping[str, float], nodes: Sequence[NodeType]) -> int:
-    """How many of the machines have such a share, when they are idle."""
+    """Number of the machines that have such a share, when they are idle."""
     return sum(all(node.get(name, 0) >= share[name] for name in share) for node in nodes)
 
 

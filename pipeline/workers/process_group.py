@@ -13,14 +13,14 @@ from pipeline.preemption import install_sigterm_handler
 
 
 class GlooInterfaceConfig(TorchConfig):
-    """Ray Train's own, but over the network interface by which Ray knows each machine.
+    """Ray Train's process group, but over the network interface by which Ray knows each machine.
 
     Left alone, gloo listens where the host name leads, and many systems let that lead to loopback.
     """
 
     @property
     def backend_cls(self) -> type[_TorchBackend]:
-        """What prepares the workers."""
+        """Class that prepares the workers."""
         return GlooInterfaceBackend
 
 
@@ -41,7 +41,7 @@ class PreemptibleTorchConfig(GlooInterfaceConfig):
 
     @property
     def backend_cls(self) -> type[GlooInterfaceBackend]:
-        """What prepares the workers."""
+        """Class that prepares the workers."""
         return PreemptibleTorchBackend
 
 

@@ -1,4 +1,4 @@
-"""When a stage whose processes died is started again, and when that has to end."""
+"""Restarts of a stage whose processes died, and their limits."""
 
 import sys
 import time
@@ -11,15 +11,15 @@ MAX_PAUSE_SECONDS = 300.0
 
 
 class DiedError(Exception):
-    """A process or its machine went away; the stage itself raised nothing."""
+    """Loss of a process or its machine; the stage itself raised nothing."""
 
 
 class FailedError(Exception):
-    """A device, a disk or the network failed a stage: perhaps only now, perhaps always."""
+    """Failure of a device, a disk or the network: perhaps only now, perhaps always."""
 
 
 class LeftError(Exception):
-    """A process was asked to end and saved the state of its stage."""
+    """End of a process on request, with the state of its stage saved."""
 
 
 def run_until_done(

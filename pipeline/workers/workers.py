@@ -133,7 +133,7 @@ def _fit(
 
 
 def _train(config: dict[str, Any]) -> None:
-    """What every worker does; only the first reports."""
+    """Work of every worker; only the first reports."""
     import ray.train
 
     add_preemption_check(lambda: ray.train.get_preemption_info() is not None)
@@ -183,7 +183,7 @@ def call_stage(stage: str, root: Path, tracker: Tracker) -> None:
 
 
 def _is_ours(error: ValueError) -> bool:
-    """Whether a line of this project raised it, to tell the user; else it is a bug to trace."""
+    """True if a line of this project raised it, to tell the user; else it is a bug to trace."""
     frames = traceback.extract_tb(error.__traceback__)
     file = frames[-1].filename if frames else ""
     return "site-packages" not in file and not file.startswith(sysconfig.get_path("stdlib"))

@@ -1,4 +1,4 @@
-"""Who gets in: a secret of this start, pages of this server only, loopback unless told otherwise.
+"""Access control: a secret of this start, pages of this server only, loopback by default.
 
 viser itself listens on all interfaces unless told not to, knows no password, and takes WebSockets
 from pages of any origin, so that any page open in the same browser could drive the viewer. Every
@@ -34,7 +34,7 @@ class AccessControl:
         """The query that the page of a WebSocket was opened with, from its cookie."""
 
     def refusal(self, request: Request) -> str | None:
-        """Why a request is refused; None if it may pass."""
+        """Reason that a request is refused; None if it may pass."""
         host = urlsplit(f"//{request.headers.get('Host', '')}").hostname
         if host not in self._hosts:
             return "this viewer answers under its own address only"

@@ -1,4 +1,4 @@
-"""Settings and a camera -> pixels, in pieces between which a drawing can be given up."""
+"""Pictures of settings and a camera, in pieces between which a drawing can be given up."""
 
 import math
 import time
@@ -37,7 +37,7 @@ GREYS = {"black": -1.0, "grey": 0.0, "white": 1.0}
 
 
 class DrawingInterruptedError(Exception):
-    """Something has moved since this drawing was begun."""
+    """Interruption of a drawing: something has moved since it was begun."""
 
 
 @dataclass
@@ -63,7 +63,7 @@ class Subject:
 
     @property
     def scene(self) -> Scene:
-        """Where the cameras of the training data stand."""
+        """Scene of the cameras of the training data."""
         return self.G.scene
 
     def styles(self, settings: ViewSettings, camera: Cameras) -> Float[Tensor, "1 l w_dim"]:

@@ -1,4 +1,4 @@
-"""Files that a viewer saves, as bytes for the browser; and how far the conditioning moves them."""
+"""Files that a viewer saves, as bytes for the browser; and their drift with the conditioning."""
 
 import io
 import math

@@ -1,4 +1,4 @@
-"""What is drawn for one client, and when: coarsely while something moves, fully at rest."""
+"""Drawing session of one client: coarsely while something moves, fully at rest."""
 
 import math
 import threading
@@ -23,7 +23,7 @@ Show = Callable[[Picture, bool], None]
 
 @dataclass(frozen=True)
 class Request:
-    """What is to be shown: settings and the subjects they name."""
+    """Request of a picture: settings and the subjects they name."""
 
     settings: ViewSettings
     subjects: tuple[Subject, ...]
@@ -33,7 +33,7 @@ class ViewSession:
     """A thread that draws the newest request; older ones are given up and never shown."""
 
     def __init__(self, show: Show, lock: threading.Lock) -> None:
-        """`show` gets each picture and whether it is the full one; `lock` takes turns."""
+        """Starts the thread; `show` gets each picture and True if full, `lock` takes turns."""
         self._show, self._lock = show, lock
         self._event = threading.Condition()
         self._request: Request | None = None
@@ -45,7 +45,7 @@ class ViewSession:
         self._thread.start()
 
     def request(self, request: Request) -> None:
-        """Shows this from now on."""
+        """Shows this request from now on."""
         with self._event:
             self._request, self._version = request, self._version + 1
             self._changed_at = time.monotonic()
@@ -86,7 +86,7 @@ class ViewSession:
                 drawn, is_full = version, resolution == full
 
     def _draw(self, request: Request, resolution: int, version: int, is_full: bool) -> bool:
-        """Whether the picture was shown; it is not if the request has changed meanwhile.
+        """True if the picture was shown; it is not if the request has changed meanwhile.
 
         A coarse picture is finished whatever moves, since it would never be otherwise.
         """

@@ -1,4 +1,4 @@
-"""All that a picture of the viewer depends on."""
+"""Settings that a picture of the viewer depends on."""
 
 import math
 import shlex
@@ -19,51 +19,51 @@ BEYOND_RENDER = (
 
 
 class ViewSettings(Config):
-    """What is shown of which object, and how; a link holds it whole."""
+    """Settings of the shown picture: object, camera and panel; a link holds them whole."""
 
     snapshot: NonNegativeInt = 0
     """Place in the list of snapshots of the command line."""
     other: NonNegativeInt = 0
     """Place of the snapshot that panel `compare` shows beside it."""
     seed: NonNegativeInt = 0
-    """Of the latent z."""
+    """Seed of the latent z."""
     seed_to: NonNegativeInt = 1
-    """Of the latent at the other end of the interpolation."""
+    """Seed of the latent at the other end of the interpolation."""
     blend: float = Field(default=0.0, ge=0, le=1)
     """Place between both in w: 0 is `seed`, 1 is `seed_to`."""
     latent_x: float = Field(default=0.0, ge=-3, le=3)
     """Step along the first of two random directions of z, in standard deviations."""
     latent_y: float = Field(default=0.0, ge=-3, le=3)
-    """The same along the second."""
+    """Step along the second of these directions, in standard deviations."""
     psi: float = Field(default=0.7, ge=-1, le=2)
     """Truncation; 1 is none, 0 the average object."""
     cutoff: NonNegativeInt = 0
     """Style vectors that are truncated, from the coarse ones; 0 is all."""
     mix_seed: NonNegativeInt = 2
-    """Of the object whose fine styles are taken over."""
+    """Seed of the object whose fine styles are taken over."""
     mix_from: NonNegativeInt = 0
     """First style vector that is taken over; 0 takes none."""
     conditioning: Literal["front", "average", "view"] = "front"
     """Camera that conditions the generator. front: yaw and pitch 0, as `mimic3d render`; average:
     the dataset's mean label; view: the camera the picture is rendered with."""
     panel: Panel = "3d"
-    """What is shown."""
+    """Panel that is shown."""
     samples_per_ray: NonNegativeInt = 0
-    """Of both passes together; 0 is the model's own."""
+    """Samples of both passes together; 0 is the model's own."""
     resolution: int = Field(default=256, ge=16, le=1024)
     """Side of the 3D branch's picture at rest, pixels."""
     noise: Literal["const", "none"] = "const"
     """Noise of the synthesis layers."""
     background: Literal["black", "white", "grey"] = "black"
-    """Around the square picture, and behind what is transparent."""
+    """Colour around the square picture, and behind transparent parts."""
     epi_row: float = Field(default=0.45, ge=0, le=1)
     """Row of panel `epi`, fraction of the height from the top."""
     yaw_rad: float = Field(default=0.0, ge=-math.pi, le=math.pi)
-    """Of the camera, about the scene's `orbit_center`; set by the mouse."""
+    """Yaw of the camera, about the scene's `orbit_center`; set by the mouse."""
     pitch_rad: float = Field(default=0.0, ge=-1.5, le=1.5)
-    """The same."""
+    """Pitch of the camera, about the scene's `orbit_center`; set by the mouse."""
     distance: float = Field(default=1.0, gt=0, le=10)
-    """Of the camera from the pivot, in radii of the scene."""
+    """Distance of the camera from the pivot, in radii of the scene."""
     fov_deg: float = Field(default=0.0, ge=0, le=120)
     """Field of view of the picture; 0 is the scene's."""
 

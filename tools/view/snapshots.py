@@ -21,7 +21,7 @@ class Entry:
 
     @property
     def changed(self) -> float:
-        """When it was written, s; a newer one takes its place while a training runs."""
+        """Time of its writing, s; a newer one takes its place while a training runs."""
         return (self.folder / META).stat().st_mtime
 
 
@@ -54,7 +54,7 @@ class Collection:
         return self._subjects[key]
 
     def newest(self) -> tuple[int, float]:
-        """Place of the snapshot that was written last, and when."""
+        """Place of the snapshot that was written last, and its time."""
         times = [entry.changed for entry in self.entries]
         place = max(range(len(times)), key=times.__getitem__)
         return place, times[place]

@@ -29,7 +29,7 @@ LIVE_SECONDS = 2.0
 
 @dataclass(eq=False)
 class Client:
-    """What one open page has."""
+    """State of one open page."""
 
     handle: viser.ClientHandle
     session: ViewSession
@@ -37,7 +37,7 @@ class Client:
     settings: ViewSettings
     played_from: float | None = None
     num_full: int = 0
-    """Pictures at rest that it has got."""
+    """Number of pictures at rest that it has got."""
 
 
 class Viewer:

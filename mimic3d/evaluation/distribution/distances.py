@@ -33,29 +33,29 @@ from mimic3d.metrics.views import Branch
 from mimic3d.networks.generator import Generator, GeneratorConfig
 
 SUFFIXES: dict[CameraMode, str] = {"conditioned": "", "independent": "_independent", "fixed": "_3d"}
-"""Of the names of metrics: `fid`, `fid_independent`, `fid_3d`."""
+"""Suffixes of the names of metrics: `fid`, `fid_independent`, `fid_3d`."""
 
 
 class DistributionConfig(EstimatorConfig):
-    """Generated against real images."""
+    """Distances between generated and real images."""
 
     num_images: int = Field(default=1024, ge=MIN_IMAGES)
     """Generated images per branch, and as many real ones; at most half of what the dataset has."""
     networks: tuple[FeatureNetworkName, ...] = Field(default=("lite0", "random_conv"), min_length=1)
-    """Whose features are compared: `lite0`, a learned classifier from an ordinary package;
+    """Networks whose features are compared: `lite0`, a learned classifier from an ordinary package;
     `random_conv`, which needs no weights and hardly tells a picture from one upside down;
     `inception`, which makes `fid` and `kid`; `probe`, trained on a synthetic dataset."""
     inception: InceptionConfig = InceptionConfig()
-    """Where the network of `inception` is."""
+    """Weight file of the network of `inception`."""
     cameras: tuple[CameraMode, ...] = Field(
         default=("conditioned", "independent", "fixed"), min_length=1
     )
-    """What conditions G: the camera that renders, as in most papers; another one of the dataset; or
+    """Cameras that condition G: the one that renders, as in most papers; another of the dataset; or
     the average one (`fid_3d`). The same model scores 4.0, 4.3 and 6.5."""
     samples_per_ray: tuple[Annotated[int, Field(ge=8)], ...] = ()
-    """Also measures the conditioned 3D branch with so many samples along a ray."""
+    """Further numbers of samples along a ray that the conditioned 3D branch is measured with."""
     untrained: bool = True
-    """Also measures a generator with fresh weights, what training started from."""
+    """True also measures a generator with fresh weights, the start of training."""
 
     @model_validator(mode="after")
     def _samples_have_cameras(self) -> "DistributionConfig":
@@ -69,23 +69,24 @@ class DistributionConfig(EstimatorConfig):
 
 @dataclass(frozen=True)
 class Distances:
-    """All distances, and how they were measured."""
+    """All distances, and the protocols they were measured by."""
 
     values: dict[str, float] = field(default_factory=dict)
-    """By name: `3d/fid`, `2d/fd_random_conv_3d`, `floor/swd_64`, `untrained/3d/kid`,
+    """Distances by name: `3d/fid`, `2d/fd_random_conv_3d`, `floor/swd_64`, `untrained/3d/kid`,
     `3d/fid_at_24_samples`."""
     intervals: dict[str, Interval] = field(default_factory=dict)
-    """Of the kernel distances, by the same names."""
+    """Intervals of the kernel distances, by the same names."""
     protocols: dict[str, Protocol] = field(default_factory=dict)
-    """By branch, network (or swd) and suffix: `3d/inception_3d`, `2d/swd`. Untrained generators
-    have that of the trained ones, the floor has all but cameras and seeds in common with them."""
+    """Protocols by branch, network (or swd) and suffix: `3d/inception_3d`, `2d/swd`. Untrained
+    generators have that of the trained ones, the floor has all but cameras and seeds in common with
+    them."""
     parts: dict[str, str] = field(default_factory=dict)
-    """The protocol of every value."""
+    """Key of the protocol of every value."""
     notices: list[str] = field(default_factory=list)
-    """What the user should hear."""
+    """Messages for the user."""
 
     def add(self, who: str, branch: Branch, distances: DistanceValues, suffix: str = "") -> None:
-        """Enter distances of a set of images, measured as the images of this branch are."""
+        """Enters distances of a set of images, measured as the images of this branch are."""
         for name, value in distances.values.items():
             self.values[f"{who}/{name}{suffix}"] = value
             self.parts[f"{who}/{name}{suffix}"] = f"{branch}/{distances.networks[name]}{suffix}"
@@ -103,7 +104,7 @@ def check_distribution(cfg: DistributionConfig, cache: Path) -> None:
 
 
 def count_distances(cfg: DistributionConfig) -> int:
-    """All that `advance` is told by `measure_distances`."""
+    """Number of measurements that `measure_distances` reports to `advance`."""
     return cfg.num_images * (2 + len(cfg.cameras) + cfg.untrained)
 
 
@@ -161,7 +162,7 @@ def _suffix(variant: Variant, mode: CameraMode) -> str:
 
 
 def build_untrained(cfg: GeneratorConfig, scene: Scene, seed: int) -> Generator:
-    """A generator of the same sizes with fresh weights: what training started from."""
+    """A generator of the same sizes with fresh weights: the start of training."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return Generator(cfg, scene).eval().requires_grad_(False)

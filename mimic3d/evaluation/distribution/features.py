@@ -1,4 +1,4 @@
-"""Features and patches of sets of images: all that their distances need to know of them."""
+"""Features and patches of sets of images, from which their distances are computed."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,20 +17,20 @@ BLOCK = 32  # images that a process draws and extracts together, whatever the nu
 
 K = TypeVar("K")
 Draw = Callable[[range], Mapping[K, Float[Tensor, "n 3 h w"]]]
-"""Images in [-1, 1] of the numbered samples, by the set they belong to."""
+"""Function that draws images in [-1, 1] of the numbered samples, by the set they belong to."""
 
 
 @dataclass(frozen=True)
 class FeatureExtractor:
-    """Networks and patches that turn images into what distances compare."""
+    """Extractor of the features and patches that distances compare."""
 
     networks: Sequence[FeatureNetwork]
     patches: PatchConfig | None
-    """None takes no patches."""
+    """Parameters of the patches; None takes none."""
 
     @torch.no_grad()
     def extract(self, images: Float[Tensor, "n 3 h w"], first: int) -> ImageSet:
-        """A part of a set, quantised as if stored; `first` is the number of its first image."""
+        """Features of a part of a set, quantised as if stored; `first` numbers its first image."""
         stored = to_uint8(images)
         features = {network.label: network(stored).float().cpu() for network in self.networks}
         patches = None

@@ -21,7 +21,7 @@ class Variant:
 
     branch: Branch
     samples_per_ray: int | None = None
-    """None is the generator's own number."""
+    """Samples per ray; None is the generator's own number."""
 
 
 @dataclass(frozen=True)
@@ -30,13 +30,13 @@ class GeneratedFeatures:
 
     ctx: EvaluationContext
     num: int
-    """Samples."""
+    """Number of samples."""
     extractor: FeatureExtractor
 
     def extract(
         self, G: Generator, cameras: CameraDraw, samples_per_ray: Sequence[int], text: str
     ) -> dict[Variant, ImageSet]:
-        """Both branches, and the 3D branch with other numbers of samples per ray.
+        """Features of both branches, and of the 3D branch with other numbers of samples per ray.
 
         Objects pass the generator one by one, whatever `sampling.batch`: rounding depends on what
         else is in a batch.

@@ -30,8 +30,8 @@ class FeatureMetric:
     """A comparison of two sets of features of one network."""
 
     measure: Callable[[Float[Tensor, "n d"], Float[Tensor, "m d"], Any], Values]
-    """Real and generated features and the metric's parameters to its numbers; of large products,
-    those on a GPU are taken there."""
+    """Function of real and generated features and the metric's parameters to its numbers; of large
+    products, those on a GPU are taken there."""
     infos: tuple[MetricInfo, ...]
     setting: str | None = None
     """Name of its parameters in evaluate.distribution and in the protocol; None has none."""
@@ -93,7 +93,7 @@ DISTRIBUTION_METRICS: tuple[FeatureMetric | PatchMetric, ...] = (
     SLICED_WASSERSTEIN,
 )  # fmt: skip
 DISTANCES = tuple(info for metric in DISTRIBUTION_METRICS for info in metric.infos)
-"""What every distance means."""
+"""Metric infos of all distances."""
 
 SETTINGS: dict[str, Any] = {
     metric.setting: (metric.config, ConfigField(metric.config(), description=metric.config.__doc__))
@@ -104,7 +104,7 @@ EstimatorSettings = create_model("EstimatorSettings", __base__=Config, **SETTING
 
 
 class EstimatorConfig(EstimatorSettings):
-    """How two sets of images are compared: the parameters of every metric of the table."""
+    """Estimators that compare two sets of images: the parameters of every metric of the table."""
 
 
 INCEPTION = {"fd": "fid", "kd": "kid", "precision": "precision", "recall": "recall"}
@@ -115,7 +115,7 @@ class ImageSet:
     """A set of images, on the CPU."""
 
     features: dict[str, Float[Tensor, "n _"]]
-    """By the label of their network."""
+    """Features by the label of their network."""
     patches: Patches | None
 
 
@@ -126,11 +126,11 @@ class DistanceValues:
     values: dict[str, float]
     intervals: dict[str, Interval]
     networks: dict[str, str]
-    """Whose features each value compares; `swd` for patches."""
+    """Network whose features each value compares; `swd` for patches."""
 
 
 def metric_name(metric: str, network: str) -> str:
-    """`fid` and `kid` are by Inception only; others carry the name of their network."""
+    """Full name of a metric: `fid`, `kid` by Inception only; others carry their network's name."""
     return INCEPTION.get(metric, metric) if network == "inception" else f"{metric}_{network}"
 
 

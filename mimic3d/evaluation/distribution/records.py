@@ -23,7 +23,7 @@ NAMED = {"kernel", "neighbours", "patches"}  # settings that have a field of the
 
 @dataclass(frozen=True)
 class ProtocolRecorder:
-    """What all records of an evaluation have in common."""
+    """Recorder of protocols, with the values that all records of an evaluation have in common."""
 
     ctx: EvaluationContext
     data: Reals
@@ -32,7 +32,7 @@ class ProtocolRecorder:
     def record(
         self, variant: Variant, mode: CameraMode, network: FeatureNetwork | None
     ) -> Protocol:
-        """How one branch was measured by one network, or by patches if there is none."""
+        """Protocol of one branch measured by one network, or by patches if there is none."""
         manifest, num, seed = self.data.manifest, self.data.num, self.ctx.sampling.seed
         G, resolution = self.ctx.G, self.ctx.resolution
         sizes = {manifest.resolution, G.config.image_resolution, resolution}

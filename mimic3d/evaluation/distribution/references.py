@@ -37,7 +37,7 @@ class ReferenceFeatureCache:
     extractor: FeatureExtractor
 
     def features(self, which: RealSet) -> ImageSet:
-        """One of the two sets. What is kept is taken only if every process has it."""
+        """Features of one of the two sets. A kept file is taken only if every process has it."""
         kept = {part: self._read(which, part) for part in self._parts()}
         group = self.ctx.group
         agreed = group.gather_objects([[part for part, own in kept.items() if own is None]])
@@ -61,7 +61,7 @@ class ReferenceFeatureCache:
         return [*(network.label for network in self.extractor.networks), PATCHES]
 
     def _key(self, which: RealSet, part: str) -> str:
-        """Everything that moves the numbers, and the machine's part in their last digits."""
+        """Cache key: all that moves the numbers, and the machine's part in their last digits."""
         names: dict[str, str] = {net.label: net.name for net in self.extractor.networks}
         key: dict[str, Any] = {
             "format": FORMAT, "fingerprint": self.data.manifest.fingerprint, "set": which,
@@ -88,7 +88,7 @@ class ReferenceFeatureCache:
         return extract_features(draw, self.data.num, extractor, self.ctx, text)[which]
 
     def _read(self, which: RealSet, part: str) -> Tensors | None:
-        """None if there is no such file, or a damaged or another one."""
+        """Tensors of the file; None if there is none, or a damaged or another one."""
         try:
             with safe_open(self.path(which, part), framework="pt") as file:
                 header = file.metadata() or {}

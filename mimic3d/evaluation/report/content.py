@@ -26,7 +26,7 @@ class EvaluationReport:
     """An evaluation of one snapshot."""
 
     facts: Mapping[str, str]
-    """Of the header, in order: snapshot, images of its training, dataset, commit..."""
+    """Facts of the header, in order: snapshot, images of its training, dataset, commit..."""
     distances: pd.DataFrame
     """Columns name (3d/fid, floor/swd_64, untrained/2d/kid...), value, low and high (NaN where a
     value has no interval)."""
@@ -37,7 +37,7 @@ class EvaluationReport:
     plots: tuple[Plot, ...]
     pictures: tuple[ReportPicture, ...]
     protocol: Mapping[str, Any]
-    """By part: how it was measured; a part that is a mapping with the key `hash` has one."""
+    """Protocol records by part; a part that is a mapping with the key `hash` has one."""
     commands: str
     """Commands that give the same again."""
     notices: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""The page: numbers, plots and pictures of an evaluation, and how all of it was measured."""
+"""The page: numbers, plots and pictures of an evaluation, and their protocol."""
 
 import json
 from collections.abc import Mapping

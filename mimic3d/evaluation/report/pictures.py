@@ -32,7 +32,7 @@ from mimic3d.gallery.stills import image_grid, labelled_rows, save_png
 from mimic3d.gallery.video import save_video
 
 WORST_BY = ("warp_psnr_at_0.2", "depth_contra_at_0.2", "nfs")
-"""Which scores choose the objects of the gallery of the worst, where they were taken."""
+"""Scores that choose the objects of the gallery of the worst, where they were taken."""
 
 LARGEST_ROW = 128  # pixels: there are twice as many views in a row as in the strip
 
@@ -68,7 +68,7 @@ class PictureContext:
 def draw_report_pictures(
     pictures: PictureContext, result: EvaluationResult, video: bool, folder: Path
 ) -> list[ReportPicture]:
-    """Draw everything into `folder`; the pictures among it, for the report."""
+    """Draws all files into `folder`; returns the pictures among them, for the report."""
     drawn = [_grid(pictures), _strip(pictures), _epi(pictures), *_worst(pictures, result)]
     for name, picture in zip(("grid", "orbit", "epi", "worst"), drawn, strict=False):
         save_png(picture.image, folder / f"{name}.png")

@@ -18,7 +18,7 @@ class Plot:
     """A value over x, per branch."""
 
     name: str
-    """Of its files."""
+    """Stem of the names of its files."""
     title: str
     x: str
     """Column of the table."""
@@ -94,7 +94,7 @@ def wide_table(plot: Plot) -> pd.DataFrame:
 
 
 def save_plots(plots: Sequence[Plot], folder: Path) -> None:
-    """For each plot a .csv for `dvc plots` and an .svg to look at.
+    """Writes for each plot a .csv for `dvc plots` and an .svg to look at.
 
     What was not measured is NaN in the text: DVC draws an empty cell as 0.
     """

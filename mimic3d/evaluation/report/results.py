@@ -26,7 +26,7 @@ from mimic3d.networks.snapshot import SnapshotMeta
 COMMANDS = """dvc repro evaluate
 python -m tools.compare reports/evaluate ../another-checkout/reports/evaluate"""
 SHOWN = r"3d/(fd|fid|kid|swd$|(precision|recall)(?!.*(_3d|_independent|_samples)))"
-"""What the terminal shows of all distances."""
+"""Pattern of the distances that the terminal shows."""
 CHARTED = ("fid", "fd_lite0", "fd_random_conv", "swd")
 """Distances that are drawn over samples per ray; the first one that was measured."""
 VIEWS = "consistency"
@@ -35,15 +35,15 @@ VIEWS = "consistency"
 
 @dataclass(frozen=True)
 class EvaluationResult:
-    """All numbers of an evaluation, and how they were measured."""
+    """All numbers of an evaluation, and the protocol they were measured by."""
 
     distances: Distances
     samples: pd.DataFrame
     """Multi-view scores, a row per branch, metric and object."""
     summary: pd.DataFrame
-    """Their means with intervals."""
+    """Means of the scores with intervals."""
     protocol: dict[str, Any]
-    """How all of it was measured, by part."""
+    """Protocol records by part."""
     meta: SnapshotMeta
     dataset: str
     snapshot: str
@@ -57,7 +57,7 @@ class EvaluationResult:
 
     @property
     def hashes(self) -> dict[str, str]:
-        """Of the protocol's parts: only numbers with equal ones compare."""
+        """Hashes of the protocol's parts: only numbers with equal ones compare."""
         return {part: record["hash"] for part, record in self.protocol.items() if "hash" in record}
 
     def table(self) -> pd.DataFrame:
@@ -80,7 +80,7 @@ class EvaluationResult:
 def record_evaluation(
     meta: SnapshotMeta, distances: Distances, views: ConsistencyProtocol
 ) -> dict[str, Any]:
-    """How everything was measured, with a hash per part, and of what snapshot."""
+    """Protocol of the whole evaluation, with a hash per part, and its snapshot."""
     chosen = "the last of its run"
     if meta.selection:
         best = meta.selection
@@ -101,7 +101,7 @@ def hashed(record: Protocol | ConsistencyProtocol) -> dict[str, Any]:
 
 
 def draw_plots(root: Path, result: EvaluationResult) -> tuple[Plot, ...]:
-    """A distance over images of training and over samples per ray, agreement over yaw."""
+    """Plots of a distance over images of training and over samples per ray, agreement over yaw."""
     values = result.distances.values
     metric = next(name for name in CHARTED if f"3d/{name}" in values)
     own = next(iter(result.distances.protocols.values())).samples_per_ray

@@ -1,4 +1,4 @@
-"""How this page looks beside what all pages have in common."""
+"""Style sheet of this page, on top of that of all pages."""
 
 STYLE = """
 .wide { overflow-x: auto; }

@@ -17,7 +17,7 @@ TITLES = {
 MEASURED = ("2d", "3d")
 
 Cells = dict[tuple[str, str], tuple[float, float, float]]
-"""Value, low and high by column and metric."""
+"""Cells of a table: value, low and high by column and metric."""
 
 
 def distance_table(distances: pd.DataFrame, infos: Sequence[MetricInfo], is_folded: bool) -> Html:

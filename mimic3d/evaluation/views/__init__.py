@@ -1,1 +1,1 @@
-"""Whether views of one object agree."""
+"""Agreement of views of one object."""

@@ -1,4 +1,4 @@
-"""Which multi-view scores are taken, of how many objects, and how."""
+"""Parameters of the multi-view scores: which are taken, of how many objects, and how."""
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
@@ -33,13 +33,13 @@ class LpipsConfig(Config):
 
 
 class ConsistencyConfig(MetricSettings):
-    """Views of one object against each other; besides these, the parameters of every metric."""
+    """Agreement of views of one object; besides these, the parameters of every metric."""
 
     scores: tuple[str, ...] = Field(
         default=LISTED, min_length=1, description=f"Metrics that are taken. {DESCRIPTIONS}"
     )
     num_identities: PositiveInt = 64
-    """Objects."""
+    """Number of objects."""
     baselines_rad: tuple[PositiveFloat, ...] = Field(default=(0.05, 0.2, 0.4), min_length=1)
     """Yaw of the other view of each pair; the first one is frontal."""
     lpips: LpipsConfig = LpipsConfig()

@@ -1,4 +1,4 @@
-"""What a multi-view metric is: a class like this in a file, and a line in `views/table.py`."""
+"""Base classes of multi-view metrics: a new one is a class in a file and a line in `table.py`."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from mimic3d.metrics.probe import Probe
 
 C = TypeVar("C", bound=Config)
 Row = tuple[str, str, int, float]
-"""Branch, metric, identity, value."""
+"""Score as a row: branch, metric, identity, value."""
 
 
 @dataclass(frozen=True)
@@ -51,15 +51,15 @@ class ViewMetric(ABC, Generic[C]):
     """
 
     name: ClassVar[str]
-    """Also the word in `evaluate.consistency.scores` that asks for it."""
+    """Name of the metric, and the word in `evaluate.consistency.scores` that asks for it."""
     infos: ClassVar[tuple[MetricInfo, ...]]
     config: ClassVar[type[Config]] = NoSettings
     description: ClassVar[str]
-    """What the scores compare, in a few words."""
+    """Subject of the scores, in a few words."""
     uses: ClassVar[tuple[str, ...]] = ()
     """Metrics whose parameters count here, too."""
     is_listed: ClassVar[bool] = True
-    """Whether `scores` asks for it; else it is taken where its networks are there."""
+    """True if `scores` asks for it; else it is taken where its networks are there."""
 
     def __init__(self, cfg: C, shared: SharedSettings, networks: ScoringNetworks):
         self.cfg, self.shared, self.networks = cfg, shared, networks
@@ -70,15 +70,15 @@ class ViewMetric(ABC, Generic[C]):
 
 
 class JointViewMetric(ViewMetric[C]):
-    """Scores that depend on all objects together: what is measured of each is gathered first."""
+    """Scores that depend on all objects together: the measurements of each are gathered first."""
 
     def measure(self, views: ObjectViews) -> dict[str, float]:
-        """Nothing: single objects have no score."""
+        """No scores: single objects have none."""
         return {}
 
     @abstractmethod
     def observe(self, views: ObjectViews) -> Any:
-        """What `score` needs of one object, on the CPU; None where there is nothing."""
+        """Measurements of one object for `score`, on the CPU; None where there are none."""
 
     @abstractmethod
     def score(self, branch: str, observed: Sequence[Any], angles: Sequence[Any]) -> list[Row]:

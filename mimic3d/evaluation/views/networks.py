@@ -58,14 +58,14 @@ def check_views(cfg: ConsistencyConfig, cache: Path) -> None:
 
 
 def why_skipped(manifest: Manifest, cfg: ConsistencyConfig) -> dict[str, str]:
-    """Groups of scores that are asked for and cannot be taken, and why."""
+    """Groups of scores that are asked for and cannot be taken, with the reasons."""
     if manifest.subjects is not None or "probe" not in cfg.scores:
         return {}
     return {"probe": why_untrue(manifest)}
 
 
 def why_untrue(manifest: Manifest) -> str:
-    """Why a dataset without `subjects` has no true renderings."""
+    """Reason that a dataset without `subjects` has no true renderings."""
     if manifest.source == "synthetic":
         return "the dataset does not say which subjects it shows; prepare it again"
     return NOT_SYNTHETIC

@@ -32,9 +32,9 @@ class ViewSource:
     scene: Scene
     device: torch.device
     render: Callable[[Cameras], PosedView]
-    """A view of one camera (n is 1)."""
+    """Function that renders the view of one camera (n is 1)."""
     raw_density: Callable[[Float[Tensor, "1 m 3"]], Float[Tensor, "1 m 1"]] | None = None
-    """Densities at points before the activation; None for true objects."""
+    """Function of points to densities before the activation; None for true objects."""
     density_gain: float = 1.0
     """Factor of densities after the activation."""
     _views: dict[tuple[float, float], PosedView] = field(default_factory=dict)
@@ -58,7 +58,7 @@ class ObjectViews:
     angles: Float[Tensor, "v 2"]
     """Yaw and pitch of its drawn views, rad."""
     pitch_rad: float
-    """Of all other views."""
+    """Pitch of all other views, rad."""
 
     @property
     def source(self) -> ViewSource:
@@ -67,7 +67,7 @@ class ObjectViews:
 
     @property
     def scene(self) -> Scene:
-        """Where cameras and object are."""
+        """Scene of cameras and object."""
         return self.source.scene
 
 

@@ -65,7 +65,7 @@ class ProbeMetric(JointViewMetric[ProbingConfig]):
     )
 
     def observe(self, views: ObjectViews) -> ProbeReadings | None:
-        """What the probe reads in the first drawn views."""
+        """Readings of the probe in the first drawn views."""
         if self.networks.probe is None:
             return None
         angles = views.angles[: self.cfg.num_views]
@@ -141,7 +141,7 @@ def probe_readings(probe: Probe, source: ViewSource, angles: Float[Tensor, "v 2"
 
 
 def code_hash() -> str:
-    """Hash of the code of metrics and of true renderings, which what is cached depends on."""
+    """Hash of the code of metrics and of true renderings, which cached results depend on."""
     content = hashlib.sha256()
     for package in (mimic3d.metrics, mimic3d.synthetic):
         for path in sorted(Path(str(package.__file__)).parent.rglob("*.py")):

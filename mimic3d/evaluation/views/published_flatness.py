@@ -41,7 +41,7 @@ class PublishedFlatnessMetric(JointViewMetric[PublishedFlatnessConfig]):
     )
 
     def observe(self, views: ObjectViews) -> tuple[Float[Tensor, "h w s"], Scene] | None:
-        """Densities along the rays of the frontal camera, and where those begin and end."""
+        """Densities along the rays of the frontal camera, and the scene, which bounds them."""
         if views.source.raw_density is None:
             return None
         return frontal_densities(views.source, views.pitch_rad, self.cfg), views.scene

@@ -1,4 +1,4 @@
-"""The protocol record of multi-view scores, down to what could not be taken."""
+"""The protocol record of multi-view scores, down to those that could not be taken."""
 
 from typing import Any
 
@@ -50,7 +50,7 @@ def record_views(
 
 
 def _settings(cfg: ConsistencyConfig, taken: list[str], networks: set[str]) -> dict[str, JsonValue]:
-    """Parameters of what was taken; those of weight files stand for themselves as SHA-256."""
+    """Parameters of the taken scores; those of weight files stand for themselves as SHA-256."""
     used = {*taken, *(name for metric in _named(taken) for name in metric.uses)}
     settings: dict[str, JsonValue] = {
         metric.name: settings_of(cfg, metric).model_dump(mode="json")

@@ -20,7 +20,7 @@ from mimic3d.metrics.protocol import ConsistencyProtocol, protocol_hash
 
 @dataclass(frozen=True)
 class ViewScores:
-    """Scores of every object, and how they were measured."""
+    """Scores of every object, and the protocol they were measured by."""
 
     samples: pd.DataFrame
     """A row per score: branch (2d, 3d, ceiling, floor), metric, identity, value; NaN where nothing
@@ -29,7 +29,7 @@ class ViewScores:
 
 
 def count_objects(manifest: Manifest, cfg: ConsistencyConfig) -> int:
-    """Number that all processes together will tell `advance`."""
+    """Number of objects that all processes together report to `advance`."""
     return (1 + (manifest.subjects is not None)) * cfg.num_identities
 
 

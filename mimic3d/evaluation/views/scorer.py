@@ -26,15 +26,15 @@ COLUMNS = ["branch", "metric", "identity", "value"]
 
 @dataclass
 class ObjectScores:
-    """Scores of one object, and what joint metrics gather of it."""
+    """Scores of one object, and the measurements that joint metrics gather of it."""
 
     rows: list[Row] = field(default_factory=list)
     observed: dict[tuple[str, str], Any] = field(default_factory=dict)
-    """By metric and branch; they become scores beside those of other objects."""
+    """Measurements by metric and branch; they become scores beside those of other objects."""
 
 
 class ViewScorer:
-    """Takes the scores that a config asks for."""
+    """Scorer that takes the scores a config asks for."""
 
     def __init__(self, ctx: EvaluationContext, cfg: ConsistencyConfig, networks: ScoringNetworks):
         self.ctx, self.cfg = ctx, cfg

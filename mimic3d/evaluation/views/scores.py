@@ -21,10 +21,10 @@ NUM_FACE_VIEWS = 2  # of each object (GMPI)
 
 
 class RefittingConfig(Config):
-    """Which objects are refitted, and how."""
+    """Refitting: its objects, and the parameters of the fit."""
 
     num_identities: NonNegativeInt = 8
-    """Objects, the first ones; the others have no refit scores. Seconds each, per branch."""
+    """Number of objects, the first ones; others have no refit scores. Seconds each, per branch."""
     fit: RefitConfig = RefitConfig()
     """The views, the field and its training."""
 
@@ -148,7 +148,7 @@ class GapMetric(ViewMetric[NoSettings]):
 
 
 class RefitMetric(ViewMetric[RefittingConfig]):
-    """How well held-out views of an object follow from the others, by a radiance field.
+    """Predictability of held-out views of an object from the others, by a radiance field.
 
     Fitted on the CPU, wherever the views were rendered: a GPU adds up gradients of voxels in an
     order that changes from run to run.
@@ -178,7 +178,7 @@ class RefitMetric(ViewMetric[RefittingConfig]):
 
 
 class FacesMetric(ViewMetric[FacesConfig]):
-    """What networks for faces, brought by the user, say of an object from two sides."""
+    """Scores by networks for faces, brought by the user, of an object from two sides."""
 
     name = "faces"
     config = FacesConfig

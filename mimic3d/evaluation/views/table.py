@@ -35,7 +35,7 @@ VIEW_METRICS: tuple[type[ViewMetric[Any]], ...] = (
 METRICS: dict[str, MetricInfo] = {
     info.name: info for metric in VIEW_METRICS for info in metric.infos
 }
-"""What every multi-view score means, by name without its baseline."""
+"""Metric infos of all multi-view scores, by name without its baseline."""
 
 LISTED: tuple[str, ...] = tuple(metric.name for metric in VIEW_METRICS if metric.is_listed)
 """Words that evaluate.consistency.scores may have."""

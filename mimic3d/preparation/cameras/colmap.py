@@ -21,13 +21,13 @@ UNDISTORT = "undistort the images first (colmap image_undistorter)"
 
 @dataclass(frozen=True)
 class _Model:
-    """How the parameters of a camera model are read."""
+    """Layout of the parameters of a camera model."""
 
     num_focal: int
-    """1 or 2; the principal point follows."""
+    """Number of focal lengths, 1 or 2; the principal point follows."""
     num_coefficients: int
     to_distortion: Callable[..., Distortion] | None = None
-    """None for a pinhole."""
+    """Distortion of the coefficients; None for a pinhole."""
 
 
 def _perspective(k1=0.0, k2=0.0, p1=0.0, p2=0.0, k3=0.0, k4=0.0, k5=0.0, k6=0.0) -> Distortion:
@@ -64,7 +64,7 @@ MODELS = {
 @dataclass(frozen=True)
 class _Intrinsics:
     matrix: Float64[np.ndarray, "3 3"]
-    """Divided by width and height."""
+    """Intrinsics divided by width and height."""
     size: tuple[int, int]
     distortion: Distortion | None
 

@@ -39,7 +39,7 @@ class ImageRecord:
     """A registered image and its world-to-camera pose."""
 
     quaternion: Float64[np.ndarray, " 4"]
-    """(w, x, y, z)."""
+    """Quaternion (w, x, y, z)."""
     translation: Float64[np.ndarray, " 3"]
     camera_id: int
     name: str
@@ -163,7 +163,7 @@ def _text_images(data: bytes, path: str) -> list[ImageRecord]:
 
 
 def _image_lines(text: str) -> list[tuple[int, str]]:
-    """Every image has two lines, of which the second lists its points and may be empty."""
+    """First lines of the images; the second line of each lists its points and may be empty."""
     lines = enumerate(text.splitlines(), 1)
     rows = [(number, line) for number, line in lines if not line.startswith("#")]
     while rows and not rows[0][1].strip():

@@ -114,7 +114,7 @@ class _FolderWriter:
 
 
 def _parse(label: object, where: str) -> list[float]:
-    """25 numbers; a camera matrix and intrinsics in rows are joined."""
+    """Label of 25 numbers; a camera matrix and intrinsics in rows are joined."""
     try:
         numbers = np.array(_flatten(label), dtype=np.float64)
     except (TypeError, ValueError):

@@ -58,7 +58,7 @@ class ImageNames:
         return None
 
     def resolve_converted(self, stated: str, base: str = "") -> str | None:
-        """The same; images that were converted to another format since count as there."""
+        """Image as by `resolve`, where images converted to another format since count as there."""
         name = self.resolve(stated, base)
         if name is not None:
             return name
@@ -164,7 +164,7 @@ def _is_side_folder(part: str, folders: set[str]) -> bool:
 
 
 def _is_side_file(name: str, stems: set[str], used: set[str]) -> bool:
-    """0001_depth.png beside 0001.png, 0001.jpg.png beside 0001.jpg, mask_0001.png."""
+    """True for 0001_depth.png beside 0001.png, 0001.jpg.png beside 0001.jpg, mask_0001.png."""
     stem = posixpath.splitext(name)[0]
     if stem in used:
         return True

@@ -89,7 +89,7 @@ def nearest_point(axes: CameraAxes) -> Float64[np.ndarray, " 3"]:
 def outlying_distances(
     distances: Float64[np.ndarray, " n"], max_deviation: float
 ) -> tuple[Bool[np.ndarray, " n"], Float64[np.ndarray, " n"]]:
-    """Which distances are too far from the median, and how far all are in robust deviations."""
+    """Mask of distances too far from the median, and deviations of all in robust units."""
     median = float(np.median(distances))
     deviation = GAUSSIAN * float(np.median(np.abs(distances - median)))
     scores = np.abs(distances - median) / max(deviation, MIN_DEVIATION * median)

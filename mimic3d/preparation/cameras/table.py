@@ -16,21 +16,21 @@ class CameraTable:
     """Cameras of many images: OpenCV axes, camera to world, y up."""
 
     images: tuple[str, ...]
-    """Names; each once."""
+    """Names of the images; each once."""
     cam2world: Float64[np.ndarray, "n 4 4"]
     intrinsics: Float64[np.ndarray, "n 3 3"]
-    """Of the whole image, or of the crop if there is one: first row divided by its width, second by
-    its height; 0 is the left or upper edge."""
+    """Intrinsics of the whole image, or of the crop if there is one: first row divided by its
+    width, second by its height; 0 is the left or upper edge."""
     sizes: Int[np.ndarray, "n 2"]
     """Width and height that the intrinsics were stated for; 0 where they were not."""
     crops: Float64[np.ndarray, "n 8"]
-    """Corners in source pixels, clockwise from the top left; not a number where there is none."""
+    """Crop corners in source pixels, clockwise from the top left; not a number where none is."""
     confidence: Float64[np.ndarray, " n"]
     reproj_px: Float64[np.ndarray, " n"]
     identities: tuple[str, ...]
-    """Whose image it is; empty when unknown."""
+    """Identity of the image's subject; empty when unknown."""
     distortions: tuple[Distortion | None, ...]
-    """Of the lens; None for a pinhole."""
+    """Distortion of the lens; None for a pinhole."""
 
     def __len__(self) -> int:
         return len(self.images)
@@ -54,7 +54,7 @@ class CameraTable:
         return replace(self, **arrays, **tuples)
 
     def rename(self, names: Sequence[str]) -> "CameraTable":
-        """The same cameras under other names, in order."""
+        """Table of these cameras under other names, in order."""
         return replace(self, images=tuple(names))
 
 

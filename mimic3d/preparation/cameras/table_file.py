@@ -106,7 +106,7 @@ def _cameras(
 def _intrinsics(
     rows: pd.DataFrame, sizes: Float64[np.ndarray, "n 2"] | None, path: str
 ) -> Float64[np.ndarray, "n 3 3"]:
-    """Divided by width and height."""
+    """Intrinsics divided by width and height."""
     lens = _numbers(rows, LENS, "lens", path)
     if lens is None:
         matrices = _numbers(rows, (), "intrinsics", path, 9)

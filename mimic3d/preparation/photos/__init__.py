@@ -1,1 +1,1 @@
-"""Photos: where they lie, how they are opened, and which are copies of each other."""
+"""Photos: their containers, decoding, and copies of each other."""

@@ -1,4 +1,4 @@
-"""Where photos lie: a folder or a zip (for tables see `image_table.py`). Read only, never unpacked.
+"""Containers of photos: folder or zip (tables: see `image_table.py`). Read only, never unpacked.
 
 An image is known by its name within the container, with forward slashes and in Unicode's NFC, so
 that a list written on another system finds it. What cannot be had by such a name is named with the
@@ -50,7 +50,7 @@ class Folder:
 
     @property
     def file_names(self) -> list[str]:
-        """All files, images included."""
+        """Names of all files, images included."""
         return sorted(self._files)
 
     def read_file(self, name: str) -> bytes | None:
@@ -63,7 +63,7 @@ class Folder:
         return "\n".join(f"{name} {s.st_size} {s.st_mtime_ns}" for name, s in sorted(facts))
 
     def _gate_of(self, path: Path) -> str | None:
-        """Why a file is not to be opened: reading a pipe, for one, would never end."""
+        """Gate of a file that is not to be opened: reading a pipe, for one, would never end."""
         mode = path.lstat().st_mode
         if stat.S_ISLNK(mode):
             target = Path(os.path.realpath(path))  # of a link in a circle: itself
@@ -108,7 +108,7 @@ class Zip:
 
     @property
     def file_names(self) -> list[str]:
-        """All members, images included."""
+        """Names of all members, images included."""
         return sorted(self._members)
 
     def read_file(self, name: str) -> bytes | None:

@@ -12,7 +12,7 @@ BITS = HASH_ROWS * HASH_ROWS
 
 
 def difference_hash(pixels: UInt8[np.ndarray, "h w 3"]) -> int:
-    """64 bits: where the grey of an 8 x 9 miniature rises from left to right (dHash)."""
+    """Hash of 64 bits: where the grey of an 8 x 9 miniature rises from left to right (dHash)."""
     size = (HASH_ROWS + 1, HASH_ROWS)
     grey = np.asarray(Image.fromarray(pixels).convert("L").resize(size, Image.Resampling.BOX))
     rises = grey[:, 1:] > grey[:, :-1]

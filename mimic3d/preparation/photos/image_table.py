@@ -1,4 +1,4 @@
-"""Photos in tables: what `datasets` saves to disk, and Parquet files with a column of images."""
+"""Photos in tables: datasets saved by `datasets`, and Parquet files with a column of images."""
 
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
@@ -62,11 +62,11 @@ class ImageTable:
 
     @property
     def file_names(self) -> list[str]:
-        """A table has no files."""
+        """Empty list: a table has no files."""
         return []
 
     def read_file(self, name: str) -> bytes | None:
-        """A table has no files."""
+        """None: a table has no files."""
         return None
 
     def stamp(self) -> str:
@@ -76,7 +76,7 @@ class ImageTable:
 
 
 def is_image_table(path: Path) -> bool:
-    """Whether images lie there in rows: Parquet, or a folder that `datasets` saved."""
+    """True if images lie there in rows: Parquet, or a folder that `datasets` saved."""
     if path.is_file():
         return path.suffix == ".parquet"
     if any((path / name).is_file() for name in SAVED):
@@ -134,13 +134,13 @@ def _open_parts(path: Path, image_column: str) -> list[_Part]:
 
 
 def _parquet_files(path: Path) -> list[Path]:
-    """All below a folder, in order; hidden ones are no data."""
+    """Parquet files below a folder, in order; hidden ones are no data."""
     files = sorted(path.rglob("*.parquet"))
     return [p for p in files if not any(is_hidden(part) for part in p.relative_to(path).parts)]
 
 
 def _names(part: _Part, is_one_of_several: bool) -> list[str]:
-    """Of the rows: from a column, else their number after the name of the part."""
+    """Names of the rows: from a column, else their number after the name of the part."""
     for column in ID_COLUMNS:
         if column in part.columns:
             return [str(name) for name in part.names(column)]

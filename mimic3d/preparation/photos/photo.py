@@ -48,7 +48,7 @@ class DecodedPhoto:
     focal_mm: float = 0.0
     """Focal length by EXIF, mm; 0 if unknown."""
     focal_35mm: float = 0.0
-    """The same for film of 36 x 24 mm."""
+    """Focal length for film of 36 x 24 mm, mm; 0 if unknown."""
 
     def to_srgb(self, part: Image.Image) -> Image.Image:
         """A part of the image in sRGB; a part takes less time than the whole."""
@@ -142,7 +142,7 @@ def _check_header(image: Image.Image, max_pixels: float) -> None:
 
 
 def _unknown_format(data: bytes) -> str:
-    """What a file is that no decoder takes, by its first bytes, and the way out."""
+    """Description of a file that no decoder takes, by its first bytes, and the way out."""
     brand = data[8:12].decode("ascii", "replace") if data[4:8] == b"ftyp" else ""
     if brand in HEIF_BRANDS:
         return (
@@ -153,7 +153,7 @@ def _unknown_format(data: bytes) -> str:
 
 
 def _is_rgb(image: Image.Image) -> bool:
-    """Whether the stored numbers are red, green and blue, with or without alpha or a palette."""
+    """True if the stored numbers are red, green and blue, with or without alpha or a palette."""
     return image.mode in ("RGB", "RGBA", "RGBX", "RGBa", "P", "PA")
 
 

@@ -1,4 +1,4 @@
-"""Colour profiles (ICC) of photos, and what their numbers are in sRGB. Imports no torch."""
+"""Colour profiles (ICC) of photos, and conversion to sRGB. Imports no torch."""
 
 import io
 from functools import lru_cache
@@ -20,7 +20,7 @@ def profile_name(profile: bytes) -> str:
 
 
 def is_wide(profile: bytes) -> bool:
-    """Whether numbers under a profile are other colours than the same numbers in sRGB.
+    """True if numbers under a profile are other colours than the same numbers in sRGB.
 
     Bytes that are no profile say nothing, and the numbers are sRGB, as in browsers.
     """
@@ -44,7 +44,7 @@ def to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
 
 @lru_cache(maxsize=64)
 def _transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
-    """To sRGB; None where the profile is not one of this mode's numbers."""
+    """Transform to sRGB; None where the profile is not one of this mode's numbers."""
     source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
     try:
         return ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), mode, "RGB")

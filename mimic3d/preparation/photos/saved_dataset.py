@@ -1,4 +1,4 @@
-"""Rows of what `datasets` saved to disk. Apart, since importing `datasets` takes a second."""
+"""Rows of data that `datasets` saved to disk. Apart, since importing `datasets` takes a second."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,7 +23,7 @@ class SavedPart:
         return len(self._dataset)
 
     def names(self, column: str) -> list[Any]:
-        """All values of a column."""
+        """Values of a column, all rows."""
         return list(self._dataset[column])
 
     def value(self, row: int) -> Any:

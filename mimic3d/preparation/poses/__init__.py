@@ -1,1 +1,1 @@
-"""Where cameras come from: one file per source, each answers with a PoseResult or a Reject."""
+"""Sources of cameras: one file per source, each answers with a PoseResult or a Reject."""

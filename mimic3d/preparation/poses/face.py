@@ -24,12 +24,12 @@ MAX_SHARED = 0.5  # crops that share more of their union show the same face
 
 
 class FaceConfig(FitConfig):
-    """Which faces are taken, and how they are cropped."""
+    """Choice of faces, and their crops."""
 
     faces: Literal["all", "largest"] = "all"
-    """all: every face of a photo is an image (as in FFHQ), the second one is called NAME#2 and so
-    on, and all are in the split of their photo; largest: one face of a photo. With crop none always
-    the largest, as the photo stays whole."""
+    """Faces taken. all: every face of a photo is an image (as in FFHQ), the second one is called
+    NAME#2 and so on, and all are in the split of their photo; largest: one face of a photo. With
+    crop none always the largest, as the photo stays whole."""
     min_score: float = Field(default=0.5, gt=0, lt=1)
     """Least score of BlazeFace, 0 to 1 (MediaPipe)."""
     min_presence: float = Field(default=0.5, gt=0, lt=1)
@@ -37,15 +37,15 @@ class FaceConfig(FitConfig):
     cats and the backs of heads have less. Drawn and rendered faces have 0.9 and more as
     photographed ones do: where they are not wanted, leave them out by `reject_list`."""
     max_runner_up: float = Field(default=0.6, gt=0)
-    """With faces largest: photos whose second largest face has more than this share of the area of
-    the largest are rejected, otherwise the largest is taken; our choice."""
+    """Greatest area of the second largest face, share of that of the largest, with faces largest:
+    photos with more are rejected, otherwise the largest is taken; our choice."""
     min_face_px: NonNegativeFloat = 25
     """Least width or height, the larger one, of the landmarks of a face, pixels; smaller ones were
     found, but their poses were fragile."""
     max_yaw_disagreement_deg: PositiveFloat = 10
-    """Photo and mirror image must agree on the yaw, degrees; our choice, after WildHead."""
+    """Greatest difference in yaw of photo and mirror image, degrees; our choice, after WildHead."""
     max_pitch_disagreement_deg: PositiveFloat = 8
-    """Photo and mirror image must agree on the pitch, degrees; our choice."""
+    """Greatest difference in pitch of photo and mirror image, degrees; our choice."""
     template_size: PositiveFloat = 1.0
     """Size of the template, about the pivot: faces are this much larger in the world and in the
     crops. 0.92 comes near the framing of FFHQ."""

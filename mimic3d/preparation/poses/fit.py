@@ -1,4 +1,4 @@
-"""Landmarks and a template -> camera and crop: what faces and tables of landmarks share."""
+"""Landmarks and a template -> camera and crop, for faces and tables of landmarks alike."""
 
 from typing import Literal
 
@@ -14,11 +14,11 @@ from mimic3d.preparation.poses.template import Template
 
 
 class FitConfig(Config):
-    """How landmarks become a camera."""
+    """Fit of a camera to landmarks."""
 
     crop: Literal["pose", "none"] = "pose"
-    """pose: cut out, turned upright and centred as the camera looks; none: the images are square
-    and aligned already (FFHQ, AFHQ) and stay as they are, and the camera keeps their roll."""
+    """Crop of images. pose: cut out, turned upright and centred as the camera looks; none: they are
+    square and aligned already (FFHQ, AFHQ), stay as they are, and the camera keeps their roll."""
     max_reprojection: PositiveFloat = 0.05
     """Root mean square distance of the landmarks from the template, share of the crop's side;
     more is rejected. Eight real faces have 0.006 to 0.019 with the built-in template."""

@@ -25,7 +25,7 @@ class Window:
         return Window(self.scale * scale, self.scale * middle + self.middle)
 
     def mirrored(self, width: int) -> "Window":
-        """The same place in the mirror image of a picture of this width, and back."""
+        """Window at this place in the mirror image of a picture of this width, and back."""
         return Window(self.scale.conjugate(), width - self.middle.conjugate())
 
 

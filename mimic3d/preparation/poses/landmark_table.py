@@ -19,11 +19,11 @@ class LandmarkTable:
     """Landmarks of many images, matched by the image's id and the landmark's name."""
 
     path: Path
-    """What errors call it."""
+    """Path of the table in errors."""
     images: tuple[str, ...]
     names: tuple[str, ...]
     positions: Float64[np.ndarray, "n m 2"]
-    """Pixels; (0, 0) is the corner of the first pixel, whose middle is (0.5, 0.5)."""
+    """Positions in pixels; (0, 0) is the corner of the first pixel, whose middle is (0.5, 0.5)."""
     weights: Float64[np.ndarray, "n m"]
     """Trust from 0 to 1; 0 where an image lacks a landmark."""
 

@@ -21,19 +21,19 @@ class LandmarkConfig(FitConfig):
     template: str = "learn"
     """YAML file (points, pairs, pivot, units), relative to data/raw/; learn: from the table."""
     refine: bool = False
-    """Learn on from the template of the file; keep a good one as it is."""
+    """True if learning goes on from the template of the file; keep a good one as it is."""
     pairs: tuple[tuple[str, str], ...] = ()
-    """With template learn: landmarks that are mirror images of each other, the subject's left one
-    first."""
+    """Landmarks that are mirror images of each other, the subject's left one first; with template
+    learn."""
     front: str | None = None
-    """With template learn: a landmark nearer to a frontal camera than most, such as the nose."""
+    """Landmark nearer to a frontal camera than most, such as the nose; with template learn."""
     learning: LearningConfig = LearningConfig()
-    """How a template is learnt."""
+    """Learning of a template."""
     min_points: int = Field(default=MIN_POINTS, ge=MIN_POINTS)
-    """Images with fewer landmarks are rejected; three fit exactly whatever they are."""
+    """Least landmarks of an image, rejected with fewer; three fit exactly whatever they are."""
     min_extent_px: NonNegativeFloat = 25
-    """Images whose landmarks span fewer pixels, across or down, are rejected; our choice, where
-    detected faces become fragile."""
+    """Least span of an image's landmarks across or down, the larger one, pixels; with less it is
+    rejected; our choice, where detected faces become fragile."""
 
 
 def build_template(

@@ -31,7 +31,7 @@ MAX_HALVINGS = 4  # of a step that makes the error larger
 
 
 class LearningConfig(Config):
-    """How a template is learnt from landmarks."""
+    """Learning of a template from landmarks."""
 
     num_images: PositiveInt = 1000
     """Images to learn from, spread over the table; 60 gave nearly the same as 500."""
@@ -44,7 +44,7 @@ class LearningConfig(Config):
     pull: NonNegativeFloat = 1e-4
     """Weight of the start against that of the landmarks."""
     extent: float = Field(default=0.5, gt=0, le=1)
-    """Without a start: height or width of the template, the larger one, share of the crop."""
+    """Height or width of the template, the larger one, share of the crop; used without a start."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def learn_template(table: LandmarkTable, start: Template, cfg: LearningConfig) -
 
 
 def choose_images(table: LandmarkTable, num: int, min_points: int) -> LandmarkTable:
-    """At most `num` images with enough landmarks, evenly from the whole table."""
+    """Images with enough landmarks, at most `num`, evenly from the whole table."""
     rows = np.flatnonzero((table.weights > 0).sum(axis=1) >= min_points)
     picked = np.linspace(0, len(rows) - 1, min(num, len(rows))).round().astype(int)
     return table.select([table.images[row] for row in rows[picked]])
@@ -132,7 +132,7 @@ def _step(last: _Round, table: LandmarkTable, start: Template, pull: float) -> P
 def _normal_equations(
     last: _Round, table: LandmarkTable, orbit: Orbit
 ) -> tuple[Float64[np.ndarray, "d d"], Float64[np.ndarray, " d"]]:
-    """Of all coordinates of the points, in the crops, after cameras and crops have adapted.
+    """Normal equations of the points' coordinates, in the crops, cameras and crops adapted.
 
     What adapting takes up of a movement is its projection onto what cameras and crops can do
     (variable projection, as in `lookat`).

@@ -34,7 +34,7 @@ class Orbit:
     pivot: Point = (0.0, 0.0, 0.2)
     radius: float = 2.7
     focal: float = 4.2647
-    """Divided by the crop's side (EG3D's FFHQ crops)."""
+    """Focal length divided by the crop's side (EG3D's FFHQ crops)."""
 
     def intrinsics(self) -> Float64[np.ndarray, "3 3"]:
         """Pinhole matrix normalised by the crop's side, principal point in the middle."""
@@ -48,9 +48,9 @@ class LookAtFit:
     angles: Float64[np.ndarray, "n 2"]
     """Yaw and pitch of the cameras, rad; they have no roll."""
     scale: Complex128[np.ndarray, " n"]
-    """a of p = a q + b: the crop's side in pixels, and its turn as the angle."""
+    """Factor a of p = a q + b: the crop's side in pixels, and its turn as the angle."""
     shift: Complex128[np.ndarray, " n"]
-    """b of p = a q + b: the crop's middle in pixels."""
+    """Shift b of p = a q + b: the crop's middle in pixels."""
     rms: Float64[np.ndarray, " n"]
     """Root mean square distance of the landmarks from the template, share of the crop's side."""
 
@@ -59,7 +59,7 @@ class LookAtFit:
 
     @property
     def corners(self) -> Float64[np.ndarray, "n 4 2"]:
-        """Of the crops, pixels, clockwise from the top left."""
+        """Corners of the crops, pixels, clockwise from the top left."""
         crop = np.array([-0.5 - 0.5j, 0.5 - 0.5j, 0.5 + 0.5j, -0.5 + 0.5j])
         return to_points(self.scale[:, None] * crop + self.shift[:, None])
 

@@ -19,14 +19,14 @@ CONVERGED = 1e-10  # rad, and world units: the largest step of the last iteratio
 
 @dataclass(frozen=True)
 class _Guess:
-    """World to camera of n images, and what is left of their landmarks."""
+    """World to camera of n images, and residuals of their landmarks."""
 
     rotation: Float64[np.ndarray, "n 3 3"]
     translation: Float64[np.ndarray, "n 3"]
     local: Float64[np.ndarray, "n m 3"]
     """The template in camera axes."""
     residual: Float64[np.ndarray, "n m 2"]
-    """Shares of the image's side."""
+    """Residuals of the landmarks, shares of the image's side."""
     cost: Float64[np.ndarray, " n"]
 
 

@@ -94,7 +94,7 @@ def _upright(
 def _mean_shape(
     p: Complex128[np.ndarray, "n m"], names: tuple[str, ...], pairs: Pairs
 ) -> Complex128[np.ndarray, " m"]:
-    """Of upright landmarks, made symmetric."""
+    """Mean of upright landmarks, made symmetric."""
     mean = p.mean(axis=0)
     return (mean - mean[twins_of(names, pairs)].conj()) / 2
 
@@ -102,7 +102,7 @@ def _mean_shape(
 def _guess_depth(
     p: Complex128[np.ndarray, "n m"], names: tuple[str, ...], pairs: Pairs
 ) -> Float64[np.ndarray, " m"]:
-    """Up to its sign: when the camera turns, points on the middle line move by their depth.
+    """Depth up to its sign: when the camera turns, points on the middle line move by it.
 
     So it is the first principal component of the middles of pairs and of the points in no pair.
     """

@@ -1,4 +1,4 @@
-"""Where named landmarks lie in 3-D: the template that poses are measured against. Without torch."""
+"""Template of named landmarks in 3-D, against which poses are measured. Without torch."""
 
 import hashlib
 import json
@@ -21,14 +21,14 @@ class TemplateConfig(Config):
     """A template as it stands in a YAML file."""
 
     points: dict[str, Point]
-    """Name of a landmark: x (to the subject's left), y (up), z (out of the face), in `units`; the
+    """Landmarks by name: x (to the subject's left), y (up), z (out of the face), in `units`; the
     origin is the world's, which is the middle of the tri-planes' box."""
     pairs: tuple[tuple[str, str], ...] = ()
-    """Mirror images of each other, the subject's left one first; others are in the middle."""
+    """Landmarks that mirror each other, the subject's left one first; others are in the middle."""
     pivot: Point = (0.0, 0.0, 0.2)
     """Point the cameras look at, the middle of every crop, world units."""
     units: Literal["world", "m", "cm", "mm"] = "world"
-    """Of `points`; a world unit is 37 cm (EG3D)."""
+    """Unit of `points`; a world unit is 37 cm (EG3D)."""
 
     @model_validator(mode="after")
     def _consistent(self) -> "TemplateConfig":
@@ -56,9 +56,9 @@ class Template:
 
     names: tuple[str, ...]
     points: Float64[np.ndarray, "m 3"]
-    """World units."""
+    """Positions, world units."""
     pairs: tuple[tuple[str, str], ...]
-    """The subject's left point first; points in no pair are in the middle."""
+    """Pairs, the subject's left point first; points in no pair are in the middle."""
     orbit: Orbit
     """The cameras that the template is fitted with."""
 

@@ -27,16 +27,16 @@ HALF_TURN_DEG = 180
 
 @dataclass(frozen=True)
 class Preparation:
-    """What a run made, for its report."""
+    """Results of a run, for its report."""
 
     manifest: Manifest
     outcomes: list[ImageOutcome]
     weights: Float32[np.ndarray, " n"]
-    """Of the kept images, in their order."""
+    """Weights of the kept images, in their order."""
     partial: PartialDataset
     """Pixels, landmarks and thumbnails, by an outcome's place; see `review.thumbnails_of`."""
     gates: Mapping[str, object]
-    """How the gates were set; empty if none was used."""
+    """Settings of the gates; empty if none was used."""
 
     @property
     def kept(self) -> list[ImageOutcome]:
@@ -45,7 +45,7 @@ class Preparation:
 
     @property
     def metrics(self) -> dict[str, float]:
-        """All numbers by name."""
+        """Numbers of the dataset by name."""
         is_train = np.array([item.split == "train" for item in self.kept])
         gates = count_gates(self.outcomes)
         metrics: dict[str, float] = {f"num_{k}": num for k, num in self.manifest.counts.items()}

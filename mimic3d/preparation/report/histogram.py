@@ -12,15 +12,15 @@ from mimic3d.html.markup import Html
 
 @dataclass(frozen=True)
 class Histogram:
-    """How many angles lie in each of equal bins about 0."""
+    """Counts of angles in equal bins about 0."""
 
     limit_deg: float
-    """The bins span this much to either side."""
+    """Span of the bins to either side."""
     counts: Int64[np.ndarray, " n"]
 
     @property
     def edges_deg(self) -> Float64[np.ndarray, " m"]:
-        """Where bins begin and end."""
+        """Edges of the bins."""
         return np.linspace(-self.limit_deg, self.limit_deg, len(self.counts) + 1)
 
     @property

@@ -25,7 +25,7 @@ class PosedCrop:
     outcome: ImageOutcome
     pixels: UInt8[np.ndarray, "h w 3"]
     pose: PoseResult
-    """Of the crop alone: its pixels are shares of the crop."""
+    """Pose in the crop alone: its pixels are shares of the crop."""
     mirrored_pose: PoseResult
 
     def draw(self, origin: Point, side: int) -> Image.Image:

@@ -1,4 +1,4 @@
-"""The page: what was kept, what was rejected and why, and whether the cameras are right."""
+"""Page of a report: kept images, rejects with reasons, and checks of the cameras."""
 
 import math
 from collections.abc import Mapping, Sequence

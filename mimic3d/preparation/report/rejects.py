@@ -1,4 +1,4 @@
-"""What the gates left out: counts and examples."""
+"""Rejects of the gates: counts and examples."""
 
 import io
 import math
@@ -17,7 +17,7 @@ THUMBNAIL = 88  # CSS pixels
 def show_rejects(
     outcomes: Sequence[ImageOutcome], partial: PartialDataset, gates: Mapping[str, object]
 ) -> Html:
-    """A row per gate that left anything out, and how all gates are set."""
+    """A row per gate that left anything out, and the settings of all gates."""
     settings = ""
     if gates:
         rows = [(name, "off" if value is None else str(value)) for name, value in gates.items()]

@@ -1,1 +1,1 @@
-"""Where the images and cameras of a dataset come from."""
+"""Sources of the images and cameras of a dataset."""

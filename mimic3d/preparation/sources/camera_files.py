@@ -1,4 +1,4 @@
-"""Files of cameras in a container: which kinds there are, and where they lie. Imports no torch."""
+"""Files of cameras in a container: their kinds and places. Imports no torch."""
 
 import posixpath
 import re
@@ -86,7 +86,7 @@ def _named(named: str, known: set[str], models: Sequence[str], path: object) -> 
 
 
 def _choices(known: set[str], models: Sequence[str]) -> list[CameraFiles]:
-    """All that can be read, in the order of preference within a scene."""
+    """Readable files of cameras, in the order of preference within a scene."""
     folders: dict[str, set[str]] = {}
     for file in known:
         folder, name = posixpath.split(file)

@@ -48,10 +48,10 @@ THUMBNAIL_ROOM = 0.5  # around a face, of its size
 
 @dataclass(frozen=True)
 class Photo:
-    """One image to process."""
+    """Image to process."""
 
     image_id: str
-    """Its name in the container."""
+    """Name of the image in the container."""
     identity: str = ""
 
 
@@ -62,17 +62,17 @@ class PhotoProcessor:
     container: Path
     image_column: str
     build_estimator: Callable[[], PoseEstimator]
-    """Called once per process; picklable."""
+    """Constructor of the estimator, called once per process; picklable."""
     estimator: str
-    """Its name, for the column `estimator`."""
+    """Name of the estimator, for the column `estimator`."""
     gates: GatesConfig
     resolution: int
     orbit_center: Point
-    """Of the scene; yaw and pitch are measured about it."""
+    """Orbit centre of the scene; yaw and pitch are measured about it."""
     background: Colour | None
-    """Behind transparent parts; None shows their hidden colours."""
+    """Colour behind transparent parts; None shows their hidden colours."""
     is_given: bool = False
-    """Whether cameras and choice of images are another's work, not to be judged."""
+    """True if cameras and choice of images are another's work, not to be judged."""
 
     @cached_property
     def _estimator(self) -> PoseEstimator:
@@ -105,7 +105,7 @@ class PhotoProcessor:
 
     @property
     def judges(self) -> bool:
-        """Whether pose range, sharpness and likeness count."""
+        """True if pose range, sharpness and likeness count."""
         return self.gates.judge_given or not self.is_given
 
     def _estimates(self, image: Image.Image, image_id: str) -> Sequence[Estimate]:
@@ -194,7 +194,7 @@ def _origin(
 
 
 def _thumbnail(opened: DecodedPhoto, detection: Detection | None) -> bytes:
-    """The photo, or what is around a detected object, small."""
+    """Thumbnail of the photo, or of the part around a detected object."""
     small = opened.image
     if detection is not None:
         left, top, right, bottom = detection.box

@@ -37,7 +37,7 @@ class LandmarksConfig(PhotoSetConfig, LandmarkConfig):
 def plan_faces(
     cfg: PhotosConfig, raw: Path, request: PhotoRequest, models: Path
 ) -> DatasetPlan[Photo]:
-    """One task per photo, which makes an image of every face.
+    """Plan of one task per photo, which makes an image of every face.
 
     Raises:
         ValueError: There are no photos.
@@ -52,7 +52,7 @@ def plan_faces(
 def plan_landmarks(
     cfg: LandmarksConfig, raw: Path, request: PhotoRequest, template_file: object
 ) -> DatasetPlan[Photo]:
-    """One task per photo, with or without landmarks.
+    """Plan of one task per photo, with or without landmarks.
 
     `template_file` is the contents of the template's file, if there is one.
 

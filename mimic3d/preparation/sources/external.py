@@ -42,7 +42,7 @@ class ExternalConfig(PosedSetConfig):
     output: str = Field(default="cameras.csv", pattern=r"^[\w.-]+$")
     """Name of the file to write; its suffix says what it is: csv, parquet or json."""
     timeout_s: PositiveFloat = 86_400
-    """The program is ended after this time, s; our choice, a day."""
+    """Time after which the program is ended, s; our choice, a day."""
     max_reprojection: PositiveFloat = 0.05
     """Residual that the program states, reproj_px, share of the crop's side; more is rejected; as
     of landmarks."""
@@ -58,7 +58,7 @@ def check_external(cfg: ExternalConfig, raw: Path) -> PhotoSet:
 def plan_external(
     cfg: ExternalConfig, raw: Path, request: PhotoRequest, workspace: Path
 ) -> DatasetPlan[Photo]:
-    """One task per photo that the program found a camera for.
+    """Plan of one task per photo that the program found a camera for.
 
     Its output stays in `workspace`, so that a run that is started again does not ask again.
 

@@ -36,7 +36,7 @@ class ExternalPoses:
 
     table: CameraTable
     max_reprojection: float
-    """Share of the crop's side."""
+    """Greatest residual, share of the crop's side."""
 
     def estimate(self, image: Image.Image, image_id: str) -> PoseResult | Reject:
         """The image's camera, of the crop."""

@@ -41,13 +41,13 @@ NO_CAMERA, NO_PHOTO = "no_camera", "no_image"  # gates
 
 @dataclass(frozen=True)
 class GivenCameras:
-    """Cameras by image, and in which frame they are."""
+    """Cameras by image, and their frame."""
 
     table: CameraTable
     is_foreign: bool
-    """Whether frame and scale are the file's own, not those of EG3D's labels."""
+    """True if frame and scale are the file's own, not those of EG3D's labels."""
     has_up: bool
-    """Whether the file says where up is: y after reading."""
+    """True if the file says where up is: y after reading."""
     rejected: list[Rejected] = field(default_factory=list)
     """Images without a camera, and cameras without an image."""
     splits: dict[str, str] = field(default_factory=dict)
@@ -58,7 +58,7 @@ class GivenCameras:
 
 @dataclass(frozen=True)
 class _Reader:
-    """What all kinds of files need to be read."""
+    """Context that all kinds of files are read in."""
 
     container: Container
     photos: PhotoSet
@@ -69,7 +69,7 @@ class _Reader:
         return self.container.read_file(name) or b""
 
     def where(self, name: str) -> str:
-        """What errors call it."""
+        """Path of a file in errors."""
         return f"{self.photos.path}/{name}"
 
     def resolve(self, folder: str) -> Callable[[str], str | None]:
@@ -84,7 +84,7 @@ class _Reader:
         names: Iterable[str],
         side_files: Iterable[str] = (),
     ) -> GivenCameras:
-        """The same with images without a camera, and cameras without an image, as rejects."""
+        """Cameras with images without a camera, and cameras without an image, as rejects."""
         if not len(cameras.table):
             first = f"; the first is {missing[0]}" if missing else ""
             raise ValueError(
@@ -251,7 +251,7 @@ def _images_of_smaller_models(
 
 
 def image_size(container: Container, name: str) -> tuple[int, int]:
-    """Width and height by the header; (1, 1) for what is no image, which is rejected later."""
+    """Width and height by the header; (1, 1) for no image, which is rejected later."""
     try:
         with Image.open(io.BytesIO(container.read(name, MAX_BYTES))) as image:
             return image.size

@@ -33,7 +33,7 @@ class GivenConfig(PosedSetConfig):
 
 
 def plan_given(cfg: GivenConfig, raw: Path, request: PhotoRequest) -> DatasetPlan[Photo]:
-    """One task per image that has a camera.
+    """Plan of one task per image that has a camera.
 
     Raises:
         ValueError: There is nothing to read, or cameras are missing or broken.

@@ -57,7 +57,7 @@ def _by_name(images: Sequence[str]) -> dict[str, str]:
 
 
 def _original_stems(stem: str) -> list[str]:
-    """What the original may be called: 1_mirror -> 1; mirror/1 -> 1; images_flip/1 -> images/1."""
+    """Possible names of the original: 1_mirror -> 1; mirror/1 -> 1; images_flip/1 -> images/1."""
     folder, base = posixpath.split(stem)
     stems = []
     match = COPY_NAME.fullmatch(base)
@@ -72,7 +72,7 @@ def _original_stems(stem: str) -> list[str]:
 
 
 def _by_camera(table: CameraTable, images: Sequence[str]) -> list[tuple[str, str]]:
-    """(copy, original) whose cameras are mirror images of each other and of no other."""
+    """Pairs (copy, original) whose cameras are mirror images of each other and of no other."""
     rows = [table.rows[image] for image in images]
     cam2world, intrinsics = table.cam2world[rows], table.intrinsics[rows]
     mirrored, lens = cam2world.copy(), intrinsics.copy()
@@ -100,7 +100,7 @@ def _keys(
 
 
 def _agree(pairs: Sequence[tuple[str, str]], container: Container) -> bool:
-    """Whether most of some pairs, evenly drawn, are mirror images by their pixels."""
+    """True if most of some pairs, evenly drawn, are mirror images by their pixels."""
     tested = pairs[:: max(1, len(pairs) // NUM_TESTED)][:NUM_TESTED]
     agreeing = sum(_are_mirrored(container, *pair) for pair in tested)
     return agreeing >= MIN_AGREEING * len(tested)
@@ -125,7 +125,7 @@ def _thumbnail(container: Container, name: str) -> Float64[np.ndarray, "h w 3"] 
 
 
 def settle_mirroring(plan: DatasetPlan[Photo], mirror: bool) -> tuple[DatasetPlan[Photo], bool]:
-    """The plan, and whether copies are made when loading, so that no image counts twice.
+    """The plan, and True if copies are made when loading, so that no image counts twice.
 
     Where every image has its copy, they are the mirroring. Where some have, those copies are left
     out, since all images are mirrored when loading.

@@ -1,4 +1,4 @@
-"""Photos of a source: which there are, which are left out, and the plan to process them."""
+"""Photos of a source, those left out, and the plan to process them."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ class PhotoSetConfig(Config):
     image_column: str = "image"
     """Column of the images, if they are in a table."""
     identity: Literal["image", "folder"] = "image"
-    """What belongs to one person or object, and so to one split: image by image, or folders."""
+    """Unit of one person or object, and so of one split: each image, or each folder."""
     val_share: float = Field(default=0.05, ge=0, lt=1)
     """Share of the identities kept for validation."""
     reject_list: str = ""
@@ -47,12 +47,12 @@ class PhotoSetConfig(Config):
     box_warp: PositiveFloat | None = None
     """Side of the cube that the tri-planes span; null: as the source has it."""
     white_back: bool = False
-    """Whether the background is white; else it is learnt inside the box."""
+    """True if the background is white; else it is learnt inside the box."""
 
 
 @dataclass(frozen=True)
 class PhotoRequest:
-    """What is asked of every photo."""
+    """Requirements on every photo."""
 
     resolution: int
     seed: int
@@ -62,7 +62,7 @@ class PhotoRequest:
 
 @dataclass(frozen=True)
 class PhotoSet:
-    """Photos that were found, and what was left out on the way."""
+    """Photos that were found, and those left out on the way."""
 
     cfg: PhotoSetConfig
     path: Path
@@ -71,12 +71,12 @@ class PhotoSet:
 
     @property
     def container(self) -> Container:
-        """Where they are read from."""
+        """Container that they are read from."""
         return open_container(self.path, self.cfg.image_column)
 
 
 def find_photos(cfg: PhotoSetConfig, raw: Path, key: str) -> PhotoSet:
-    """All photos but those that are named in the list of rejects.
+    """Photos except those that are named in the list of rejects.
 
     Raises:
         ValueError: There are none, or the list names one that is not there.
@@ -113,7 +113,7 @@ def plan_photos(
     mirrored_copies: Mapping[str, str] | None = None,
     notes: Sequence[str] = (),
 ) -> DatasetPlan[Photo]:
-    """One task per photo, or per named one; the seed decides which are for validation.
+    """Plan of one task per photo, or per named one; the seed decides which are for validation.
 
     Unless their splits are stated. A mirrored copy is of the split of its original.
     """
@@ -164,7 +164,7 @@ def plan_photos(
 
 
 def background_of(white_back: bool, alpha: Literal["composite", "drop"]) -> Colour | None:
-    """What transparent parts show; None for their hidden colours."""
+    """Colour that transparent parts show; None for their hidden colours."""
     if alpha == "drop":
         return None
     return WHITE if white_back else BLACK

@@ -1,4 +1,4 @@
-"""What `prepare` can make a dataset from: each source lists its tasks, split by split."""
+"""Plans of datasets: each source of `prepare` lists its tasks, split by split."""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -23,25 +23,25 @@ Task = TypeVar("Task")
 
 @dataclass(frozen=True)
 class DatasetPlan(Generic[Task]):
-    """All the tasks of a dataset, and what its manifest says of them."""
+    """Tasks of a dataset, and the facts that its manifest states of them."""
 
     tasks: list[tuple[str, Task]]
-    """The split of each image, and what makes it."""
+    """Split of each image, and the task that makes it."""
     make: Callable[[Sequence[Task]], Iterator[Sequence[Sample | Rejected]]]
     """Makes the samples of every task, in their order, whatever other tasks are asked for too."""
     scene: Scene
     resize_filter: str
     licence: str
     rejected: list[Rejected] = field(default_factory=list)
-    """What is left out before any work."""
+    """Images left out before any work."""
     normalization: Normalization | None = None
-    """What was done to cameras of a foreign frame."""
+    """Similarity applied to cameras of a foreign frame."""
     gates: GatesConfig | None = None
-    """What the images as a whole must be; null for rendered ones."""
+    """Gates of the images as a whole; null for rendered ones."""
     max_duplicate_bits: int | None = None
-    """Of the hashes of near copies; null where like views are wanted."""
+    """Difference in the hashes of near copies, bits; null where like views are wanted."""
     files: dict[str, str] = field(default_factory=dict)
-    """More that belongs into the dataset's folder: contents by name."""
+    """Further files of the dataset's folder: contents by name."""
     subjects: Subjects | None = None
     """The procedural subjects that are shown."""
     notes: list[str] = field(default_factory=list)
@@ -51,7 +51,7 @@ class DatasetPlan(Generic[Task]):
 
 
 def plan_synthetic(cfg: SyntheticConfig, seed: int, resolution: int) -> DatasetPlan[RenderTask]:
-    """One shot per image; a subject belongs to one split only."""
+    """Plan of one shot per image; a subject belongs to one split only."""
     return DatasetPlan(
         tasks=list_render_tasks(cfg, seed, resolution),
         make=partial(_render, renderer=cfg.renderer),
@@ -65,7 +65,7 @@ def plan_synthetic(cfg: SyntheticConfig, seed: int, resolution: int) -> DatasetP
 
 
 def _render(tasks: Sequence[RenderTask], renderer: Renderer) -> Iterator[Sequence[Sample]]:
-    """One image per task."""
+    """Rendered images, one per task."""
     return ([sample] for sample in render_all(tasks, renderer))
 
 

@@ -38,10 +38,10 @@ class PosedSetConfig(PhotoSetConfig):
     """Images with cameras, and the frame that the cameras are in."""
 
     normalize: Literal["auto", "always", "never"] = "auto"
-    """Whether cameras are moved so that their axes meet in the origin, up is y and the median
+    """Choice of cameras to move so that their axes meet in the origin, up is y and the median
     distance is `radius`. auto: those in a frame of their own (transforms.json, COLMAP, tables)."""
     up: Literal["cameras", "world"] = "cameras"
-    """What up is when cameras are moved: against the images' mean down, or the file's own."""
+    """Up direction of moved cameras: against the images' mean down, or the file's own."""
     radius: PositiveFloat | None = None
     """Distance of the cameras from orbit_center, world units; null: 2.7 (EG3D)."""
     orbit_center: Point | None = None

@@ -1,4 +1,4 @@
-"""From the number of a subject to a finished sample. Imports no torch unless it renders with it."""
+"""Rendering of one subject to a finished sample. Imports no torch unless it renders with it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from mimic3d.synthetic.render import Background, RenderedViews, SubjectRenderer
 
 @dataclass(frozen=True)
 class RenderTask:
-    """One image to render."""
+    """Image to render."""
 
     image_id: str
     key: tuple[int, ...]
@@ -38,7 +38,7 @@ class RenderTask:
 
 
 def factor_names(kind: SubjectName) -> tuple[str, ...]:
-    """What the numbers in the column `factors` are."""
+    """Names of the numbers in the column `factors`."""
     return (*identity_of((0,), kind).factors(), "yaw_rad", "pitch_rad")
 
 

@@ -1,4 +1,4 @@
-"""All the images of a synthetic dataset: what they show, and how they are rendered, in order."""
+"""Render tasks of all images of a synthetic dataset, and their rendering in order."""
 
 import functools
 from collections.abc import Iterator, Sequence
@@ -19,7 +19,7 @@ GPU_WORKERS = 4  # processes that share a GPU, so that one encodes images while 
 def list_render_tasks(
     cfg: SyntheticConfig, seed: int, resolution: int
 ) -> list[tuple[str, RenderTask]]:
-    """One task per image and its split; a subject belongs to one split only."""
+    """Render tasks, one per image, and their splits; a subject belongs to one split only."""
     poses = SyntheticPoses(cfg, seed, resolution)
     tasks = []
     for number, split in enumerate(SPLITS):

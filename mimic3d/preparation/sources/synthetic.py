@@ -20,10 +20,10 @@ Angles = Float64[np.ndarray, "n 2"]  # yaw and pitch, rad
 
 
 class SyntheticConfig(Config):
-    """How many procedural subjects there are, and from where they are seen."""
+    """Numbers of procedural subjects, and the cameras that see them."""
 
     kind: Literal["heads", "cats"] = "heads"
-    """What is rendered: human heads or cats."""
+    """Kind of subjects: human heads or cats."""
     num_train: PositiveInt = 20_000
     """Training subjects, one image each."""
     num_val: NonNegativeInt = 1_000
@@ -31,16 +31,16 @@ class SyntheticConfig(Config):
     num_eval: NonNegativeInt = 64
     """Held-out subjects that are seen from all the yaws of the protocol, with exact depth."""
     background: Literal["room", "constant"] = "room"
-    """Every subject has one background colour. room: on walls around it inside the box, which
+    """Place of each subject's one background colour. room: on walls around it inside the box, which
     tri-planes can hold; constant: at infinity, with alpha 0. The pixels are the same."""
     yaw_sigma_rad: NonNegativeFloat = 0.289
     """Standard deviation of the yaw, rad; of FFHQ (GMPI)."""
     pitch_sigma_rad: NonNegativeFloat = 0.127
     """Standard deviation of the pitch, rad; of FFHQ (GMPI)."""
     yaw_limit_rad: float = Field(default=0.8, gt=0, le=0.8)
-    """Larger yaws are drawn again, rad; beyond 0.8 a camera would look past the room."""
+    """Greatest yaw, rad; larger ones are drawn again; beyond 0.8 a camera looks past the room."""
     pitch_limit_rad: float = Field(default=0.35, gt=0, le=0.35)
-    """Larger pitches are drawn again, rad; beyond 0.35 a camera would look past the room."""
+    """Greatest pitch, rad; larger ones are drawn again; beyond 0.35 a camera sees past the room."""
     pose_bias: float = Field(default=0, ge=0, le=1)
     """Correlation of the gaze with the yaw and of the smile with facing the camera, in training and
     validation images: as in photos that people pose for."""
@@ -50,8 +50,8 @@ class SyntheticConfig(Config):
     specular: NonNegativeFloat = 0
     """Strength of highlights, which move with the camera; with 0 views agree exactly."""
     renderer: Renderer = "auto"
-    """numpy: on all cores; torch: in batches, on the GPU if there is one; auto: torch where there
-    is a GPU. The pixels are the same but for rounding."""
+    """Renderer. numpy: on all cores; torch: in batches, on the GPU if there is one; auto: torch
+    where there is a GPU. The pixels are the same but for rounding."""
 
 
 class SyntheticPoses:
@@ -99,14 +99,14 @@ class SyntheticPoses:
         return self._angles[image_id]
 
     def pose_bias(self, image_id: str) -> PoseBias:
-        """How the subject of an image faces its camera; always the same way in held-out ones."""
+        """Bias of a subject's smile and gaze to its camera; the same in all held-out images."""
         if image_id.startswith("eval"):
             return NO_POSE_BIAS
         yaw, sigma = self._angles[image_id][0], self._cfg.yaw_sigma_rad
         return PoseBias(self._cfg.pose_bias, yaw / sigma if sigma else 0.0)
 
     def _draw(self, split: str, num: int) -> tuple[Angles, Angles]:
-        """True angles, and errors of what is written down."""
+        """True angles, and errors of those written down."""
         if split == "eval_multiview":
             yaw = np.tile(EVAL_YAWS_RAD, self._cfg.num_eval)
             return np.stack([yaw, np.zeros(num)], axis=1), np.zeros((num, 2))

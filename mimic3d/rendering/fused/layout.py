@@ -79,7 +79,7 @@ def cached_table(
 
 
 def ray_order(rays: int, lanes: int, device: torch.device) -> Int[Tensor, " m"]:
-    """Which ray each lane of each group takes; the last ray again where lanes are left.
+    """Number of the ray of each lane of each group; the last ray again where lanes are left.
 
     The pixels of a square image are taken in tiles, other rays in order.
     """
@@ -107,5 +107,5 @@ def round_up(x: int, unit: int) -> int:
 
 
 def fits(planes: Planes) -> bool:
-    """Whether texels can be numbered in float32."""
+    """True if texels can be numbered in float32."""
     return all(3 * (p.shape[-2] + BORDER) * (p.shape[-1] + BORDER) < 2**24 for p in planes)

@@ -1,4 +1,4 @@
-"""How functions become machine code, and where it is kept from one process to the next.
+"""Compilation of functions to machine code, and its cache from one process to the next.
 
 Tests check shapes by wrapping every function of the package; numba compiles what is inside.
 """

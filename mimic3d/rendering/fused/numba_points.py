@@ -53,7 +53,7 @@ class Field(NamedTuple):
     channels: int
     hidden: int
     outputs: int
-    """1 + colours."""
+    """Number of outputs: 1 + colours."""
     inner: int
     """`outputs`, padded to a multiple of 4."""
     hidden_weight: int

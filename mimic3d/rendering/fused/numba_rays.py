@@ -1,4 +1,4 @@
-"""Sixteen rays at a time: where their samples lie, and what these are worth.
+"""Sixteen rays at a time: depths of their samples, and the weights of these.
 
 Everything about a sample is a row of sixteen floats, one per ray.
 """
@@ -39,7 +39,7 @@ EMPTY = np.float32(-100)  # logit of a sample that was not looked at: no density
 
 
 class March(NamedTuple):
-    """How rays are sampled."""
+    """Sampling of rays."""
 
     first: int
     """Samples of the first pass."""
@@ -60,7 +60,7 @@ class Bundle(NamedTuple):
     rays: int
     """Rays of one image."""
     order: int
-    """Address of an int64 per lane of every group: which ray it is."""
+    """Address of an int64 per lane of every group: the number of its ray."""
     origins: int
     directions: int
     depths: int

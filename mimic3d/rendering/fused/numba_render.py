@@ -27,7 +27,7 @@ class RenderCall:
     origins: Float[Tensor, "n r 3"]
     directions: Float[Tensor, "n r 3"]
     depths: Float[Tensor, "n r s"]
-    """Of the first pass; expanded where all rays share them."""
+    """Depths of the first pass; expanded where all rays share them."""
     draws: Float[Tensor, "n r s2"]
     """Ascending numbers in [0, 1) of the second pass, likewise."""
     gain: float

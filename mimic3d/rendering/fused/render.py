@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def why_not_here(device: torch.device) -> str | None:
-    """Why no fused kernels run on this device; None if they do."""
+    """Reason that no fused kernels run on this device; None if they do."""
     if device.type != "cpu":
         return f"fused kernels run on the CPU, the device is {device.type}"
     if find_spec("numba") is None:
@@ -30,7 +30,7 @@ def why_not_here(device: torch.device) -> str | None:
 
 
 def why_not_this(planes: Planes, decode: Decode, places: tuple[Tensor, ...]) -> str | None:
-    """Why fused kernels cannot take this call; None if they can. `places` are rays or points."""
+    """Reason that fused kernels refuse a call; None if they do not. `places` are rays or points."""
     if not isinstance(decode, LayeredDecode):
         return "the decoder does not show its layers"
     if any(x.dtype != torch.float32 for x in (*planes, *places)):
@@ -44,10 +44,10 @@ def why_not_this(planes: Planes, decode: Decode, places: tuple[Tensor, ...]) -> 
 
 @dataclass(frozen=True)
 class Samples:
-    """Where the samples of rays lie; expanded where all rays share them."""
+    """Depths of the samples of rays; expanded where all rays share them."""
 
     depths: Float[Tensor, "n r s"]
-    """Of the first pass."""
+    """Depths of the first pass."""
     draws: Float[Tensor, "n r s2"]
     """Ascending numbers in [0, 1), where the second pass inverts the distribution of the first."""
 

@@ -16,7 +16,7 @@ HAIRS = 55.0  # per radian around the nose, over 2 pi
 
 
 def tabulate(s: SimpleNamespace, p: SimpleNamespace) -> dict[str, ParameterGroup]:
-    """The colours of n cats and where they lie, from shapes and paint."""
+    """Colours of n cats and their places, from shapes and paint."""
     return {
         "coat": {
             "fur": p.fur,

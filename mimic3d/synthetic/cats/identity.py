@@ -1,4 +1,4 @@
-"""What tells one cat from another: shape, coat and collar, drawn from a seed."""
+"""Identity of a cat: shape, coat and collar, drawn from a seed."""
 
 from dataclasses import dataclass
 
@@ -49,7 +49,7 @@ class CatShape:
     ear_x: float
     ear_height: float
     ear_lean: float
-    """How much more the left ear leans outwards than the right one; never 0."""
+    """Lean of the left ear outwards beyond that of the right one; never 0."""
     eye_x: float
     eye_y: float
     eye_radius: float
@@ -57,7 +57,7 @@ class CatShape:
     eye_lower: float
     eye_tilt: float
     gaze_x: float
-    """Of both eyes to the subject's left, rad."""
+    """Gaze of both eyes to the subject's left, rad."""
     gaze_y: float
     smile: float
     body: float
@@ -70,11 +70,11 @@ class CatPaint:
     coat: CategoricalFactor
     fur: Triple
     marks: Triple
-    """Of stripes, points and patches."""
+    """Colour of stripes, points and patches."""
     spot: Triple
-    """Of the patch around one eye."""
+    """Colour of the patch around one eye."""
     white: float
-    """Of muzzle and chest, 0..1."""
+    """Whiteness of muzzle and chest, 0..1."""
     iris: Triple
     nose: Triple
     collar: Triple
@@ -84,13 +84,13 @@ class CatPaint:
     pupil: float
     """Width of the slit, relative to its height."""
     spot_x: float
-    """Always off the middle."""
+    """Place of the patch across the face; always off the middle."""
     spot_y: float
     spot_size: float
     blaze: float
-    """Where the white stripe on the nose lies; off the middle."""
+    """Place of the white stripe on the nose; off the middle."""
     seed_x: float
-    """Where in the pattern of patches this cat lies."""
+    """Place of this cat in the pattern of patches."""
     seed_y: float
 
 
@@ -101,7 +101,7 @@ class CatIdentity(Identity):
     shape: CatShape
     paint: CatPaint
     bell: float
-    """Where the bell hangs on the collar, left or right of the middle."""
+    """Place of the bell on the collar, left or right of the middle."""
 
 
 def sample_cat(rng: np.random.Generator, pose_bias: PoseBias = NO_POSE_BIAS) -> CatIdentity:

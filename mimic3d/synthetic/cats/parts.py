@@ -14,7 +14,7 @@ from mimic3d.synthetic.primitives import Ellipsoid, vector
 
 
 class CatMaterial(IntEnum):
-    """What a point of the surface is made of."""
+    """Material of a point of the surface."""
 
     FUR = 0
     EYE = 1
@@ -23,7 +23,7 @@ class CatMaterial(IntEnum):
 
 
 def tabulate(cats: Sequence[CatIdentity]) -> dict[str, ParameterGroup]:
-    """All numbers that the formulas of n cats need."""
+    """Numbers that the formulas of n cats need."""
     c = columns(cats)
     s = c.shape
     groups = body.tabulate(s, c.bell) | eyes.tabulate(s) | albedo.tabulate(s, c.paint)
@@ -51,7 +51,7 @@ def parts(points: Points) -> Mapping[int, Scalars]:
 
 
 def landmarks(cat: CatIdentity) -> list[ApproximateLandmark]:
-    """13 points."""
+    """Landmarks, 13 points."""
     s = cat.shape
     corner, rise = 0.9 * s.eye_radius, 0.9 * s.eye_radius * s.eye_tilt
     tip = body.BASE_Y + 0.165 * s.ear_height

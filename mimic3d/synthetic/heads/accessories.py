@@ -15,7 +15,7 @@ from mimic3d.synthetic.primitives import (
 
 
 def tabulate(s: SimpleNamespace, w: SimpleNamespace) -> dict[str, ParameterGroup]:
-    """The bodies that n heads wear, from their shapes and what they wear."""
+    """Bodies that n heads wear, from their shapes and wear."""
     radius, level = w.glasses_radius, s.eye_y + 0.004
     return {
         "glasses": {

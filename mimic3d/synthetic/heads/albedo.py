@@ -26,7 +26,7 @@ PEARL = vector(0.95, 0.90, 0.78)
 def tabulate(
     s: SimpleNamespace, p: SimpleNamespace, w: SimpleNamespace
 ) -> dict[str, ParameterGroup]:
-    """The colours of n heads and where they lie, from shapes, paint and what they wear."""
+    """Colours of n heads and their places, from shapes, paint and wear."""
     return {
         "skin_paint": {
             "color": p.skin,

@@ -1,4 +1,4 @@
-"""What tells one head from another: shape, colours and what it wears, drawn from a seed."""
+"""Identity of a head: shape, colours, hair and accessories, drawn from a seed."""
 
 from dataclasses import dataclass
 
@@ -56,7 +56,7 @@ class HeadShape:
     eye_lower: float
     eye_tilt: float
     gaze_x: float
-    """Of both eyes to the subject's left, rad."""
+    """Gaze of both eyes to the subject's left, rad."""
     gaze_y: float
     nose_length: float
     nose_width: float
@@ -73,7 +73,7 @@ class HeadShape:
     brow_thickness: float
     brow_slope: float
     brow_raise: float
-    """How much higher the left brow is than the right one, half of it."""
+    """Half the height of the left brow above the right one."""
     ear: float
 
 
@@ -90,7 +90,7 @@ class HeadPaint:
     frame: Triple
     freckles: float
     mole_x: float
-    """Always off the middle."""
+    """Place of the mole across the face; always off the middle."""
     mole_y: float
 
 
@@ -101,17 +101,17 @@ class HeadWear:
     style: CategoricalFactor
     hairline: float
     part: float
-    """Where the hair is parted; always off the middle."""
+    """Place of the parting of the hair; always off the middle."""
     sweep: float
     """Slope of the hairline, away from the parting."""
     volume: float
     strands: float
     """Strands per radian."""
     waves: float
-    """How wavy the strands are, 0..1."""
+    """Waviness of the strands, 0..1."""
     beard: float
     glasses_radius: float
-    """0 without glasses."""
+    """Radius of the glasses; 0 without."""
     earring: float
     """Radius of the one earring, on the subject's left; 0 without."""
     pattern: CategoricalFactor

@@ -17,7 +17,7 @@ from mimic3d.synthetic.primitives import Ellipsoid, vector
 
 
 class HeadMaterial(IntEnum):
-    """What a point of the surface is made of."""
+    """Material of a point of the surface."""
 
     SKIN = 0
     EYE = 1
@@ -32,7 +32,7 @@ NEAR = 0.06  # margin of these regions
 
 
 def tabulate(heads: Sequence[HeadIdentity]) -> dict[str, ParameterGroup]:
-    """All numbers that the formulas of n heads need."""
+    """Numbers that the formulas of n heads need."""
     c = columns(heads)
     s, p, w = c.shape, c.paint, c.wear
     bodies = skin.tabulate(s) | eyes.tabulate(s) | hair.tabulate(s, w) | accessories.tabulate(s, w)

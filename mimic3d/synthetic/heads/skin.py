@@ -118,7 +118,7 @@ def ears(points: Points, d: Scalars) -> Scalars:
 
 
 def lips(points: Points) -> tuple[Scalars, Scalars]:
-    """How far inside the lips (> 0), and the crease between them (0..1), in frontal projection."""
+    """Depth inside the lips (> 0), and the crease between them (0..1), in frontal projection."""
     t, ax = points.of("lips"), points.folded[0]
     u2 = (ax * t.inverse_width) ** 2
     height = points.y - t.smile * u2 - t.smirk * points.x - t.y
