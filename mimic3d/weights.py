@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from mimic3d.atomic import atomic_file
-from mimic3d.content_hash import content_hash
+from mimic3d.content_hash import content_hash, text_hash
 
 SCHEMES = ("https", "http", "file")
 MAX_BYTES = 2**32  # 4 GiB; VGG16, the largest file asked for, has 0.5
@@ -94,7 +94,7 @@ def load_state_dict_file(path: Path) -> dict[str, Tensor]:
 def _cached_path(url: str, cache: Path) -> Path:
     """Path of a URL's file: a short hash of the whole URL, and its file name."""
     name = re.sub(r"[^\w.-]", "_", PurePosixPath(unquote(urlsplit(url).path)).name) or "weights"
-    return cache / f"{hashlib.sha256(url.encode()).hexdigest()[:8]}-{name}"
+    return cache / f"{text_hash(url)[:8]}-{name}"
 
 
 def _download(url: str, sha256: Sha256 | None, path: Path, key: str) -> str:

@@ -6,10 +6,11 @@ f-strings into other pieces): empty fields are left out, and pieces of a string 
 """
 
 import ast
-import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+
+from mimic3d.content_hash import text_hash
 
 PACKAGES = ("mimic3d", "stages")
 """Packages that can change a result; `pipeline`, where and how a stage runs, cannot."""
@@ -49,7 +50,7 @@ def hash_modules(
 
 def join_hashes(hashes: Mapping[str, str]) -> str:
     """One SHA-256 of modules and their hashes."""
-    return hashlib.sha256(json.dumps(hashes, sort_keys=True).encode()).hexdigest()
+    return text_hash(json.dumps(hashes, sort_keys=True))
 
 
 def changed_modules(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
@@ -62,7 +63,7 @@ def changed_modules(before: Mapping[str, str], after: Mapping[str, str]) -> list
 def hash_syntax(tree: ast.AST) -> str:
     """SHA-256 of a syntax tree without positions, docstrings and other texts that stand alone."""
     text = json.dumps(_plain(tree), separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
+    return text_hash(text)
 
 
 def _plain(node: object) -> object:

@@ -26,7 +26,7 @@ from pipeline.jobs.head import HeadDiedError, local_head
 from pipeline.jobs.locks import locked
 from pipeline.jobs.submit import run_job
 from pipeline.preflight import check_resources
-from pipeline.run_key import fingerprint
+from pipeline.run_key import run_key
 from pipeline.stage import count_parts, has_states, require_stages, validate
 from pipeline.state_options import StateOptions, add_options, find_continued, put_options
 from pipeline.storage.remote_run import remote_run_of
@@ -74,7 +74,7 @@ def _run(
     """Runs a stage whose parameters are sound; what it did before a head died is not lost."""
     with _reach(stage, settings, detach) as address:
         print(f"{stage}: on Ray at {address.url} ({address.source})", flush=True)
-        key = fingerprint(stage, cfg.model_dump_json(), root, options)
+        key = run_key(stage, cfg.model_dump_json(), root, options)
         workers = settings.workers_of(stage, address.is_local)
         workers = workers.with_processes(count_processes(workers, count_parts(stage, cfg)))
         command = ["pipeline.job", stage, "--fingerprint", key]

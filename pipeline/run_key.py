@@ -1,16 +1,16 @@
 """Name of a run of a stage: equal for runs that would make the same."""
 
-import hashlib
 import json
 from pathlib import Path
 
 from ruamel.yaml import YAML
 
+from mimic3d.content_hash import text_hash
 from pipeline.stage import hash_stages
 from pipeline.state_options import StateOptions
 
 
-def fingerprint(stage: str, params: str, root: Path, options: StateOptions | None = None) -> str:
+def run_key(stage: str, params: str, root: Path, options: StateOptions | None = None) -> str:
     """Identity of a run of a stage: parameters, code, and what it reads, in 12 letters.
 
     What is asked of training states counts where something is.
@@ -19,7 +19,7 @@ def fingerprint(stage: str, params: str, root: Path, options: StateOptions | Non
     if options and options != StateOptions():
         parts += [bool(options.anew), options.continued]
     text = json.dumps(parts, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
+    return text_hash(text)[:12]
 
 
 def _earlier_results(root: Path, stage: str) -> dict[str, object]:

@@ -5,7 +5,6 @@ when the user asks to train anew, or wants a smaller budget than the first has u
 removed but by `python -m pipeline.states --delete`.
 """
 
-import hashlib
 import json
 import shutil
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from mimic3d.atomic import atomic_file, atomic_folder
+from mimic3d.content_hash import text_hash
 from pipeline.code_hash import join_hashes
 from pipeline.project import ProjectPaths
 
@@ -187,7 +187,7 @@ def _is_state(path: Path) -> bool:
 
 def _short_hash(content: object) -> str:
     text = json.dumps(content, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
+    return text_hash(text)[:12]
 
 
 def _read_json(path: Path) -> Any:

@@ -1,6 +1,5 @@
 """Images and cameras -> data/<name>/: Parquet shards, manifest, rejects; reports/prepare/."""
 
-import hashlib
 import json
 import shutil
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from jaxtyping import Float32
 from pydantic import Field
 
 from mimic3d.atomic import atomic_folder
+from mimic3d.content_hash import text_hash
 from mimic3d.preparation.balance import RebalanceConfig, pose_weights
 from mimic3d.preparation.gates import LAST_GATES
 from mimic3d.preparation.partial_dataset import PartialDataset
@@ -34,7 +34,7 @@ from pipeline.code_hash import hash_modules, join_hashes
 from pipeline.project import INPUTS, ProjectPaths
 from pipeline.stage import main
 from pipeline.tracking.tracker import Tracker
-from stages.sources import SourceConfig, check_source, plan_source, stamp_source
+from stages.sources import SourceConfig, check_source, hash_source, plan_source
 
 EACH_IMAGE = ("source", "resolution", "seed", "alpha", "mirror", "gates")  # parameters of each one
 
@@ -76,7 +76,7 @@ def run(cfg: PrepareConfig, root: Path, tracker: Tracker) -> None:
     _check_values(cfg)
     states = ProjectPaths(root).states("prepare") / cfg.name
     with _alone(states, cfg.name):
-        state = states / _fingerprint(cfg, root)
+        state = states / _resume_key(cfg, root)
         for other in states.iterdir():
             if other.is_dir() and other != state:
                 shutil.rmtree(other)
@@ -148,15 +148,15 @@ def _alone(states: Path, name: str) -> Iterator[None]:
         lock.release()
 
 
-def _fingerprint(cfg: PrepareConfig, root: Path) -> str:
+def _resume_key(cfg: PrepareConfig, root: Path) -> str:
     """Names the work on single images: a run that failed over all of them repeats none of it."""
     params = cfg.model_dump(mode="json")
     params = {name: params[name] for name in (*EACH_IMAGE, cfg.source)}
     for name in LAST_GATES:
         del params["gates"][name]
     code = join_hashes(hash_modules(IMAGE_CODE, LOOKS_ONLY))
-    text = json.dumps([params, code, *stamp_source(cfg, root)], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
+    text = json.dumps([params, code, *hash_source(cfg, root)], sort_keys=True)
+    return text_hash(text)[:12]
 
 
 def _judge(plan: DatasetPlan[Any], outcomes: list[ImageOutcome], state: Path) -> None:

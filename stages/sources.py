@@ -166,14 +166,14 @@ def plan_source(cfg: SourceConfig, root: Path, workspace: Path) -> DatasetPlan[A
     return plan(getattr(cfg, cfg.source), _context(cfg, root, workspace))
 
 
-def stamp_source(cfg: SourceConfig, root: Path) -> list[str]:
+def hash_source(cfg: SourceConfig, root: Path) -> list[str]:
     """Changes with the files that the source reads; nothing if it reads none."""
     group = getattr(cfg, cfg.source)
     if not isinstance(group, PhotoSetConfig):
         return []
     raw, key = root / RAW, f"prepare.{cfg.source}.path"
     open_container.cache_clear()  # the files may have changed since this process looked last
-    photos = open_container(below(raw, group.path, key), group.image_column).stamp()
+    photos = open_container(below(raw, group.path, key), group.image_column).content_hash()
     beside = [group.reject_list, *(getattr(group, name, "") for name in ("table", "template"))]
     stats = [(raw / name).stat() for name in beside if name and (raw / name).is_file()]
     return [photos, *(f"{s.st_size} {s.st_mtime_ns}" for s in stats)]

@@ -59,7 +59,7 @@ class ProbeFeatures(FeatureNetwork):
         super().__init__()
         side = probe.config.resolution
         self.probe = probe
-        self.name = f"probe-{_checksum(probe)[:12]}-d{probe.config.feature_dim}"
+        self.name = f"probe-{_content_hash(probe)[:12]}-d{probe.config.feature_dim}"
         self.dim = probe.config.feature_dim
         self.input_resize = f"bilinear antialiased to {side}"
 
@@ -69,7 +69,7 @@ class ProbeFeatures(FeatureNetwork):
             return self.probe.features(images.float() / 127.5 - 1)
 
 
-def _checksum(probe: Probe) -> str:
+def _content_hash(probe: Probe) -> str:
     digest = hashlib.sha256(probe.config.model_dump_json().encode())
     for name, value in sorted(probe.state_dict().items()):
         digest.update(name.encode())

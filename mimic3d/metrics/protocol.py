@@ -1,12 +1,12 @@
 """Protocol records of measurements: two numbers compare only if theirs are equal."""
 
-import hashlib
 from collections.abc import Sequence
 from typing import Literal
 
 from pydantic import Field, JsonValue, NonNegativeInt, PositiveInt
 
 from mimic3d.config import Config
+from mimic3d.content_hash import text_hash
 from mimic3d.metrics.kernel import KernelConfig
 from mimic3d.metrics.neighbours import NeighboursConfig
 from mimic3d.metrics.sliced_wasserstein import PatchConfig
@@ -103,7 +103,7 @@ class ConsistencyProtocol(Config):
 def protocol_hash(protocol: Protocol | ConsistencyProtocol) -> str:
     """Twelve hexadecimal digits that are equal for equal protocols."""
     unused = {"settings"} if isinstance(protocol, Protocol) and not protocol.settings else set()
-    return hashlib.sha256(protocol.model_dump_json(exclude=unused).encode()).hexdigest()[:12]
+    return text_hash(protocol.model_dump_json(exclude=unused))[:12]
 
 
 def refuse_mixed(records: Sequence[Protocol] | Sequence[ConsistencyProtocol]) -> None:

@@ -1,12 +1,12 @@
 """The submitter's side of runs without a shared file system: code, inputs, and outputs back."""
 
-import hashlib
 import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mimic3d.content_hash import text_hash
 from pipeline.project import ProjectPaths
 from pipeline.storage.content_store import INDEX, dump_index, index_files, parse_index
 from pipeline.storage.remote_run import COPIED, PLAN, RemoteRun
@@ -68,7 +68,7 @@ def plan_run(root: Path, stage: str, fingerprint: str) -> tuple[str, dict[str, A
     text = json.dumps([fingerprint, inputs], sort_keys=True)
     folders = [each for each in contract.inputs if (root / each).is_dir()]
     plan = {"inputs": inputs, "folders": folders, "outs": contract.outs}
-    return hashlib.sha256(text.encode()).hexdigest()[:12], plan
+    return text_hash(text)[:12], plan
 
 
 def send_inputs(remote: RemoteRun, plan: dict[str, Any], root: Path) -> int:

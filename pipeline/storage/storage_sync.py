@@ -1,6 +1,5 @@
 """Folders that a restart needs, on machines without a shared file system: copies in the storage."""
 
-import hashlib
 import json
 import sys
 from collections.abc import Callable
@@ -8,6 +7,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from mimic3d.content_hash import text_hash
 from pipeline.folder_sync import FolderSync
 from pipeline.storage.content_store import (
     INDEX,
@@ -91,4 +91,4 @@ class StorageSync(FolderSync):
 
 
 def _content_hash(record: dict[str, list]) -> str:
-    return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
+    return text_hash(json.dumps(record, sort_keys=True))

@@ -1,7 +1,6 @@
 """sweep.yaml: which stages a trial runs, what is searched, by which metric, for how long."""
 
 import functools
-import hashlib
 import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -15,6 +14,7 @@ from pydantic import (
     model_validator,
 )
 
+from mimic3d.content_hash import text_hash
 from pipeline.sweep.asha import AshaConfig, SweepSection
 from pipeline.sweep.space import ChoiceDomain, Domain, draw_point, grid_points, parse_domain
 from pipeline.yaml_file import explain, load_yaml
@@ -194,10 +194,10 @@ class SweepPlan(SweepSection):
         assert self.num_trials
         return [draw_point(self.domains, self.seed, number) for number in range(self.num_trials)]
 
-    def identity(self) -> str:
+    def content_hash(self) -> str:
         """Identity of a sweep: without the number of trials and the time."""
         content = self.model_dump(mode="json", exclude=CHANGING) | {"budgets": self.budget_keys}
-        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+        return text_hash(json.dumps(content, sort_keys=True))
 
 
 def _distinct(values: list[Any]) -> ChoiceDomain:

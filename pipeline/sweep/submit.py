@@ -39,7 +39,7 @@ def main(argv: list[str] | None = None) -> int:
         settings = load_settings(root)
         plan, name = load_plan(root / args.plan), name_of(args.plan)
         check_plan(plan, root)
-        key = fingerprint(plan, root)
+        key = sweep_key(plan, root)
         folder = ProjectPaths(root).states("sweep") / key
         check_longer(folder, plan)
         for former in former_sweeps(folder.parent):
@@ -70,9 +70,9 @@ def name_of(file: str) -> str:
     return NAME if file == FILE else f"{NAME}-{stem}"
 
 
-def fingerprint(plan: SweepPlan, root: Path) -> str:
+def sweep_key(plan: SweepPlan, root: Path) -> str:
     """Identity of a sweep: plan, other parameters, code, results of earlier stages."""
-    digest = hashlib.sha256(plan.identity().encode())
+    digest = hashlib.sha256(plan.content_hash().encode())
     for stage in plan.stages:
         digest.update(load_config(stage, root).model_dump_json().encode())
     digest.update(hash_stages(plan.stages).encode())

@@ -65,7 +65,7 @@ def test_more_seeds_go_on_where_fewer_ended(tmp_path):
     assert three[: len(one)] == one
     assert [trial.seed for trial in three] == [0] * 5 + [1] * 5 + [2] * 5
     plan, longer = build_plan(one, 2), build_plan(three, None)
-    assert plan.identity() == longer.identity()
+    assert plan.content_hash() == longer.content_hash()
     assert plan.points()[0]["imitate.loop.seed"] == 0
     assert longer.labels is not None
     assert longer.labels[-1] == "scratch, seed 2"

@@ -6,7 +6,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from pipeline.cluster import Settings
-from pipeline.run_key import fingerprint
+from pipeline.run_key import run_key
 
 ROOT = Path(__file__).parents[2]
 STAGES = {"prepare", "pretrain", "imitate", "evaluate"}
@@ -90,5 +90,5 @@ def test_nothing_in_cluster_yaml_invalidates_a_stage(tmp_path):
     names = set()
     for address in ("null", "http://other:8265"):
         (tmp_path / "cluster.yaml").write_text(f"metadata: {{pipeline: {{address: {address}}}}}")
-        names.add(fingerprint("pretrain", "{}", tmp_path))
+        names.add(run_key("pretrain", "{}", tmp_path))
     assert len(names) == 1

@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from mimic3d.atomic import atomic_file
+from mimic3d.content_hash import text_hash
 from mimic3d.data.reference import Reals, RealSet
 from mimic3d.evaluation.context import EvaluationContext
 from mimic3d.evaluation.distribution.features import FeatureExtractor, extract_features
@@ -54,7 +55,7 @@ class ReferenceFeatureCache:
 
     def path(self, which: RealSet, part: str) -> Path:
         """The file of one set of images and one network, or of the patches."""
-        content_hash = hashlib.sha256(self._key(which, part).encode()).hexdigest()
+        content_hash = text_hash(self._key(which, part))
         return self.ctx.cache / "references" / f"{which}-{part}-{content_hash[:16]}.safetensors"
 
     def _parts(self) -> list[str]:

@@ -16,6 +16,7 @@ import mimic3d.metrics
 import mimic3d.synthetic
 from mimic3d.cameras import orbit_cameras
 from mimic3d.config import Config
+from mimic3d.content_hash import text_hash
 from mimic3d.data.schema import Manifest, Subjects
 from mimic3d.evaluation.context import EvaluationContext
 from mimic3d.evaluation.metric_info import MetricInfo
@@ -150,7 +151,7 @@ def code_hash() -> str:
 
 
 def _content_hash(record: dict[str, object]) -> str:
-    return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()[:16]
+    return text_hash(json.dumps(record, sort_keys=True))[:16]
 
 
 @contextmanager

@@ -1,12 +1,12 @@
 """All multi-view scores of a generator, beside those that true renderings reach."""
 
-import hashlib
 from dataclasses import dataclass
 
 import pandas as pd
 import torch
 
 from mimic3d.atomic import atomic_file
+from mimic3d.content_hash import text_hash
 from mimic3d.data.schema import Manifest
 from mimic3d.evaluation.context import EvaluationContext
 from mimic3d.evaluation.views.config import ConsistencyConfig
@@ -62,7 +62,7 @@ def _ceilings(scorer: ViewScorer, protocol: ConsistencyProtocol) -> pd.DataFrame
     One process checks whether the file is there and tells the others.
     """
     ctx, num = scorer.ctx, scorer.cfg.num_identities
-    key = hashlib.sha256(f"{protocol_hash(protocol)} {code_hash()}".encode()).hexdigest()[:16]
+    key = text_hash(f"{protocol_hash(protocol)} {code_hash()}")[:16]
     path = ctx.cache / f"ceiling-{key}.parquet"
     known = ctx.group.gather_objects(
         [pd.read_parquet(path) if path.is_file() else None] if ctx.group.rank == 0 else []

@@ -57,7 +57,7 @@ class Folder:
         """Any file."""
         return (self._root / self._files[name]).read_bytes() if name in self._files else None
 
-    def stamp(self) -> str:
+    def content_hash(self) -> str:
         """Names, sizes and times of all files."""
         facts = [(name, (self._root / entry).stat()) for name, entry in self._files.items()]
         return "\n".join(f"{name} {s.st_size} {s.st_mtime_ns}" for name, s in sorted(facts))
@@ -115,7 +115,7 @@ class Zip:
         """Any member."""
         return self._archive.read(self._members[name]) if name in self._members else None
 
-    def stamp(self) -> str:
+    def content_hash(self) -> str:
         """Names, sizes and checksums of all members."""
         items = sorted(self._members.items())
         return "\n".join(f"{name} {item.file_size} {item.CRC}" for name, item in items)
@@ -126,8 +126,8 @@ Container = Folder | Zip | ImageTable
 
 `names` are those of the images, sorted, and `rejected` is all else that lies there. `read(name,
 max_bytes)` gives an image as it is stored or raises NoPhoto, `read_file(name)` any file of
-`file_names` or None, and `stamp()` a text that changes when a file is added, removed or written
-again.
+`file_names` or None, and `content_hash()` a text that changes when a file is added, removed or
+written again.
 """
 
 

@@ -69,7 +69,7 @@ class ImageTable:
         """None: a table has no files."""
         return None
 
-    def stamp(self) -> str:
+    def content_hash(self) -> str:
         """Names, sizes and times of its files."""
         facts = [(path, path.stat()) for path in self._files]
         return "\n".join(f"{path.name} {s.st_size} {s.st_mtime_ns}" for path, s in facts)

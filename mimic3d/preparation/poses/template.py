@@ -1,6 +1,5 @@
 """Template of named landmarks in 3-D, against which poses are measured. Without torch."""
 
-import hashlib
 import json
 from collections.abc import Collection
 from dataclasses import dataclass, replace
@@ -11,6 +10,7 @@ from jaxtyping import Float64, Int
 from pydantic import ValidationError, model_validator
 
 from mimic3d.config import Config
+from mimic3d.content_hash import text_hash
 from mimic3d.preparation.poses.lookat import Orbit, Point
 
 MIN_POINTS = 4  # three fit exactly whatever they are
@@ -78,9 +78,9 @@ class Template:
         pairs = [list(pair) for pair in self.pairs]
         return {"points": points, "pairs": pairs, "pivot": list(self.orbit.pivot), "units": "world"}
 
-    def digest(self) -> str:
+    def content_hash(self) -> str:
         """SHA-256 of the contents."""
-        return hashlib.sha256(json.dumps(self.describe()).encode()).hexdigest()
+        return text_hash(json.dumps(self.describe()))
 
 
 def twins_of(names: tuple[str, ...], pairs: tuple[tuple[str, str], ...]) -> Int[np.ndarray, " m"]:

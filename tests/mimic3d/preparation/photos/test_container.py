@@ -134,17 +134,17 @@ def test_large_files_are_refused_before_they_are_read(tmp_path):
 
 def test_the_stamp_changes_with_any_file(tmp_path):
     write(tmp_path / "photos", "a.png", "labels.json")
-    stamps = [Folder(tmp_path / "photos").stamp()]
+    stamps = [Folder(tmp_path / "photos").content_hash()]
     os.utime(tmp_path / "photos" / "labels.json", ns=(1, 1))
-    stamps.append(Folder(tmp_path / "photos").stamp())
+    stamps.append(Folder(tmp_path / "photos").content_hash())
     write(tmp_path / "photos", "b.png")
-    stamps.append(Folder(tmp_path / "photos").stamp())
+    stamps.append(Folder(tmp_path / "photos").content_hash())
     for content in (b"one", b"two"):
         with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
             archive.writestr("a.png", content)
-        stamps.append(Zip(tmp_path / "a.zip").stamp())
+        stamps.append(Zip(tmp_path / "a.zip").content_hash())
     assert len(set(stamps)) == len(stamps)
-    assert Folder(tmp_path / "photos").stamp() == stamps[2]
+    assert Folder(tmp_path / "photos").content_hash() == stamps[2]
 
 
 def test_what_is_no_container_is_an_error(tmp_path):
