@@ -31,7 +31,7 @@ class Edit:
 
 EDITS = {
     "CSS of a report": Edit(
-        "mimic3d/preparation/report/page.py", '"""', '"""Other. ', ("prepare",)
+        "mimic3d/preparation/report/page.py", "{ width: auto; }", "{ width: 100%; }", ("prepare",)
     ),
     "a docstring in the converter": Edit("mimic3d/conversion/conversion.py", '"""', '"""O', ()),
     "a docstring in a layer": Edit(
@@ -42,8 +42,8 @@ EDITS = {
         ("pretrain", "imitate"),
     ),
     "a reformatting": Edit(
-        "mimic3d/losses/density.py", "import torch\n", "import (\n    torch\n)\n".replace(
-            "(\n    torch\n)", "torch\n\n"), ("pretrain", "imitate"),
+        "mimic3d/losses/density.py", "from torch import Tensor\n",
+        "from torch import (\n    Tensor,\n)\n", ("pretrain", "imitate"),
     ),
     "a metric of evaluate only": Edit(
         "mimic3d/metrics/kernel.py", "import torch\n", "import torch\n\nX = 1\n", ("evaluate",)

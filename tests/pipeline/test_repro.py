@@ -71,7 +71,7 @@ def test_four_stages_then_nothing_then_only_what_changed(checkout):
 
     assert reproduce(checkout) == "Nothing to do: all stages are up to date.\n"
 
-    elsewhere = (checkout / "cluster.yaml").read_text().replace("gpus: auto", "processes: 2")
+    elsewhere = (checkout / "cluster.yaml").read_text().replace("gpus: auto", "gpus: 0")
     (checkout / "cluster.yaml").write_text(elsewhere)
     assert reproduce(checkout) == "Nothing to do: all stages are up to date.\n"
     shutil.copy(ROOT / "cluster.yaml", checkout)
