@@ -81,7 +81,8 @@ def headless_browser() -> Iterator[Callable[[], Page]]:
     """A browser with a profile of its own; gives a function that opens a tab."""
     program = find_chromium()
     assert program, "no chromium"
-    with tempfile.TemporaryDirectory() as profile, contextlib.ExitStack() as sockets:
+    profiles = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)  # its processes write on
+    with profiles as profile, contextlib.ExitStack() as sockets:
         process = subprocess.Popen(
             [program, *FLAGS, f"--user-data-dir={profile}", "about:blank"],
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
