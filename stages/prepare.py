@@ -16,7 +16,7 @@ from pydantic import Field
 from mimic3d.atomic import atomic_folder
 from mimic3d.content_hash import text_hash
 from mimic3d.preparation.balance import RebalanceConfig, pose_weights
-from mimic3d.preparation.gates import LAST_GATES
+from mimic3d.preparation.gates import LAST_GATES, GatesConfig
 from mimic3d.preparation.partial_dataset import PartialDataset
 from mimic3d.preparation.report.files import Preparation, write_failure_report, write_report
 from mimic3d.preparation.review import (
@@ -53,6 +53,8 @@ class PrepareConfig(SourceConfig):
 CONFIG = PrepareConfig
 LOOKS_ONLY = ("mimic3d.preparation.report", "mimic3d.html")
 """Code that draws what was prepared; a run goes on and counts as the same when it changes."""
+FORMER_SHARPNESS = 100
+"""Default of prepare.gates.min_sharpness when it was measured on the whole crop, light included."""
 IMAGE_CODE = ("stages.sources", "mimic3d.preparation.parts")
 """Code that makes single images, with all that it imports."""
 
@@ -74,6 +76,8 @@ def run(cfg: PrepareConfig, root: Path, tracker: Tracker) -> None:
     parameters, inputs and the code that reads them.
     """
     _check_values(cfg)
+    if notice := former_gates_notice(cfg):
+        print(notice, flush=True)
     states = ProjectPaths(root).states("prepare") / cfg.name
     with _alone(states, cfg.name):
         state = states / _resume_key(cfg, root)
@@ -108,6 +112,18 @@ def run(cfg: PrepareConfig, root: Path, tracker: Tracker) -> None:
                 (folder / name).write_text(text)
             _report(root, Preparation(manifest, outcomes, weights, partial, gates), tracker)
         shutil.rmtree(state)
+
+
+def former_gates_notice(cfg: PrepareConfig) -> str | None:
+    """One line about a threshold that is one of the former measure, as far as that can be told."""
+    value = cfg.gates.min_sharpness
+    if value is None or value < FORMER_SHARPNESS:
+        return None
+    return (
+        f"prepare.gates.min_sharpness is {value:g}, a threshold of the former measure: sharpness "
+        "is now that of the middle of the crop against its contrast, sharp faces have 43 and more; "
+        f"{GatesConfig().min_sharpness} is the default"
+    )
 
 
 def _report(root: Path, preparation: Preparation, tracker: Tracker) -> None:

@@ -52,7 +52,8 @@ class GatesConfig(Config):
     """Pitch by position about orbit_center, up or down; ours, PanoHead has 90."""
     max_roll_deg: PositiveFloat | None = 50
     """Turn of the head in the source image, to either side (PanoHead), from upright or from the
-    nearest quarter turn of a photo that lies on its side: its crop is upright all the same."""
+    nearest quarter turn of a photo that lies on its side: its crop is upright all the same. From
+    45 on no turn is rejected."""
     max_padded_share: float | None = Field(default=0.2, ge=0, le=1)
     """Share of the crop's area outside the source image, where its mirror image continues; ours:
     tight portraits have 0.13 to 0.19."""

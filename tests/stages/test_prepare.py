@@ -196,6 +196,14 @@ def test_mistakes_are_found_before_any_compute(tmp_path, changes, message):
         check(PrepareConfig(**changes), tmp_path)
 
 
+@pytest.mark.parametrize(("value", "is_former"), [(100, True), (99.9, False), (None, False)])
+def test_a_sharpness_of_the_former_measure_is_named(tmp_path, capsys, value, is_former):
+    gates = GatesConfig(min_sharpness=value)
+    run(PrepareConfig(gates=gates, resolution=16, synthetic=TOY), tmp_path, Tracker())
+    shown = capsys.readouterr().out
+    assert ("prepare.gates.min_sharpness is 100, a threshold of the former" in shown) == is_former
+
+
 def test_the_stage_runs_from_params_yaml(tmp_path):
     (tmp_path / "params.yaml").write_text(
         "prepare:\n  name: toy\n  resolution: 16\n  mirror: false\n"

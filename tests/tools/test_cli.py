@@ -7,6 +7,13 @@ import pytest
 
 from tools.cli import COMMANDS, main, overview
 
+FORMER = {
+    **{f"stages.{name}": name for name in ("render", "export", "compare", "preset")},
+    "mimic3d.networks.conversion": "convert",
+    "mimic3d.data.poses.face_models": "face-models",
+}
+"""Former modules of commands."""
+
 
 def test_all_commands_and_an_example_of_each_are_listed(capsys):
     assert main(["--help"]) == 0
@@ -52,9 +59,9 @@ def test_the_list_of_commands_costs_no_heavy_import():
     assert ended.stdout == "set()\n"
 
 
-@pytest.mark.parametrize("name", ["render", "export", "compare", "preset"])
-def test_the_former_place_of_a_command_says_where_it_went(name):
-    command = [sys.executable, "-m", f"stages.{name}", "--help"]
+@pytest.mark.parametrize(("former", "name"), FORMER.items())
+def test_the_former_place_of_a_command_says_where_it_went(former, name):
+    command = [sys.executable, "-m", former, "--help"]
     ended = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert f"stages.{name} has moved: python -m tools.{name}" in ended.stderr
+    assert f"{former} has moved: python -m {COMMANDS[name].module}\n" in ended.stderr
     assert f"usage: mimic3d {name}" in ended.stdout

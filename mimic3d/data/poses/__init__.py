@@ -1,0 +1,1 @@
+"""Former place of `mimic3d.preparation.poses`."""
