@@ -1,3 +1,4 @@
+import ast
 import re
 from pathlib import Path
 
@@ -96,6 +97,21 @@ def test_a_class_name_has_one_meaning_in_the_project():
             for name in re.findall(r"^class ([A-Z]\w*)", path.read_text(), re.MULTILINE):
                 places.setdefault(name, []).append(str(path.relative_to(ROOT)))
     assert {name: files for name, files in places.items() if len(files) > 1} == {}
+
+
+def test_public_methods_have_a_docstring_in_private_classes_too():
+    """Ruff asks for those of public classes only."""
+    bare = []
+    for package in ("mimic3d", "pipeline", "stages", "tools", "experiments"):
+        for path in (ROOT / package).rglob("*.py"):
+            classes = [
+                n for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.ClassDef)
+            ]
+            for method in (n for each in classes for n in each.body):
+                if isinstance(method, ast.FunctionDef) and not method.name.startswith("_"):
+                    if ast.get_docstring(method) is None:
+                        bare.append(f"{path.relative_to(ROOT)}: {method.name}")
+    assert bare == []
 
 
 def test_no_stage_imports_another(imports):

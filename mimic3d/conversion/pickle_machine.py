@@ -6,14 +6,13 @@ extension registries (EXT1) and of stack tricks (DUP, POP). Its values stay iner
 """
 
 import pickletools
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from io import BytesIO
 from mmap import mmap
 from typing import IO, TypeVar, cast
 
-Name = tuple[str, str]  # module, qualified name
+from mimic3d.conversion.allowlist import Allowlist, Global, Name, StatefulValue
+
 Stream = BytesIO | mmap  # a file's read(n) would allocate n bytes, however few there are
 Container = TypeVar("Container", list, dict, set)
 
@@ -25,38 +24,6 @@ LITERALS = {
 CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
 EMPTY = {"EMPTY_TUPLE": tuple, "EMPTY_LIST": list, "EMPTY_DICT": dict, "EMPTY_SET": set}
 TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
-
-
-class StatefulValue(ABC):
-    """A value that takes the state which a pickle gives it after its construction."""
-
-    @abstractmethod
-    def build(self, state: object) -> None:
-        """Take the state, or raise a ValueError if this value cannot have it."""
-
-
-@dataclass(frozen=True)
-class Allowlist:
-    """Names that a pickle may use, and what happens instead of each."""
-
-    calls: Mapping[Name, Callable[[tuple], object]] = field(default_factory=dict)
-    """Functions, by what is called with their arguments instead."""
-    classes: Mapping[Name, Callable[[], object]] = field(default_factory=dict)
-    """Classes whose instances are made without arguments, by what makes them instead."""
-    inert: frozenset[Name] = frozenset()
-    """Names that may be used but not called."""
-    persistent: Callable[[object], object] | None = None
-    """Value of a persistent id; None: there must be none."""
-
-
-@dataclass(frozen=True)
-class Global:
-    """A name that a pickle gave; a value like any other."""
-
-    name: Name
-
-    def __str__(self) -> str:
-        return ascii(".".join(self.name)[:80])
 
 
 def run_pickle(stream: Stream, allowed: Allowlist, max_opcodes: int) -> object:
@@ -97,6 +64,7 @@ class _PickleMachine:
         self.memo: dict[int, object] = {}
 
     def step(self, opcode: str, argument: object) -> None:
+        """Effect of one opcode on stack, marks and memo."""
         if opcode in LITERALS:
             self.stack.append(argument)
         elif opcode in CONSTANTS:
@@ -112,17 +80,20 @@ class _PickleMachine:
             raise ValueError(f"opcode {opcode} is not allowed")
 
     def stop(self) -> object:
+        """Value of the pickle: the only one that may be left."""
         value = self.pop()
         if self.stack or self.set_aside:
             raise ValueError("values are left on its stack")
         return value
 
     def pop(self) -> object:
+        """Value on top of the stack, which goes."""
         if not self.stack:
             raise ValueError("its stack is empty too early")
         return self.stack.pop()
 
     def pop_to_mark(self) -> list:
+        """Values above the last mark; the stack set aside there is back."""
         if not self.set_aside:
             raise ValueError("a mark is missing")
         items, self.stack = self.stack, self.set_aside.pop()
@@ -135,67 +106,81 @@ class _PickleMachine:
         return self.stack[-1]
 
     def mark(self, _: object) -> None:
+        """A new, empty stack; that of before is set aside."""
         self.set_aside.append(self.stack)
         self.stack = []
 
     def make_tuple(self, _: object) -> None:
+        """Tuple of the values above the mark."""
         items = self.pop_to_mark()
         self.stack.append(tuple(items))
 
     def append(self, _: object) -> None:
+        """One item at the end of a list."""
         item = self.pop()
         self.target(list).append(item)
 
     def extend(self, _: object) -> None:
+        """Items above the mark at the end of a list."""
         items = self.pop_to_mark()
         self.target(list).extend(items)
 
     def add_items(self, _: object) -> None:
+        """Strings above the mark into a set."""
         items = self.pop_to_mark()
         if not all(isinstance(item, str) for item in items):
             raise ValueError("a set has an item that is no string")
         self.target(set).update(items)
 
     def set_item(self, _: object) -> None:
+        """One key and value into a dict."""
         value, key = self.pop(), self.pop()
         self.fill([key, value])
 
     def set_items(self, _: object) -> None:
+        """Keys and values above the mark into a dict."""
         self.fill(self.pop_to_mark())
 
     def fill(self, items: list) -> None:
+        """Keys and values, in turn, into the dict on top."""
         keys, values = items[::2], items[1::2]
         if len(keys) != len(values) or not all(isinstance(key, str | int) for key in keys):
             raise ValueError("a dict has a key that is neither string nor integer, or no value")
         self.target(dict).update(zip(keys, values, strict=True))
 
     def memoize(self, index: object) -> None:
+        """Value on top kept under an index, by default the next one."""
         index = len(self.memo) if index is None else index
         if not self.stack or not isinstance(index, int) or index in self.memo:
             raise ValueError("a place of its memo is written twice, or with nothing")
         self.memo[index] = self.stack[-1]
 
     def recall(self, index: object) -> None:
+        """Value of the memo on the stack."""
         if not isinstance(index, int) or index not in self.memo:
             raise ValueError("a place of its memo is read before it is written")
         self.stack.append(self.memo[index])
 
     def name(self, argument: object) -> None:
+        """Name of a class or function, from the argument."""
         module, _, name = str(argument).partition(" ")  # how genops joins them
         self.push_name((module, name))
 
     def name_from_stack(self, _: object) -> None:
+        """Name of a class or function, from module and name on the stack."""
         name, module = self.pop(), self.pop()
         if not isinstance(name, str) or not isinstance(module, str):
             raise ValueError("a name is no string")
         self.push_name((module, name))
 
     def push_name(self, name: Name) -> None:
+        """Allowed name on the stack; a mere token, nothing is imported."""
         if name not in {*self.allowed.calls, *self.allowed.classes, *self.allowed.inert}:
             raise ValueError(f"the name {Global(name)} is not allowed")
         self.stack.append(Global(name))
 
     def call(self, _: object) -> None:
+        """Result of our own function for an allowed name."""
         arguments, function = self.pop(), self.pop()
         if not isinstance(function, Global) or function.name not in self.allowed.calls:
             raise ValueError(f"{_short(function)} is called, which is not allowed")
@@ -204,6 +189,7 @@ class _PickleMachine:
         self.stack.append(self.allowed.calls[function.name](arguments))
 
     def new(self, _: object) -> None:
+        """Empty instance of our own class for an allowed name, without arguments."""
         arguments, kind = self.pop(), self.pop()
         if not isinstance(kind, Global) or kind.name not in self.allowed.classes:
             raise ValueError(f"an instance of {_short(kind)} is made, which is not allowed")
@@ -212,12 +198,14 @@ class _PickleMachine:
         self.stack.append(self.allowed.classes[kind.name]())
 
     def build(self, _: object) -> None:
+        """State handed to the value on top."""
         state = self.pop()
         if not self.stack or not isinstance(self.stack[-1], StatefulValue):
             raise ValueError("a state is given to a value that has none")
         self.stack[-1].build(state)
 
     def persistent(self, _: object) -> None:
+        """Our own value for a persistent id."""
         if self.allowed.persistent is None:
             raise ValueError("opcode BINPERSID is not allowed")
         self.stack.append(self.allowed.persistent(self.pop()))

@@ -13,7 +13,8 @@ import torch
 from jaxtyping import Shaped
 from torch import Tensor
 
-from mimic3d.conversion.pickle_machine import Allowlist, Global, Name, StatefulValue, run_pickle
+from mimic3d.conversion.allowlist import Allowlist, Global, Name, StatefulValue
+from mimic3d.conversion.pickle_machine import run_pickle
 
 STORAGES: dict[Name, torch.dtype] = {
     ("torch", "FloatStorage"): torch.float32,

@@ -12,7 +12,8 @@ from pathlib import Path
 from torch import Tensor
 
 from mimic3d.conversion import pickle_values
-from mimic3d.conversion.pickle_machine import Allowlist, Name, run_pickle
+from mimic3d.conversion.allowlist import Allowlist, Name
+from mimic3d.conversion.pickle_machine import run_pickle
 from mimic3d.conversion.pickle_values import PickledObject, Storage
 
 # Modules that the authors' code pickles by import path; all others carry their source along.

@@ -112,9 +112,11 @@ class _ChanceDraws:
     num: int
 
     def uniform(self, chance: Float[Tensor, ""], neutral: float, *axes: int) -> Tensor:
+        """Numbers from 0 to 1."""
         return self._keep(self.source.uniform(self.num, *axes), chance, neutral)
 
     def normal(self, chance: Float[Tensor, ""], *axes: int) -> Tensor:
+        """Numbers of the standard normal distribution, or 0."""
         return self._keep(self.source.normal(self.num, *axes), chance, 0.0)
 
     def _keep(self, value: Tensor, chance: Float[Tensor, ""], neutral: float) -> Tensor:

@@ -12,6 +12,7 @@ from PIL import Image
 from mimic3d.cameras import Scene, orbit_cameras
 from mimic3d.data.schema import load_manifest
 from mimic3d.preparation.gates import GatesConfig
+from mimic3d.preparation.sources.given import GivenConfig
 from pipeline.tracking.tracker import SilentTracker
 from stages.prepare import PrepareConfig, check, run
 
@@ -84,3 +85,22 @@ def studio():
         num=NUM, yaws=YAWS, pitches=PITCHES, eg3d=EG3D, textured=textured, cameras=cameras,
         prepare=prepare, raw=raw, write_transforms=write_transforms, write_labels=write_labels,
     )  # fmt: skip
+
+
+@pytest.fixture
+def prepare_given(tmp_path):
+    """Prepares the folder of `given_folder`; gives the manifest, rows and rejects."""
+
+    def run(resolution=128, **given):
+        config = GivenConfig(**{"path": "d"} | given)
+        return prepare(tmp_path, "given", resolution, given=config)
+
+    return run
+
+
+@pytest.fixture
+def given_folder(tmp_path):
+    """The folder data/raw/d of a project."""
+    path = tmp_path / "data" / "raw" / "d"
+    path.mkdir(parents=True)
+    return path

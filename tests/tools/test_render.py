@@ -9,7 +9,8 @@ from mimic3d.cameras import Scene
 from mimic3d.networks.discriminator import DiscriminatorConfig
 from mimic3d.networks.generator import Generator
 from mimic3d.networks.snapshot import SnapshotMeta, load_snapshot, save_snapshot
-from tools.render import draw_styles, main, parse_seeds
+from tools.render import main, parse_seeds
+from tools.render_commands import draw_styles
 
 
 @pytest.fixture

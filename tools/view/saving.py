@@ -15,8 +15,9 @@ from torch import Tensor
 from mimic3d.gallery.mesh import MeshConfig, extract_mesh, load_marching_cubes
 from mimic3d.gallery.mesh_files import save_mesh
 from mimic3d.gallery.video import load_video_writer, save_video
-from tools.view.drawing import Subject, Timings, draw, view_camera
+from tools.view.drawing import draw, view_camera
 from tools.view.settings import ViewSettings
+from tools.view.subject import Subject, Timings
 
 DRIFT_RESOLUTION = 64
 FRAMES, FPS = 48, 24

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import UInt8
 
-from tools.view.drawing import DrawingInterruptedError, Picture, Subject, draw
+from tools.view.drawing import DrawingInterruptedError, Picture, draw
 from tools.view.settings import ViewSettings
+from tools.view.subject import Subject
 
 REST_SECONDS = 0.2  # without an event, then the picture is drawn fully
 MOVING_SECONDS = 0.08  # that a picture may take while something moves

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 
 from mimic3d.networks.snapshot import load_meta, read_snapshot
-from tools.view.drawing import Subject
+from tools.view.subject import Subject
 
 META = "snapshot.json"
 LOADED = 3  # generators kept in memory

@@ -14,11 +14,12 @@ import viser
 from mimic3d.cameras import Scene, position_angles
 from tools.view.access import AccessControl, guarded_server
 from tools.view.controls import Controls
-from tools.view.drawing import GREYS, Picture, Subject, average_camera, draw, view_camera
+from tools.view.drawing import GREYS, Picture, average_camera, draw, view_camera
 from tools.view.saving import glb_bytes, measure_drift, mp4_bytes, png_bytes
 from tools.view.session import Request, ViewSession, on_canvas
 from tools.view.settings import ViewSettings, parse_query
 from tools.view.snapshots import Collection
+from tools.view.subject import Subject
 
 UP = (0.0, 1.0, 0.0)
 JPEG_MOVING, JPEG_REST = 60, 90

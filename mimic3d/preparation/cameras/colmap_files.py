@@ -75,11 +75,13 @@ class _Bytes:
         self.data, self.offset = data, 0
 
     def take(self, layout: str) -> tuple[int | float, ...]:
+        """Next numbers, in a layout of `struct`."""
         values = struct.unpack_from(f"<{layout}", self.data, self.offset)
         self.offset += struct.calcsize(f"<{layout}")
         return values
 
     def name(self) -> str:
+        """Next text, up to its zero byte."""
         end = self.data.index(b"\0", self.offset)
         text = self.data[self.offset : end].decode()
         self.offset = end + 1

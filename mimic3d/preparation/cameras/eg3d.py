@@ -94,6 +94,7 @@ class _ZipWriter:
         self._archive.close()
 
     def write(self, name: str, data: bytes) -> None:
+        """Writes a file into the archive."""
         self._archive.writestr(zipfile.ZipInfo(name, ZIP_DATE), data)
 
 
@@ -108,6 +109,7 @@ class _FolderWriter:
         pass
 
     def write(self, name: str, data: bytes) -> None:
+        """Writes a file into the folder."""
         path = self._root / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)

@@ -23,8 +23,13 @@ class _Part(Protocol):
     columns: list[str]
 
     def __len__(self) -> int: ...
-    def names(self, column: str) -> list[Any]: ...
-    def value(self, row: int) -> Any: ...
+    def names(self, column: str) -> list[Any]:
+        """Values of a column of names, one per row."""
+        ...
+
+    def value(self, row: int) -> Any:
+        """Value of the image column in a row."""
+        ...
 
 
 class ImageTable:
@@ -106,9 +111,11 @@ class _Parquet:
         return self._starts[-1]
 
     def names(self, column: str) -> list[Any]:
+        """Values of a column of names, one per row."""
         return self._file.read(columns=[column])[column].to_pylist()
 
     def value(self, row: int) -> Any:
+        """Value of the image column in a row."""
         group = bisect_right(self._starts, row) - 1
         is_behind = row < self._start or not self._values
         is_far_ahead = self._starts[group] > self._start + len(self._values)

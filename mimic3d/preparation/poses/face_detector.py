@@ -5,16 +5,22 @@ convolutional, so it runs over a picture of any size at the same cost per pixel;
 an eighth of 128 px on, upright to 45 degrees. So the picture is searched at sizes that double.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import Complex128, Float, Float32, Float64, UInt8
 
+from mimic3d.preparation.poses.face_boxes import (
+    FaceBox,
+    distinct,
+    group_overlapping,
+    join_views,
+    mean_box,
+)
 from mimic3d.preparation.poses.image_pyramid import ImagePyramid, Window
-from mimic3d.preparation.poses.lookat import to_complex, to_points
+from mimic3d.preparation.poses.lookat import to_complex
 
 INPUT_PX = 128  # of the windows it was made for; also what one number of its output stands for
 ANCHORS = ((8, 2), (16, 6))  # pixels between anchors and anchors in each place (short range)
@@ -24,33 +30,9 @@ COARSEST_PX = 85  # longer side at which the search begins: faces that fill the 
 COARSE_PX = 170  # up to this longer side all quarter turns are cheap
 BORDER_PX = 8  # black pixels around a picture, for faces at its edge
 MIN_FRACTION = 1 / 42  # of the longer side; smaller faces are not looked for
-SAME_BOX = 0.3  # boxes that share more of their union are the same detection (MediaPipe)
 QUARTER_TURNS: tuple[complex, ...] = (1, 1j, -1, -1j)
 ROOM = 3.0  # of the window over the face when a face is seen again
 SNAP = 64  # places of such windows in their side: rounding errors do not move them
-
-
-@dataclass(frozen=True)
-class FaceBox:
-    """A detected face."""
-
-    middle: complex
-    """Centre of the box, pixels of the picture."""
-    side: float
-    """Side of the box, pixels of the picture."""
-    turn: complex
-    """Direction from the subject's right eye to the left one, of length 1."""
-    score: float
-    """Score of BlazeFace, 0 to 1; tells right turns from wrong ones."""
-
-    def window(self, room: float) -> Window:
-        """A window around the face, upright with its eyes."""
-        return Window(room * self.side * self.turn, self.middle)
-
-    def mirrored(self, width: int) -> "FaceBox":
-        """Box of this face in the mirror image of a picture of this width, and back."""
-        place = width - self.middle.conjugate()
-        return FaceBox(place, self.side, self.turn.conjugate(), self.score)
 
 
 class FaceDetector:
@@ -83,7 +65,7 @@ class FaceDetector:
                 if turn == 1 or longer_side <= COARSE_PX:  # the costly search, once per turn
                     there, score = self._detect(pixels[:, ::-1], turn.conjugate(), min_score)
                     best = max(best, score)
-                pairs = _in_both(here, [box.mirrored(width) for box in there])
+                pairs = join_views(here, [box.mirrored(width) for box in there])
                 boxes += [
                     FaceBox(scale * box.middle, scale * box.side, box.turn, box.score)
                     for box in pairs
@@ -113,7 +95,7 @@ class FaceDetector:
         best = max(views, key=lambda turn: views[turn].score)
         turned = Window(window.scale * best, window.middle).mirrored(picture.width)
         there, _ = self._nearest(picture, turned, min_score, True)
-        box = _mean([views[best], *([] if there is None else [there])])
+        box = mean_box([views[best], *([] if there is None else [there])])
         return box, box.score
 
     def _nearest(
@@ -152,7 +134,7 @@ class FaceDetector:
         half = complex(*turned.shape[1::-1]) / 2
         places = turn * (places - corner - half) + complex(*pixels.shape[1::-1]) / 2
         boxes = []
-        for group, score in _groups(places[:, 0], sides, scores[is_sure]):
+        for group, score in group_overlapping(places[:, 0], sides, scores[is_sure]):
             weights = scores[is_sure][group] / scores[is_sure][group].sum()
             middle, right_eye, left_eye = (weights @ places[group])[:3]
             eyes = left_eye - right_eye
@@ -167,37 +149,6 @@ def search_sides(longer_side: float, min_face_px: float) -> list[float]:
     finest = max(COARSEST_PX / 2, longer_side * min(1.0, SMALLEST_PX / smallest))
     num = max(0, int(np.ceil(np.log2(finest / COARSEST_PX))))
     return [finest / 2**power for power in range(num, -1, -1)]
-
-
-def distinct(boxes: Sequence[FaceBox]) -> list[FaceBox]:
-    """The best face of those in the same place, best first."""
-    kept: list[FaceBox] = []
-    for box in sorted(boxes, key=lambda each: -each.score):
-        if all(abs(box.middle - other.middle) > max(box.side, other.side) / 2 for other in kept):
-            kept.append(box)
-    return kept
-
-
-def _in_both(here: Sequence[FaceBox], there: Sequence[FaceBox]) -> list[FaceBox]:
-    """Faces of two views: the mean of those in the same place, and those of one view alone."""
-    left = distinct(there)
-    boxes = []
-    for box in distinct(here):
-        near = [one for one in left if abs(one.middle - box.middle) <= max(one.side, box.side) / 2]
-        left = [one for one in left if one not in near]
-        boxes.append(_mean([box, *near[:1]]))
-    return [*boxes, *left]
-
-
-def _mean(views: Sequence[FaceBox]) -> FaceBox:
-    """Mean box of a face in several views, with the lowest score."""
-    turn = sum(box.turn for box in views)
-    return FaceBox(
-        sum(box.middle for box in views) / len(views),
-        float(np.mean([box.side for box in views])),
-        turn / abs(turn) if turn else 1.0 + 0j,
-        min(box.score for box in views),
-    )
 
 
 def run_network(network: Any, pixels: Float32[np.ndarray, "h w 3"], outputs: list[str]) -> Any:
@@ -239,22 +190,3 @@ def _anchors(height: int, width: int) -> Complex128[np.ndarray, " m"]:
         x, y = (np.arange(side // step) * step + step / 2 for side in (width, height))
         middles.append(np.repeat((x[None, :] + 1j * y[:, None]).ravel(), num))
     return np.concatenate(middles)
-
-
-def _groups(
-    middles: Complex128[np.ndarray, " m"],
-    sides: Float64[np.ndarray, "m 2"],
-    scores: Float64[np.ndarray, " m"],
-) -> Iterator[tuple[np.ndarray, float]]:
-    """Indices of overlapping boxes and their best score, best first."""
-    centers = to_points(middles)
-    low, high, areas = centers - sides / 2, centers + sides / 2, sides.prod(axis=1)
-    left = np.argsort(-scores)
-    while len(left):
-        first = left[0]
-        overlap = np.minimum(high[left], high[first]) - np.maximum(low[left], low[first])
-        shared = np.clip(overlap, 0, None).prod(axis=1)
-        same = shared > SAME_BOX * (areas[left] + areas[first] - shared)
-        same[0] = True
-        yield left[same], float(scores[first])
-        left = left[~same]

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Complex128
 
+from mimic3d.preparation.poses.face_boxes import FaceBox
 from mimic3d.preparation.poses.face_detector import (
     QUARTER_TURNS,
-    FaceBox,
     FaceDetector,
     run_network,
     sigmoid,

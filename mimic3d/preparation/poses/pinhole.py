@@ -42,6 +42,7 @@ class _Problem:
     def guess(
         self, rotation: Float64[np.ndarray, "n 3 3"], translation: Float64[np.ndarray, "n 3"]
     ) -> _Guess:
+        """Residuals and cost of cameras at these rotations and places."""
         local = self.template @ rotation.transpose(0, 2, 1) + translation[:, None]
         residual = self.focal * local[..., :2] / local[..., 2:] - self.centred
         cost = (self.weights * (residual**2).sum(axis=2)).sum(axis=1)

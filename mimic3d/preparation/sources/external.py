@@ -23,7 +23,7 @@ from mimic3d.preparation.sources.external_program import (
     read_program_cameras,
     run_command,
 )
-from mimic3d.preparation.sources.find_cameras import GivenCameras
+from mimic3d.preparation.sources.given_cameras import GivenCameras
 from mimic3d.preparation.sources.photo_set import PhotoRequest, PhotoSet, background_of, find_photos
 from mimic3d.preparation.sources.plan import DatasetPlan
 from mimic3d.preparation.sources.posed_set import PosedSetConfig, plan_posed

@@ -2,8 +2,8 @@
 
 import io
 import posixpath
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -17,7 +17,7 @@ from mimic3d.preparation.cameras.colmap_files import (
     read_image_records,
 )
 from mimic3d.preparation.cameras.eg3d import read_labels
-from mimic3d.preparation.cameras.image_names import ImageNames, unlisted_images
+from mimic3d.preparation.cameras.image_names import ImageNames
 from mimic3d.preparation.cameras.json_file import read_json
 from mimic3d.preparation.cameras.table import CameraTable, join_tables
 from mimic3d.preparation.cameras.table_file import SUFFIXES, read_camera_file
@@ -33,71 +33,10 @@ from mimic3d.preparation.sources.camera_files import (
     CameraFiles,
     list_camera_files,
 )
+from mimic3d.preparation.sources.given_cameras import NO_CAMERA, CameraReader, GivenCameras
 from mimic3d.preparation.sources.photo_set import PhotoSet
 
 MAX_BYTES = 2**40  # of an image whose size is asked for; it is checked when it is opened
-NO_CAMERA, NO_PHOTO = "no_camera", "no_image"  # gates
-
-
-@dataclass(frozen=True)
-class GivenCameras:
-    """Cameras by image, and their frame."""
-
-    table: CameraTable
-    is_foreign: bool
-    """True if frame and scale are the file's own, not those of EG3D's labels."""
-    has_up: bool
-    """True if the file says where up is: y after reading."""
-    rejected: list[Rejected] = field(default_factory=list)
-    """Images without a camera, and cameras without an image."""
-    splits: dict[str, str] = field(default_factory=dict)
-    """Split of the images for which the files state one."""
-    notes: list[str] = field(default_factory=list)
-    """Sentences for the manifest."""
-
-
-@dataclass(frozen=True)
-class _Reader:
-    """Context that all kinds of files are read in."""
-
-    container: Container
-    photos: PhotoSet
-    names: ImageNames
-
-    def data(self, name: str) -> bytes:
-        """The contents of a file that is there."""
-        return self.container.read_file(name) or b""
-
-    def where(self, name: str) -> str:
-        """Path of a file in errors."""
-        return f"{self.photos.path}/{name}"
-
-    def resolve(self, folder: str) -> Callable[[str], str | None]:
-        """Names in a file of a folder -> images."""
-        return partial(self.names.resolve, base=folder)
-
-    def finish(
-        self,
-        cameras: GivenCameras,
-        missing: list[str],
-        where: str,
-        names: Iterable[str],
-        side_files: Iterable[str] = (),
-    ) -> GivenCameras:
-        """Cameras with images without a camera, and cameras without an image, as rejects."""
-        if not len(cameras.table):
-            first = f"; the first is {missing[0]}" if missing else ""
-            raise ValueError(
-                f"{where} must give cameras of images in {self.photos.path}, gives none of an "
-                f"image that is there ({len(missing)} of others{first}); correct its names, or "
-                f"name the folder of the images in prepare.given.images"
-            )
-        in_set = [name for name in names if name in set(self.photos.names)]
-        unlisted = unlisted_images(in_set, cameras.table.images, side_files)
-        smaller = {item.image_id: item for item in cameras.rejected}
-        no_camera = [smaller.get(name) or refuse(name, NO_CAMERA) for name in unlisted]
-        no_image = [refuse(name.replace("\\", "/"), NO_PHOTO) for name in missing]
-        return replace(cameras, rejected=[*no_camera, *no_image])
 
 
 def find_cameras(photos: PhotoSet, named: str, images: str) -> GivenCameras:
@@ -115,7 +54,7 @@ def find_cameras(photos: PhotoSet, named: str, images: str) -> GivenCameras:
             f"prepare.given.images must be a folder of images in {photos.path}, {images} holds "
             f"none; correct it"
         )
-    reader = _Reader(container, photos, names)
+    reader = CameraReader(container, photos, names)
     if files.kind == "colmap":
         return _from_colmap(reader, files, is_stated=bool(folder))
     if files.kind == "transforms":
@@ -123,7 +62,7 @@ def find_cameras(photos: PhotoSet, named: str, images: str) -> GivenCameras:
     return _from_other(reader, files.paths[0])
 
 
-def _from_other(reader: _Reader, name: str) -> GivenCameras:
+def _from_other(reader: CameraReader, name: str) -> GivenCameras:
     data, where = reader.data(name), reader.where(name)
     folder, suffix = posixpath.dirname(name), posixpath.splitext(name)[1].lower()
     if suffix == ".json":
@@ -164,7 +103,7 @@ def match_rows(
     return kept.rename(known), missing
 
 
-def _from_transforms(reader: _Reader, files: CameraFiles) -> GivenCameras:
+def _from_transforms(reader: CameraReader, files: CameraFiles) -> GivenCameras:
     size_of, first = partial(image_size, reader.container), files.paths[0]
     parts: list[Transforms] = []
     splits: dict[str, str] = {}
@@ -188,7 +127,7 @@ def _from_transforms(reader: _Reader, files: CameraFiles) -> GivenCameras:
     return reader.finish(cameras, missing, reader.where(first), reader.names.names, side_files)
 
 
-def _from_colmap(reader: _Reader, files: CameraFiles, is_stated: bool) -> GivenCameras:
+def _from_colmap(reader: CameraReader, files: CameraFiles, is_stated: bool) -> GivenCameras:
     models = [_read_model(reader, folder) for folder in files.paths]
     largest = max(range(len(models)), key=lambda index: len(models[index][1]))
     records, images = models[largest]
@@ -220,7 +159,7 @@ def _from_colmap(reader: _Reader, files: CameraFiles, is_stated: bool) -> GivenC
     return reader.finish(cameras, missing, where, names.names)
 
 
-def _read_model(reader: _Reader, folder: str) -> tuple[list[CameraRecord], list[ImageRecord]]:
+def _read_model(reader: CameraReader, folder: str) -> tuple[list[CameraRecord], list[ImageRecord]]:
     """Cameras and images of a sparse model, of its text files or else its binary ones."""
     prefix = f"{folder}/" if folder else ""
     files = set(reader.container.file_names)

@@ -17,7 +17,7 @@ from mimic3d.preparation.pose import PoseEstimator, Reject
 from mimic3d.preparation.reasons import explain
 from mimic3d.preparation.sample import Rejected
 from mimic3d.preparation.sources.crop import Photo
-from mimic3d.preparation.sources.find_cameras import GivenCameras
+from mimic3d.preparation.sources.given_cameras import GivenCameras
 from mimic3d.preparation.sources.mirrored_copies import find_mirrored_copies
 from mimic3d.preparation.sources.photo_set import (
     PhotoRequest,

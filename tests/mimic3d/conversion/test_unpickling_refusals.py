@@ -29,7 +29,8 @@ from pickles.opcodes import (
     text,
 )
 
-from mimic3d.conversion.pickle_machine import Allowlist, run_pickle
+from mimic3d.conversion.allowlist import Allowlist
+from mimic3d.conversion.pickle_machine import run_pickle
 from mimic3d.conversion.unpickling import read_pickle
 
 HARMFUL = [name for name, _ in harmful("/nowhere")]

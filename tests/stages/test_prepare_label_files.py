@@ -1,0 +1,63 @@
+"""Labels of EG3D: mirrored copies under names of their own, rotations that are a little off."""
+
+import json
+
+import numpy as np
+import pytest
+from dot_world import FOCAL, NUM, photo, poses, write
+from PIL import Image
+
+from mimic3d.preparation.sources.given import GivenConfig
+
+
+def mirrored_dataset(folder, names, num_copies=NUM):
+    """Square photos with labels of EG3D, and their mirrored copies under other names."""
+    labels, flip = [], np.diag([-1.0, 1, 1, 1])
+    lens = [FOCAL[0] / 100, 0, 0.5, 0, FOCAL[1] / 100, 0.5, 0, 0, 1]
+    for index, pose in enumerate(poses()):
+        image = photo(pose).crop((50, 22, 150, 122))
+        for name, one, matrix in (
+            (names[0], image, pose),
+            (names[1], image.transpose(Image.Transpose.FLIP_LEFT_RIGHT), flip @ pose @ flip),
+        ):
+            if name is names[1] and index >= num_copies:
+                continue
+            path = folder / name.format(index)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            one.resize((128, 128)).save(path)
+            labels.append([name.format(index), matrix.ravel().tolist() + lens])
+    write(folder / "dataset.json", {"labels": labels})
+
+
+@pytest.mark.parametrize(
+    "names", [("{:02d}.png", "{:02d}_mirror.png"), ("a/{:02d}.png", "b/x{:02d}.png")]
+)
+def test_mirrored_copies_share_a_split_and_count_once(given_folder, studio, tmp_path, names):
+    """Whether their names say so, or cameras and pixels alone."""
+    mirrored_dataset(given_folder, names)
+    given = GivenConfig(path="d", val_share=0.25)
+    manifest, rows, _ = studio.prepare(tmp_path, "given", 64, given=given)
+    assert len(rows) == 2 * NUM
+    assert manifest.counts["val"] == 2 * 3
+    assert not manifest.mirror
+    assert "mirror is off" in " ".join(manifest.notes)
+
+
+def test_some_mirrored_copies_are_left_out(given_folder, prepare_given):
+    mirrored_dataset(given_folder, ("{:02d}.png", "{:02d}_mirror.png"), num_copies=3)
+    manifest, rows, rejected = prepare_given()
+    assert (len(rows), manifest.mirror) == (NUM, True)
+    assert rejected == {f"{index:02d}_mirror.png": "mirrored_copy" for index in range(3)}
+
+
+def test_rotations_up_to_one_percent_off_are_repaired_and_counted(given_folder, prepare_given):
+    mirrored_dataset(given_folder, ("{:02d}.png", ""), num_copies=0)
+    content = json.loads((given_folder / "dataset.json").read_text())
+    content["labels"][0][1][0] *= 1.004
+    content["labels"][1][1][0] *= 1.1
+    write(given_folder / "dataset.json", content)
+    manifest, rows, rejected = prepare_given()
+    assert rejected == {"01.png": "determinant"}
+    assert "1 rotations that were off" in " ".join(manifest.notes)
+    rotation = np.reshape(rows["00.png"]["cam2world"], (4, 4))[:3, :3]
+    np.testing.assert_allclose(rotation @ rotation.T, np.eye(3), atol=1e-6)
