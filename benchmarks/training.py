@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch.distributed
+from ruamel.yaml import YAML
 
 from benchmarks.timing import peak_memory_gib
 from pipeline.cluster import cores
@@ -81,7 +82,7 @@ def run_processes(checkout: Path, kimg: float, processes: int) -> str:
     with tempfile.TemporaryDirectory() as folder, socket.create_server(("127.0.0.1", 0)) as free:
         scratch, port = Path(folder), free.getsockname()[1]
         free.close()
-        shutil.copy(checkout / "params.yaml", scratch)
+        write_params(checkout / "params.yaml", scratch / "params.yaml")
         (scratch / "data").symlink_to(Path.cwd() / "data")
         command = [sys.executable, "-m", "benchmarks.training", "--kimg", str(kimg)]
         environ = os.environ | {"PYTHONPATH": str(checkout)}
@@ -102,6 +103,15 @@ def run_processes(checkout: Path, kimg: float, processes: int) -> str:
         if any(child.returncode for child in children):
             raise RuntimeError(f"the benchmark of {checkout} failed")
     return outputs[0]
+
+
+def write_params(source: Path, target: Path) -> None:
+    """Copy parameters less the measurements of G_ema, which are no part of a step's cost."""
+    yaml = YAML()
+    params = yaml.load(source)
+    for stage in ("pretrain", "imitate"):
+        params[stage]["monitor"] = {"every_kimg": 0}
+    yaml.dump(params, target)
 
 
 def train_both(kimg: float) -> None:

@@ -28,7 +28,7 @@ from pipeline.project import ProjectPaths
 from pipeline.stage import main
 from pipeline.tracking.tracker import Tracker
 from pipeline.training_state import TrainingIdentity
-from stages.dataset import dataset_folder
+from stages.dataset import check_opacity, dataset_folder
 from stages.init_from import load_initial_weights
 from stages.monitoring import build_selector, check_monitor
 from stages.processes import build_accelerator
@@ -74,6 +74,7 @@ def check(cfg: ImitateConfig, root: Path) -> None:
         check_batch(cfg.loop, 1, discriminator.mbstd_group_size, "imitate.loop")
     patch_size(cfg, meta.generator.image_resolution)
     check_monitor(cfg.monitor, cfg.loop, manifest, ("2d", "3d"), "imitate")
+    check_opacity(cfg.opacity, manifest, "imitate")
     if meta.dataset_fingerprint != manifest.fingerprint:
         raise ValueError(
             f"runs/pretrain/snapshot must come from the dataset {manifest.fingerprint[:12]}, comes "

@@ -27,7 +27,7 @@ from pipeline.project import ProjectPaths
 from pipeline.stage import main
 from pipeline.tracking.tracker import Tracker
 from pipeline.training_state import TrainingIdentity
-from stages.dataset import dataset_folder
+from stages.dataset import check_opacity, dataset_folder
 from stages.init_from import check_initial_weights, load_initial_weights
 from stages.monitoring import build_selector, check_monitor
 from stages.processes import build_accelerator
@@ -82,6 +82,7 @@ def check(cfg: PretrainConfig, root: Path) -> None:
             f"is {cfg.generator.image_resolution}; change it or prepare.resolution"
         )
     check_monitor(cfg.monitor, cfg.loop, manifest, ("2d",), "pretrain")
+    check_opacity(cfg.opacity, manifest, "pretrain")
 
 
 def check_alone(cfg: PretrainConfig, root: Path) -> None:
@@ -118,6 +119,7 @@ def run(cfg: PretrainConfig, root: Path, tracker: Tracker) -> None:
     D = DualDiscriminator(
         cfg.discriminator, cfg.generator.image_resolution, legacy=cfg.generator.legacy
     )
+    D.set_label_statistics(torch.tensor(manifest.average_label), torch.tensor(manifest.label_std))
     G_ema = copy.deepcopy(G)
     augment = build_augment(cfg.augment)
     networks = {"G": G, "D": D, "G_ema": G_ema, **augment}

@@ -16,6 +16,7 @@ from torch import nn
 
 from mimic3d.atomic import atomic_file, atomic_folder
 from mimic3d.data.dataset import Batch, ImageDataset
+from mimic3d.evaluation.monitor import explain_missing
 from mimic3d.networks.generator import Generator
 from mimic3d.networks.snapshot import SnapshotMeta, load_meta, save_snapshot
 from mimic3d.training.augment import Augment, AugmentConfig
@@ -205,6 +206,8 @@ def _measure(run: TrainingRun, folder: Path, progress: Progress) -> None:
     progress.monitor.append(row)
     if is_main:
         run.tracker.log_metrics(_metrics(row), progress.nimg)
+        for sentence in explain_missing(_metrics(row)):
+            print(f"{run.stage} at {done:g} kimg: {sentence}", flush=True)
         run.selector.save_if_best(folder, progress.monitor, run.meta, run.networks)
 
 

@@ -94,6 +94,13 @@ class Manifest(Config):
     notes: list[str] | None = None
     """Decisions about cameras that came with the images; absent for all other sources."""
 
+    @property
+    def has_empty_rays(self) -> bool:
+        """True if it is known that rays can pass through the whole scene and meet nothing."""
+        if self.subjects is None:
+            return self.scene.white_back
+        return self.subjects.background == "constant"
+
 
 def load_manifest(folder: Path) -> Manifest:
     """The manifest of a prepared dataset.

@@ -4,7 +4,7 @@ Distances to validation images, agreement of views (W), flow residual (E) and no
 the real images and the latents are others than those that `evaluate` reports on.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -37,6 +37,7 @@ from mimic3d.networks.objects import Objects, synthesize_objects, trained_branch
 # Seeds of samples count up from here, those of `evaluate` from a small number. Generators on the
 # CPU use the lower 32 bits of a seed only.
 SEED = 2**31
+OPAQUE = 0.8  # alpha below which a pixel counts as transparent
 BASELINE_RAD = 0.2  # of the pair of views that is compared
 PATCHES, WARP, FLOW = PatchConfig(), WarpConfig(), FlowConfig()
 
@@ -176,7 +177,19 @@ def score_agreement(
     shape = flatness(front.depth, front.alpha, scene.near, scene.far)
     scores = {f"{name}_at_{BASELINE_RAD:g}": value for name, value in vars(pair).items()}
     scores |= vars(flow) | vars(shape)
+    scores["transparent_share"] = (front.alpha < OPAQUE).float().mean(dim=(1, 2, 3))
     return {name: value.cpu() for name, value in scores.items()}
+
+
+def explain_missing(metrics: Mapping[str, float]) -> list[str]:
+    """A sentence for each branch whose views could not be compared because nothing is solid."""
+    return [
+        f"no agreement of views of the {branch} branch: "
+        f"{metrics[share]:.0%} of its pixels are transparent (alpha < {OPAQUE:g})"
+        for branch in ("2d", "3d")
+        if (share := f"val/{branch}/transparent_share") in metrics
+        and f"val/{branch}/warp_psnr_at_{BASELINE_RAD:g}" not in metrics
+    ]
 
 
 def distances(real: list[BatchFeatures], fake: list[BatchFeatures]) -> dict[str, float]:

@@ -22,6 +22,7 @@ from mimic3d.networks.precision import MixedPrecision
 from mimic3d.networks.resample import resize
 from mimic3d.networks.synthesis import level_resolutions
 
+CONSTANT_STD = 1e-4  # of an entry of the label that no camera changes, but for rounding
 MIXED_LEVELS = 4  # highest resolutions that compute in the shorter format (EG3D)
 
 
@@ -38,6 +39,9 @@ class DiscriminatorConfig(Config):
     """Fully connected layers after the embedding of the label (EG3D)."""
     mapping_lr_multiplier: PositiveFloat = 0.01
     """Learning rate of these layers relative to the optimiser's (StyleGAN2)."""
+    standardized_label: bool = False
+    """True if the dual discriminator reads labels less the dataset's mean and over its standard
+    deviation: a raw label is nearly constant, and the pose in it is ignored for long."""
 
 
 class ResidualBlock(nn.Module):
@@ -100,6 +104,9 @@ class Trunk(MixedPrecision):
 class DualDiscriminator(nn.Module):
     """Logit of image and image_raw together, given the camera they show (EG3D Sec. 4.3)."""
 
+    label_mean: Tensor
+    label_std: Tensor
+
     def __init__(
         self, cfg: DiscriminatorConfig, image_resolution: int, c_dim: int = 25, legacy: bool = False
     ):
@@ -108,6 +115,18 @@ class DualDiscriminator(nn.Module):
         self.image_resolution = image_resolution
         self.trunk = Trunk(cfg, 6, image_resolution, width, legacy)
         self.mapping = CameraEmbedding(cfg.mapping_layers, cfg.mapping_lr_multiplier, c_dim, width)
+        self.standardized_label = cfg.standardized_label
+        if cfg.standardized_label:
+            self.register_buffer("label_mean", torch.zeros(c_dim))
+            self.register_buffer("label_std", torch.ones(c_dim))
+
+    def set_label_statistics(
+        self, mean: Float[Tensor, " c_dim"], std: Float[Tensor, " c_dim"]
+    ) -> None:
+        """Take the dataset's statistics of labels, if labels are standardised."""
+        if self.standardized_label:
+            self.label_mean.copy_(mean)
+            self.label_std.copy_(torch.where(std > CONSTANT_STD, std, torch.ones_like(std)))
 
     def forward(
         self,
@@ -118,6 +137,8 @@ class DualDiscriminator(nn.Module):
         """Logit, positive for real; features are projected on the embedded label."""
         both = torch.cat([image, resize(image_raw, self.image_resolution)], dim=1)
         features = self.trunk(both)
+        if self.standardized_label:
+            c = (c - self.label_mean) / self.label_std
         return (features * self.mapping(c)).sum(dim=1) / math.sqrt(features.shape[1])
 
 

@@ -19,7 +19,7 @@ from mimic3d.losses.density import DensityConfig
 from mimic3d.losses.imitation import ImitationConfig, imitation_loss
 from mimic3d.losses.perceptual import PerceptualNetwork
 from mimic3d.networks.discriminator import DualDiscriminator, PatchDiscriminator
-from mimic3d.networks.generator import Generator
+from mimic3d.networks.generator import Generator, View
 from mimic3d.networks.resample import gaussian_blur
 from mimic3d.rays import Windows, crop, random_windows
 from mimic3d.rendering.depths import Sampling, uniform_draws
@@ -76,7 +76,8 @@ class ImitationLosses(PretrainLosses):
         fake = self.synthesize(latents, detail=True, noise=context.rng)
         generated = self.render_2d(fake, sampling)
         windows = self.draw_windows(num, context)
-        patch_3d = self.render_patch(fake, windows, sampling)
+        rendered = self.render_patch(fake, windows, sampling)
+        patch_3d = rendered.image
         self.share(fake, generated)
         if self.cfg.share_fakes:
             self._shared_patches.append(patch_3d.detach())
@@ -85,6 +86,7 @@ class ImitationLosses(PretrainLosses):
             replace(dual, loss=self.imitation.dual_weight * dual.loss),
             self.imitation_loss(patch_3d, crop(generated.image, windows)),
             self.patch_generator_loss(patch_3d, context),
+            self.opacity_loss(rendered.alpha, "3d"),
         )
         loss = torch.stack([term.loss for term in terms]).sum()
         return LossOutput(loss, {k: v for term in terms for k, v in term.stats.items()})
@@ -142,19 +144,17 @@ class ImitationLosses(PretrainLosses):
         latents = self.draw_latents(num, context)
         fake = self.synthesize(latents, detail=True, noise=context.rng)
         windows = self.draw_windows(num, context)
-        return self.render_patch(fake, windows, uniform_draws(context.rng))
+        return self.render_patch(fake, windows, uniform_draws(context.rng)).image
 
     def draw_windows(self, num: int, context: StepContext) -> Windows:
         """A random window of the image per sample."""
         side = self.G.config.image_resolution
         return random_windows(num, side, self.patch_size, context.rng)
 
-    def render_patch(
-        self, fake: Fake, windows: Windows, sampling: Sampling | None
-    ) -> Float[Tensor, "n 3 h w"]:
+    def render_patch(self, fake: Fake, windows: Windows, sampling: Sampling | None) -> View:
         """The window, rendered directly from all planes."""
         cameras = cameras_from_labels(fake.c)
-        return fake.objects.render_windows(cameras, windows, sampling=sampling).image
+        return fake.objects.render_windows(cameras, windows, sampling=sampling)
 
     def augment_patch(
         self, patch: Float[Tensor, "n 3 h w"], context: StepContext

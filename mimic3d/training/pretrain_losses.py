@@ -21,6 +21,7 @@ from mimic3d.losses.adversarial import (
     r1_penalty,
 )
 from mimic3d.losses.density import DensityConfig, density_loss, draw_points
+from mimic3d.losses.opacity import OpacityConfig, opacity_loss
 from mimic3d.networks.discriminator import DualDiscriminator
 from mimic3d.networks.generator import Generated, Generator
 from mimic3d.networks.layers import Noise
@@ -40,6 +41,8 @@ class PretrainLossConfig(Config):
     """R1 of the dual discriminator."""
     density: DensityConfig = DensityConfig()
     """Density regularisation."""
+    opacity: OpacityConfig = OpacityConfig()
+    """Opacity of what both branches render."""
     swapping: SwappingConfig = SwappingConfig()
     """Pose swapping."""
     blur: BlurConfig = BlurConfig()
@@ -137,7 +140,16 @@ class PretrainLosses:
         """G's loss on the 2D branch."""
         logits = self.discriminate(self.augment_fake(generated, c, context))
         loss = generator_loss(logits)
-        return LossOutput(loss, {"loss/G": loss, "logits/fake": logits.mean()})
+        opacity = self.opacity_loss(generated.alpha)
+        stats = {"loss/G": loss, "logits/fake": logits.mean()} | opacity.stats
+        return LossOutput(loss + opacity.loss, stats)
+
+    def opacity_loss(self, alpha: Float[Tensor, "n 1 h w"], name: str = "2d") -> LossOutput:
+        """G's loss for light that passes through what a branch renders; nothing if it is off."""
+        if not self.cfg.opacity.weight:
+            return LossOutput(alpha.new_zeros(()))
+        loss = opacity_loss(alpha, self.cfg.opacity)
+        return LossOutput(loss, {f"loss/opacity_{name}": loss})
 
     def density_loss(
         self, fake: Fake, points: Float[Tensor, "n m 3"], neighbours: Float[Tensor, "n m 3"]

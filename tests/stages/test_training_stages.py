@@ -119,6 +119,17 @@ def test_mistakes_are_refused_before_any_compute(project, stage, key, value, mes
     assert len(str(caught.value).splitlines()) == 1
 
 
+@pytest.mark.parametrize("stage", ["pretrain", "imitate"])
+def test_empty_rays_cost_nothing_where_the_dataset_has_some(project, stage):
+    run_stage("pretrain", project, SilentTracker())
+    change(project, f"{stage}.opacity.weight", 1)
+    validate(stage, project)
+    change(project, "prepare.synthetic.background", "constant")
+    run_stage("prepare", project, SilentTracker())
+    with pytest.raises(ValueError, match=rf"{stage}\.opacity\.weight must be 0 where rays can"):
+        validate(stage, project)
+
+
 def test_imitate_needs_pretrain(project):
     with pytest.raises(ValueError, match=r"must hold snapshot\.json.*run its stage first"):
         validate("imitate", project)

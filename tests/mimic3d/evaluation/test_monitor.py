@@ -9,7 +9,7 @@ from mimic3d.cameras import Scene, orbit_cameras
 from mimic3d.data.dataset import ImageDataset
 from mimic3d.data.reference import Validation
 from mimic3d.evaluation.context import ALONE
-from mimic3d.evaluation.monitor import SEED, Monitor, MonitorConfig, means
+from mimic3d.evaluation.monitor import SEED, Monitor, MonitorConfig, explain_missing, means
 from mimic3d.evaluation.sampling import draw_latents
 from mimic3d.networks.generator import Generator
 
@@ -89,6 +89,19 @@ def test_real_images_themselves_are_at_no_distance(tiny_config):
     assert found["val/2d/swd"] == 0
     others = monitor(images=images).measure(Mime(tiny_config, images.flip(1).sqrt().nan_to_num()))
     assert others["val/2d/fd_random_conv"] > 0.1
+
+
+def test_a_transparent_world_says_why_its_views_are_not_compared(tiny_config):
+    solid = monitor().measure(opaque(tiny_config))
+    assert solid["val/2d/transparent_share"] < 0.5
+    assert explain_missing(solid) == []
+    generator = opaque(tiny_config)
+    generator.decoder.out_bias[0] = -300.0
+    thin = monitor().measure(generator)
+    assert thin["val/2d/transparent_share"] == 1
+    assert explain_missing(thin) == [
+        "no agreement of views of the 2d branch: 100% of its pixels are transparent (alpha < 0.8)"
+    ]
 
 
 def test_scores_of_nothing_are_left_out():

@@ -130,3 +130,28 @@ def test_image_raw_at_full_resolution_passes_unchanged():
     both = torch.cat([image, image_raw], dim=1)
     expected = (D.trunk(both) * D.mapping(c)).sum(dim=1) / 8**0.5
     assert_close(D(image, image_raw, c), expected)
+
+
+def test_standardised_labels_do_not_depend_on_their_mean_and_spread():
+    torch.manual_seed(0)
+    D = DualDiscriminator(TINY.model_copy(update={"standardized_label": True}), 16)
+    image, image_raw, c = torch.randn(4, 3, 16, 16), torch.randn(4, 3, 8, 8), torch.randn(4, 25)
+    c[:, 20:] = 0  # entries that no camera changes
+    D.set_label_statistics(c.mean(dim=0), c.std(dim=0))
+    moved = 0.1 * c + 5
+    before = D(image, image_raw, c)
+    D.set_label_statistics(moved.mean(dim=0), moved.std(dim=0))
+    assert_close(D(image, image_raw, moved), before, rtol=1e-4, atol=1e-5)
+    assert not torch.allclose(D(image, image_raw, moved.roll(1, dims=0)), before, rtol=1e-2)
+
+
+def test_label_statistics_travel_with_the_weights_and_only_where_they_are_used():
+    plain = DualDiscriminator(TINY, 16)
+    plain.set_label_statistics(torch.ones(25), torch.ones(25))
+    assert not [name for name in plain.state_dict() if name.startswith("label")]
+    D = DualDiscriminator(TINY.model_copy(update={"standardized_label": True}), 16)
+    D.set_label_statistics(torch.full((25,), 2.0), torch.full((25,), 3.0))
+    twin = DualDiscriminator(TINY.model_copy(update={"standardized_label": True}), 16)
+    twin.load_state_dict(D.state_dict())
+    assert_close(twin.label_mean, torch.full((25,), 2.0))
+    assert_close(twin.label_std, torch.full((25,), 3.0))

@@ -1,12 +1,14 @@
 import pytest
 import torch
 from torch import nn
+from torch.testing import assert_close
 
 from mimic3d.cameras import Scene, orbit_cameras
 from mimic3d.config import Config
 from mimic3d.data.dataset import Batch
 from mimic3d.losses.density import DensityConfig
 from mimic3d.losses.imitation import ImitationConfig
+from mimic3d.losses.opacity import OpacityConfig
 from mimic3d.losses.perceptual import PerceptualConfig, build_perceptual
 from mimic3d.networks.discriminator import (
     DiscriminatorConfig,
@@ -82,7 +84,7 @@ def test_imitation_teaches_all_but_the_super_resolution(losses, real):
     fake = losses.synthesize(losses.draw_latents(4, context()), detail=True, noise="const")
     windows = losses.draw_windows(4, context())
     patch_2d = crop(losses.render_2d(fake, None).image, windows)
-    output = losses.imitation_loss(losses.render_patch(fake, windows, None), patch_2d)
+    output = losses.imitation_loss(losses.render_patch(fake, windows, None).image, patch_2d)
     parts = gradients(losses.G, output)
     assert {part for part, size in parts.items() if size > 0} == PARTS - {"superresolution"}
 
@@ -95,6 +97,30 @@ def test_phase_g_of_imitate_teaches_everything(losses, real):
 def test_density_phase_teaches_what_makes_density(losses, real):
     parts = gradients(losses.G, losses.density_phase(real, context()))
     assert {part for part, size in parts.items() if size > 0} == PARTS - {"superresolution"}
+
+
+@pytest.mark.parametrize(("branch", "planes"), [("2d", set()), ("3d", {"detail"})])
+def test_opacity_teaches_what_makes_density(losses, branch, planes):
+    configure(losses, opacity=OpacityConfig(weight=1))
+    fake = losses.synthesize(losses.draw_latents(4, context()), detail=True, noise="const")
+    windows = losses.draw_windows(4, context())
+    rendered = losses.render_2d(fake, None)
+    if branch == "3d":
+        rendered = losses.render_patch(fake, windows, None)
+    parts = gradients(losses.G, losses.opacity_loss(rendered.alpha, branch))
+    expected = PARTS - {"superresolution", "detail"} | planes
+    assert {part for part, size in parts.items() if size > 0} == expected
+
+
+def test_opacity_adds_its_share_of_both_branches_and_nothing_at_weight_zero(losses, real):
+    without = losses.generator_phase(real, context())
+    configure(losses, opacity=OpacityConfig(weight=2))
+    output = losses.generator_phase(real, context())
+    assert not [name for name in without.stats if "opacity" in name]
+    added = output.stats["loss/opacity_3d"]
+    added = added + losses.imitation.dual_weight * output.stats["loss/opacity_2d"]
+    assert added > 0
+    assert_close(output.loss, without.loss + added)
 
 
 @pytest.mark.parametrize("phase", ["discriminator_phase", "r1_phase"])
