@@ -13,6 +13,15 @@ from pipeline.jobs.head import local_head
 from pipeline.jobs.locks import dvc_owner, locked
 from pipeline.preflight import changed_stages, check_stages
 
+RESULTS = [
+    ("reports/imitate/samples.png", "objects from side to side, by the 2D branch and the 3D branch"),
+    ("reports/evaluate/report.html", "distances, agreement of views, pictures"),
+]
+COMMANDS = [
+    ("make view", "the generator in the browser, from any camera"),
+    ("make ui", "curves, pictures and snapshots of all runs, in MLflow"),
+]
+
 
 def main(arguments: list[str]) -> int:
     """`python -m pipeline.repro [arguments of dvc repro]`, in the project folder."""
@@ -49,14 +58,24 @@ def _reproduce(root: Path, settings: Settings, arguments: list[str]) -> int:
     changed = None if has_options else changed_stages(root, arguments)
     check_stages(root, settings, changed)  # DVC removes outputs before a stage can speak
     if find_address(settings, os.environ):
-        return _call([*dvc, "repro", *arguments])
+        return _guide(root, _call([*dvc, "repro", *arguments]))
     if changed == []:
         including = " and all before it" if arguments else "all stages"
         print(f"Nothing to do: {' '.join(arguments)}{including} are up to date.")
         return 0
     most = max((row.min_cpus for row in settings.local.values()), default=1)
     with local_head(most, root):
-        return _call([*dvc, "repro", *arguments])
+        return _guide(root, _call([*dvc, "repro", *arguments]))
+
+
+def _guide(root: Path, code: int) -> int:
+    """Says where to look, after a reproduction that succeeded; returns its exit code."""
+    if code == 0:
+        rows = [(path, text) for path, text in RESULTS if (root / path).exists()]
+        rows += COMMANDS
+        width = max(len(name) for name, _ in rows)
+        print("\n".join(["Look at", *(f"  {name:{width}}  {text}" for name, text in rows)]))
+    return code
 
 
 def allow_no_git(root: Path) -> None:

@@ -35,6 +35,9 @@ from stages.renderer import set_renderer
 from stages.training_states import open_state
 
 
+NEWEST = "samples.png"  # among the reports: the newest picture while a stage trains, then the last
+
+
 @dataclass(frozen=True)
 class TrainingRun:
     """Training run: its inputs, outputs and networks."""
@@ -221,6 +224,8 @@ def _draw(run: TrainingRun, folder: Path, nimg: int) -> None:
     picture = run.draw_samples(G_ema)
     with atomic_file(folder / "samples" / f"nimg-{nimg:09d}.png") as path:
         picture.save(path)
+    with atomic_file(run.paths.reports(run.stage) / NEWEST) as path:  # for people who wait
+        picture.save(path)
     run.tracker.log_image("samples", picture, nimg)
 
 
@@ -243,6 +248,7 @@ def _publish(run: TrainingRun, folder: Path, progress: Progress) -> None:
             metrics |= {"first_tick": progress.history[0], "last_tick": progress.history[-1]}
         if progress.monitor:
             metrics["monitor"] = progress.monitor[-1]
+        shutil.copy(max((folder / "samples").iterdir()), tmp / NEWEST)
         (tmp / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n")
     run.tracker.log_snapshot(published / "snapshot", nimg)
 

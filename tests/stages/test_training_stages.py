@@ -48,6 +48,8 @@ def test_all_stages_without_ray_and_mlflow(project):
         assert (history.filter(like="replaced_gradients").fillna(0) == 0).all().all()
         first = sorted((project / "runs" / stage / "samples").iterdir())[0]
         assert Image.open(first).height == 8 * 16
+        last = max((project / "runs" / stage / "samples").iterdir())
+        assert (project / "reports" / stage / "samples.png").read_bytes() == last.read_bytes()
     metrics = json.loads((project / "reports/imitate/metrics.json").read_text())
     assert metrics["last_tick"]["loss/imitation"] > 0
     assert load_meta(project / "runs/imitate/snapshot").generator.detail
@@ -73,6 +75,7 @@ def test_a_killed_run_resumes_to_the_same_bits(project, tmp_path):
     reached = max(p.name for p in (project / "state" / "pretrain").glob("*/nimg-*"))
     assert reached < "nimg-000000160"
     assert not (project / "runs").exists()
+    Image.open(project / "reports/pretrain/samples.png").load()  # whoever waits can look
 
     run_stage("pretrain", project, SilentTracker())
     assert digests(project / "runs") == digests(straight / "runs")
