@@ -13,13 +13,20 @@ from pipeline.jobs.head import local_head
 from pipeline.jobs.locks import dvc_owner, locked
 from pipeline.preflight import changed_stages, check_stages
 
-RESULTS = [
-    ("reports/imitate/samples.png", "objects from side to side, by the 2D branch and the 3D branch"),
-    ("reports/evaluate/report.html", "distances, agreement of views, pictures"),
-]
-COMMANDS = [
-    ("make view", "the generator in the browser, from any camera"),
-    ("make ui", "curves, pictures and snapshots of all runs, in MLflow"),
+GUIDE = [  # what must exist, what to open or type, what it shows
+    ("reports/prepare/report.html", "reports/prepare/report.html", "the images and their cameras"),
+    (
+        "reports/imitate/samples.png",
+        "reports/imitate/samples.png",
+        "objects from side to side; left by the 2D branch, right by the 3D branch",
+    ),
+    (
+        "reports/evaluate/report.html",
+        "reports/evaluate/report.html",
+        "distances from real images, agreement of views, pictures",
+    ),
+    ("runs", "make view", "the generator in the browser, from any camera"),
+    ("mlflow.db", "make ui", "curves, pictures and snapshots of all runs, in MLflow"),
 ]
 
 
@@ -71,9 +78,8 @@ def _reproduce(root: Path, settings: Settings, arguments: list[str]) -> int:
 def _guide(root: Path, code: int) -> int:
     """Says where to look, after a reproduction that succeeded; returns its exit code."""
     if code == 0:
-        rows = [(path, text) for path, text in RESULTS if (root / path).exists()]
-        rows += COMMANDS
-        width = max(len(name) for name, _ in rows)
+        rows = [(name, text) for path, name, text in GUIDE if (root / path).exists()]
+        width = max((len(name) for name, _ in rows), default=0)
         print("\n".join(["Look at", *(f"  {name:{width}}  {text}" for name, text in rows)]))
     return code
 

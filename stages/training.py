@@ -34,7 +34,6 @@ from stages.monitoring import SnapshotSelector
 from stages.renderer import set_renderer
 from stages.training_states import open_state
 
-
 NEWEST = "samples.png"  # among the reports: the newest picture while a stage trains, then the last
 
 

@@ -68,6 +68,14 @@ def test_four_stages_then_nothing_then_only_what_changed(checkout):
         assert list((checkout / "runs" / stage / "samples").glob("*.png"))
     assert (checkout / "dvc.lock").exists()
     assert (checkout / "mlflow.db").exists()
+    guide = first[first.index("Look at\n") :].splitlines()[1:]
+    files = [line.split()[0] for line in guide if line.lstrip().startswith("reports/")]
+    assert len(files) == 3
+    assert all((checkout / file).stat().st_size for file in files)
+    assert [line.split()[1] for line in guide if line.lstrip().startswith("make ")] == [
+        "view",
+        "ui",
+    ]
 
     assert reproduce(checkout) == "Nothing to do: all stages are up to date.\n"
 
