@@ -14,6 +14,7 @@ from mimic3d.networks.discriminator import DualDiscriminator, PatchDiscriminator
 from mimic3d.networks.generator import Generator
 from mimic3d.preparation.sources.given import GivenConfig
 from mimic3d.preparation.sources.posed_set import EG3D_SCENE
+from mimic3d.training.ema import EmaConfig, ema_beta
 from stages.imitate import patch_size
 from tools.preset import resolve
 
@@ -118,7 +119,8 @@ def test_what_all_share_is_the_released_recipe(name):
         density = cfg.density
         assert (density.weight, density.interval, density.distance) == (0.25, 4, distance)
         assert (cfg.g_optimizer.lr, cfg.d_optimizer.lr) == (0.0025, 0.002)
-        assert (cfg.swapping.final_prob, cfg.ema.half_life_kimg) == (0.5, 10)
+        assert (cfg.swapping.final_prob, cfg.ema.half_life_kimg) == (0.5, None)
+        assert cfg.loop.batch == 32  # so the half-life is 10 kimg
     scratch = pretrain.init_from is None
     assert pretrain.swapping.fade_kimg == (1000 if scratch else 0)
     assert pretrain.blur.initial_sigma_px == (10 if scratch else 0)
@@ -189,7 +191,8 @@ def test_options_are_those_of_the_released_yaml(name, dimensions):
     assert cfg.loop.batch == options["batch_size"]
     assert cfg.loop.microbatch == options["batch_gpu"]
     assert cfg.loop.tick_kimg == options["kimg_per_tick"]
-    assert cfg.ema.half_life_kimg == options["ema_kimg"]
+    theirs = EmaConfig(half_life_kimg=options["ema_kimg"], rampup=cfg.ema.rampup)
+    assert ema_beta(10**6, cfg.loop.batch, cfg.ema) == ema_beta(10**6, cfg.loop.batch, theirs)
     loss = options["loss_kwargs"]
     assert cfg.adversarial.r1_gamma == loss["r1_gamma"]
     assert cfg.swapping.final_prob == loss["gpc_reg_prob"]

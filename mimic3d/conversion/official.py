@@ -110,6 +110,11 @@ def _read_sizes(weights: Weights) -> dict:
 
 
 def _read_rendering(rendering: Options, weights: Weights) -> dict:
+    if not any(name.startswith("superresolution.") for name in weights):
+        raise ValueError(
+            f"G_ema must have a super-resolution network, has none: it makes its images by volume "
+            f"rendering alone, so it has no 2D branch to show or to imitate; {REFUSED}"
+        )
     side = _shape(weights, "superresolution.block1.conv1.noise_const", 2)[0]
     channels = _shape(weights, "superresolution.block1.conv1.weight", 4)[0]
     module = describe(rendering.get("superresolution_module")).strip("'")

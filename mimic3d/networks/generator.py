@@ -213,8 +213,7 @@ class Generator(nn.Module):
             planes[:1], cameras, side, None, sampling, self.config.feature_channels
         )
         features = _to_image(pixels.features, side)
-        image_raw = features[:, :3]
-        image = self.superresolution(features, image_raw, ws)
+        image, image_raw = self.superresolution(features, features[:, :3], ws)
         return Generated(
             image, image_raw, _to_image(pixels.depth, side), _to_image(pixels.alpha, side)
         )

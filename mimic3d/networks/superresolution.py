@@ -25,7 +25,9 @@ class SuperResolution(MixedPrecision):
     """Features, their first three channels as image_raw, and the last style vector -> image.
 
     Two blocks. From 512 pixels both upsample and the input has a quarter of the resolution;
-    below, only the second does and the input has half of it. The `legacy` form clamps activations.
+    below, only the second does and the input has half of it. The `legacy` form clamps activations,
+    and where image_raw has the resolution of an input that is not upsampled, as at 128 pixels, it
+    adds the first block's image to it in place: what the reference's discriminator has seen.
     """
 
     def __init__(
@@ -33,6 +35,7 @@ class SuperResolution(MixedPrecision):
         legacy: bool = False,
     ):  # fmt: skip
         super().__init__()
+        self.legacy = legacy
         clamp = FP16_CLAMP if legacy else None
         up = image_resolution >= TWO_STEPS_FROM
         last = cfg.channels * (2 if up else 1)
@@ -46,10 +49,12 @@ class SuperResolution(MixedPrecision):
         features: Float[Tensor, "n c h w"],
         image_raw: Float[Tensor, "n 3 h w"],
         ws: Float[Tensor, "n l w_dim"],
-    ) -> Float[Tensor, "n 3 h2 w2"]:
-        """The image, nominally in [-1, 1] but not bounded; without noise."""
+    ) -> tuple[Float[Tensor, "n 3 h2 w2"], Float[Tensor, "n 3 h w"]]:
+        """The image, nominally in [-1, 1] but not bounded, without noise; and image_raw."""
         styles = ws[:, -1:].expand(-1, 3, -1)
         x = resize(features, self.input_resolution).to(self.compute_dtype)
         image = resize(image_raw, self.input_resolution)
         x, image = self.block0(x, image, styles, "none")
-        return self.block1(x, image, styles, "none")[1]
+        if self.legacy and not self.block0.up and image_raw.shape[-1] == self.input_resolution:
+            image_raw = image
+        return self.block1(x, image, styles, "none")[1], image_raw

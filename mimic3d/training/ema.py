@@ -11,16 +11,17 @@ from mimic3d.config import Config
 class EmaConfig(Config):
     """Speed of the running average."""
 
-    half_life_kimg: PositiveFloat = 10.0
-    """Images after which an old weight counts half (StyleGAN2: 10 at batch 32)."""
+    half_life_kimg: PositiveFloat | None = None
+    """Images after which an old weight counts half, in thousands; null is batch x 10/32
+    (StyleGAN2)."""
     rampup: NonNegativeFloat | None = 0.05
     """Largest half-life as a share of the images so far, so that a young average is not its
     initialisation; null for a run that starts from a trained network."""
 
 
 def ema_beta(nimg: int, batch: int, cfg: EmaConfig) -> float:
-    """Share that the old average keeps in one step."""
-    half_life = cfg.half_life_kimg * 1000
+    """Share that the old average keeps in the step that begins after `nimg` images."""
+    half_life = 1000 * (batch * 10 / 32 if cfg.half_life_kimg is None else cfg.half_life_kimg)
     if cfg.rampup is not None:
         half_life = min(half_life, nimg * cfg.rampup)
     return 0.5 ** (batch / max(half_life, 1e-8))

@@ -160,7 +160,7 @@ class ImitationLosses(PretrainLosses):
         self, patch: Float[Tensor, "n 3 h w"], context: StepContext
     ) -> Float[Tensor, "n 3 h w"]:
         """A patch as the patch discriminator sees it: blurred and augmented like D's images."""
-        patch = gaussian_blur(patch, blur_sigma(context.kimg, self.cfg.blur))
+        patch = gaussian_blur(patch, blur_sigma(context.kimg, self.cfg.blur, context.batch))
         return patch if self.augment is None else self.augment(patch, context.rng)
 
 

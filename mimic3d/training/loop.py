@@ -127,8 +127,8 @@ def train(
             if (nimg // cfg.batch) % phase.interval == 0:
                 bad = _step(phase, reals, mine, nimg, accelerator, cfg, meter)
                 failures.add(phase.name, bad)
-        before, nimg = nimg, nimg + cfg.batch
         update_ema(G_ema, G, ema_beta(nimg, cfg.batch, ema))
+        before, nimg = nimg, nimg + cfg.batch
         tick = int(nimg // tick_nimg)
         is_last = nimg >= cfg.total_nimg
         if tick > before // tick_nimg or is_last:
@@ -161,7 +161,7 @@ def _step(
     tracked, broken = [], torch.zeros((), device=accelerator.device)
     for real, index in zip(reals, mine, strict=True):
         rng = seeded_rng(accelerator.device, cfg.seed, nimg, index, phase.name)
-        output = phase.loss(real, StepContext(nimg / 1000, rng))
+        output = phase.loss(real, StepContext(nimg / 1000, rng, cfg.batch))
         (output.loss * (phase.interval / len(mine))).backward()
         broken += (~output.loss.detach().isfinite()).float() / len(mine)
         meter.add(output.stats)

@@ -30,6 +30,8 @@ class StepContext:
 
     kimg: float
     rng: torch.Generator
+    batch: int = 32
+    """Images per step over all processes, by which some schedules are scaled."""
 
 
 @dataclass(frozen=True)

@@ -231,12 +231,14 @@ class PretrainLosses:
         self, generated: Generated, c: Float[Tensor, "n 25"], context: StepContext
     ) -> DiscriminatorInput:
         """Fakes as D sees them: `image` blurred at the start of a training, both augmented."""
-        image = gaussian_blur(generated.image, blur_sigma(context.kimg, self.cfg.blur))
+        image = gaussian_blur(
+            generated.image, blur_sigma(context.kimg, self.cfg.blur, context.batch)
+        )
         return self._augmented(DiscriminatorInput(image, generated.image_raw, c), context)
 
     def augment_real(self, images: DiscriminatorInput, context: StepContext) -> DiscriminatorInput:
         """Reals as D sees them: like fakes."""
-        sigma = blur_sigma(context.kimg, self.cfg.blur)
+        sigma = blur_sigma(context.kimg, self.cfg.blur, context.batch)
         image_raw = gaussian_blur(images.image_raw, sigma) if self.legacy else images.image_raw
         blurred = DiscriminatorInput(gaussian_blur(images.image, sigma), image_raw, images.c)
         return self._augmented(blurred, context)

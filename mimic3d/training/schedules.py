@@ -26,12 +26,13 @@ class BlurConfig(Config):
 
     initial_sigma_px: NonNegativeFloat = 10.0
     """Sigma at the start, in pixels of the image; 0 never blurs."""
-    fade_kimg: NonNegativeFloat = 200.0
-    """Time in which sigma falls linearly to 0."""
+    fade_kimg: NonNegativeFloat | None = None
+    """Time in which sigma falls linearly to 0; null is batch x 200/32."""
 
 
-def blur_sigma(kimg: float, cfg: BlurConfig) -> float:
+def blur_sigma(kimg: float, cfg: BlurConfig, batch: int = 32) -> float:
     """Sigma in pixels of the blur on what D sees."""
-    if kimg >= cfg.fade_kimg:
+    fade_kimg = batch * 200 / 32 if cfg.fade_kimg is None else cfg.fade_kimg
+    if kimg >= fade_kimg:
         return 0.0
-    return cfg.initial_sigma_px * (1 - kimg / cfg.fade_kimg)
+    return cfg.initial_sigma_px * (1 - kimg / fade_kimg)

@@ -57,7 +57,7 @@ class Case:
         return features, depth, alpha
 
     def super_resolve(self, features: Tensor) -> Tensor:
-        return self.G.superresolution(features, features[:, :3], self.ws)
+        return self.G.superresolution(features, features[:, :3], self.ws)[0]
 
 
 @cache

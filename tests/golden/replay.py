@@ -140,7 +140,7 @@ class Replay:
     def patch_3d(self, fake: Fake, windows: Windows) -> Tensor:
         """The 3D branch in these windows."""
         assert isinstance(self.losses, ImitationLosses)
-        return self.losses.render_patch(fake, windows, None)
+        return self.losses.render_patch(fake, windows, None).image
 
     def patch_2d(self, fake: Fake, windows: Windows) -> Tensor:
         """The 2D branch in these windows."""

@@ -192,6 +192,15 @@ def test_widths_without_a_law_are_refused(network, weights):
         read_generator(network(), weights)
 
 
+def test_a_generator_without_super_resolution_is_said_to_be_one(network, weights):
+    direct = {key: value for key, value in weights.items() if "superresolution" not in key}
+    with pytest.raises(
+        ValueError, match="must have a super-resolution network, has none"
+    ) as caught:
+        read_generator(network(), direct)
+    assert len(str(caught.value).splitlines()) == 1
+
+
 @pytest.mark.parametrize("name", ["decoder.net.2.weight", "backbone.mapping.embed.weight"])
 def test_missing_tensors_are_named(network, weights, name):
     weights[name] = weights[name][0]

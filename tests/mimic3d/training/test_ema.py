@@ -7,9 +7,12 @@ from mimic3d.training.ema import EmaConfig, ema_beta, update_ema
 
 
 def test_beta_of_the_authors_settings():
-    cfg = EmaConfig(half_life_kimg=10, rampup=None)
+    cfg = EmaConfig(rampup=None)
     assert ema_beta(10**6, 32, cfg) == pytest.approx(0.997784, abs=1e-6)
-    young = EmaConfig(half_life_kimg=10, rampup=0.05)
+    assert ema_beta(10**6, 8, cfg) == pytest.approx(0.997784, abs=1e-6)  # half-life by batch
+    assert ema_beta(10**6, 8, EmaConfig(half_life_kimg=10)) == pytest.approx(0.5 ** (8 / 10000))
+    young = EmaConfig()
+    assert ema_beta(0, 32, young) == 0  # the first step forgets the initialisation
     assert ema_beta(3200, 32, young) == pytest.approx(0.5 ** (32 / 160))
     assert ema_beta(10**6, 32, young) == ema_beta(10**6, 32, cfg)
 

@@ -16,6 +16,7 @@ def test_blur_fades_to_nothing():
     assert [blur_sigma(k, cfg) for k in (0, 50, 200, 999)] == [10, 7.5, 0, 0]
     assert blur_sigma(0, BlurConfig(initial_sigma_px=0)) == 0
     assert blur_sigma(0, BlurConfig(fade_kimg=0)) == 0
+    assert [blur_sigma(k, BlurConfig(), batch=8) for k in (0, 25, 50)] == [10, 5, 0]  # 200 / 4
 
 
 @given(st.floats(0, 1e5), st.floats(0, 1e5))
