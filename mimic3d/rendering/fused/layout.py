@@ -6,7 +6,7 @@ from typing import Protocol, runtime_checkable
 
 import torch
 from einops import rearrange
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 from torch.utils.weak import WeakIdKeyDictionary
 
@@ -49,7 +49,7 @@ def build_table(level: Float[Tensor, "n 3 c h w"], channels: int) -> Float[Tenso
     return table
 
 
-def inside(table: Float[Tensor, "n 3 h2 w2 c2"], channels: int) -> Float[Tensor, "n 3 h w c"]:
+def inside(table: Shaped[Tensor, "n 3 h2 w2 c2"], channels: int) -> Shaped[Tensor, "n 3 h w c"]:
     """A table without its border and padding; a view."""
     rows = slice(BORDER_BEFORE, -BORDER_AFTER)
     return table[:, :, rows, rows, :channels]
@@ -70,7 +70,7 @@ def cached_table(
     level = level.detach()[:1] if level.stride(0) == 0 else level.detach()
     if owner.is_inference():
         return build(level, channels)
-    key = (owner._version, level.data_ptr(), tuple(level.shape), level.stride(), channels)
+    key = (owner._version, level.data_ptr(), tuple(level.shape), level.stride(), channels, build)
     entry = _tables.get(owner)
     if entry is None or entry[0] != key:
         entry = (key, build(level, channels))

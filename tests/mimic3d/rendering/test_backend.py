@@ -10,6 +10,7 @@ from mimic3d.networks.objects import synthesize_objects
 from mimic3d.rays import cast_rays
 from mimic3d.rendering import backend
 from mimic3d.rendering.backend import TORCH, RenderBackend, Shortcuts, choose_backend
+from mimic3d.rendering.fused.render import why_not_half
 from mimic3d.rendering.renderer import RenderingConfig, query, render
 
 CPU = torch.device("cpu")
@@ -77,6 +78,21 @@ def test_records_name_the_renderer_and_its_shortcuts():
     assert RenderBackend("fused", "fused", "").description == "fused"
     named = RenderBackend("fused", "fused", "", limited).description
     assert named == "fused, rays end at optical depth 7"
+    half = RenderBackend("fused", "fused", "", Shortcuts(half_tables=True)).description
+    assert half == "fused, planes in float16"
+
+
+def test_a_shortcut_that_a_device_does_not_have_is_an_error():
+    with pytest.raises(ValueError, match="half_tables must be false on the device cpu"):
+        choose_backend("auto", CPU, Shortcuts(half_tables=True))
+    with pytest.raises(ValueError, match="optical_limit must be null on a GPU"):
+        choose_backend("fused", torch.device("cuda"), Shortcuts(optical_limit=7))
+
+
+def test_planes_that_float16_cannot_hold_are_told():
+    small, large = torch.ones(1, 3, 1, 2, 2), torch.full((1, 3, 1, 2, 2), 7e3)
+    assert why_not_half((small,)) is None
+    assert "within 6000" in (why_not_half((small, large)) or "")
 
 
 def test_shortcuts_never_touch_what_is_learnt():
