@@ -99,7 +99,7 @@ def _cases(name: str, size: dict[str, int]) -> list[Case]:
             Case(f"{name}: points, {precision}", decode_points, forward, launch.WARPS, levels),
             Case(
                 f"{name}: gradients of points, {precision}", decode_gradients, backward,
-                launch.FEW_WARPS, levels,
+                launch.gradient_warps(outputs), levels,
             ),
         ]  # fmt: skip
     return [

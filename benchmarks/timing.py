@@ -14,10 +14,10 @@ def seconds(work: Callable[[], object], repeats: int = 5) -> float:
     work()
     times = []
     for _ in range(repeats):
-        _wait()
+        wait()
         start = time.perf_counter()
         work()
-        _wait()
+        wait()
         times.append(time.perf_counter() - start)
     return statistics.median(times)
 
@@ -30,6 +30,21 @@ def peak_memory_gib() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**30
 
 
-def _wait() -> None:
+def repeat_for(work: Callable[[], object], total: float) -> float:
+    """Median seconds of one call, repeated for so many seconds after two calls to warm up."""
+    work()
+    work()
+    wait()
+    times, begin = [], time.perf_counter()
+    while not times or time.perf_counter() - begin < total:
+        start = time.perf_counter()
+        work()
+        wait()
+        times.append(time.perf_counter() - start)
+    return statistics.median(times)
+
+
+def wait() -> None:
+    """Until the GPU has done all it was given."""
     if torch.cuda.is_available():
         torch.cuda.synchronize()

@@ -10,7 +10,7 @@ import torch
 from pydantic import PositiveInt
 from torch import nn
 
-from mimic3d.cameras import Scene, orbit_cameras
+from mimic3d.cameras import orbit_cameras
 from mimic3d.config import Config
 from mimic3d.data.dataset import Batch
 from mimic3d.losses.density import DensityConfig
@@ -23,6 +23,7 @@ from mimic3d.networks.discriminator import (
 from mimic3d.networks.generator import Generator, GeneratorConfig
 from mimic3d.networks.precision import Precision, choose_dtype, set_precision
 from mimic3d.rendering.backend import RenderBackend
+from mimic3d.synthetic.scene import SYNTHETIC_SCENE
 from mimic3d.training.imitate_losses import ImitateLossConfig, ImitationLosses, imitate_phases
 from mimic3d.training.phases import OptimizerConfig, Phase, build_optimizer
 from mimic3d.training.pretrain_losses import (
@@ -96,7 +97,7 @@ def build_setup(
 ) -> TrainingSetup:  # fmt: skip
     """Fresh networks; images are noise, unless `load` brings others."""
     torch.manual_seed(0)
-    resolution, scene = sizes.generator.image_resolution, Scene()
+    resolution, scene = sizes.generator.image_resolution, SYNTHETIC_SCENE
     generator = sizes.generator.model_copy(update={"detail": stage == "imitate"})
     G = Generator(generator, scene)
     D = DualDiscriminator(sizes.discriminator, resolution)

@@ -161,7 +161,12 @@ def march_rays(outputs: int) -> int:
 
 def tile_rays(outputs: int) -> int:
     """Rays of a program that decodes points, likewise."""
-    return TILE_RAYS if outputs <= SMALLEST else TILE_RAYS // 2
+    return TILE_RAYS if outputs <= SMALLEST else TILE_RAYS // 4
+
+
+def gradient_warps(outputs: int) -> int:
+    """Warps of a program that takes gradients of points: more colours need more registers."""
+    return FEW_WARPS if outputs <= SMALLEST else WARPS
 
 
 def fixed_point(
@@ -232,7 +237,7 @@ def _chunk_gradients(
     decode_gradients[grid](
         tables, field.sizes, *field.weights[:3], origins, directions, depths, raw_gradients, rows,
         *parts, rays, samples, field.scale, **field.constants, RAYS=GRADIENT_RAYS, BLOCK=block,
-        num_warps=FEW_WARPS,
+        num_warps=gradient_warps(field.outputs),
     )  # fmt: skip
     shared = {name: field.constants[name] for name in ("LEVELS", "AXES", "CHANNELS")}
     scatter_gradients[(triton.cdiv(rays, SCATTER_RAYS), samples)](
