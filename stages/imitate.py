@@ -16,7 +16,7 @@ from mimic3d.networks.discriminator import (
     DualDiscriminator,
     PatchDiscriminator,
 )
-from mimic3d.networks.generator import Generator
+from mimic3d.networks.generator import Generator, GeneratorConfig
 from mimic3d.networks.precision import choose_dtype, set_precision
 from mimic3d.networks.snapshot import META, load_meta
 from mimic3d.training.ema import EmaConfig
@@ -47,6 +47,10 @@ class ImitateConfig(ImitateLossConfig):
     """Length and rhythm."""
     monitor: MonitorConfig = MonitorConfig()
     """Measurements in the course of it, and choice of the snapshot to publish."""
+    neural_rendering_resolution: int | None = Field(default=None, ge=8)
+    """Side of the volume rendering that the 2D branch super-resolves from now on, in pixels; null
+    keeps that of stage 1. A larger one sharpens the planes that the 3D branch renders (EG3D, too,
+    goes on at twice the resolution)."""
     patch_scale: float = Field(0.125, gt=0, le=1)
     """Side of the patches that the 3D branch renders, as a share of the image's side."""
     patch_discriminator: DiscriminatorConfig = DiscriminatorConfig()
@@ -73,6 +77,7 @@ def check(cfg: ImitateConfig, root: Path) -> None:
     for discriminator in (meta.discriminator, cfg.patch_discriminator):
         check_batch(cfg.loop, 1, discriminator.mbstd_group_size, "imitate.loop")
     patch_size(cfg, meta.generator.image_resolution)
+    generator_config(cfg, meta.generator)
     check_monitor(cfg.monitor, cfg.loop, manifest, ("2d", "3d"), "imitate")
     check_opacity(cfg.opacity, manifest, "imitate")
     if meta.dataset_fingerprint != manifest.fingerprint:
@@ -80,6 +85,21 @@ def check(cfg: ImitateConfig, root: Path) -> None:
             f"runs/pretrain/snapshot must come from the dataset {manifest.fingerprint[:12]}, comes "
             f"from {meta.dataset_fingerprint[:12]}; run pretrain again"
         )
+
+
+def generator_config(cfg: ImitateConfig, parent: GeneratorConfig) -> GeneratorConfig:
+    """Sizes of the generator: those of stage 1 with detail planes.
+
+    Raises:
+        ValueError: imitate.neural_rendering_resolution is no power of two, or too large.
+    """
+    side = cfg.neural_rendering_resolution or parent.neural_rendering_resolution
+    if side & (side - 1) or side > parent.image_resolution:
+        raise ValueError(
+            f"imitate.neural_rendering_resolution must be a power of two up to image_resolution = "
+            f"{parent.image_resolution}, is {side}; change it, or null keeps that of stage 1"
+        )
+    return parent.model_copy(update={"detail": True, "neural_rendering_resolution": side})
 
 
 def patch_size(cfg: ImitateConfig, image_resolution: int) -> int:
@@ -119,7 +139,7 @@ def run(cfg: ImitateConfig, root: Path, tracker: Tracker) -> None:
     dataset = ImageDataset(dataset_folder(root), "train", ProjectPaths(root).cache)
     device = accelerator.device
     parent = load_meta(_parent(root))
-    generator = parent.generator.model_copy(update={"detail": True})
+    generator = generator_config(cfg, parent.generator)
     size = patch_size(cfg, generator.image_resolution)
     meta = parent.model_copy(
         update={

@@ -95,6 +95,16 @@ def test_stage_2_starts_where_stage_1_ended(project):
                 torch.testing.assert_close(after.weights[name][key], value)
 
 
+def test_stage_2_may_render_its_2d_branch_larger(project):
+    run_stage("pretrain", project, SilentTracker())
+    assert load_meta(project / "runs/pretrain/snapshot").generator.neural_rendering_resolution == 8
+    change(project, "imitate.neural_rendering_resolution", 16)
+    run_stage("imitate", project, SilentTracker())
+    snapshot = project / "runs/imitate/snapshot"
+    assert load_meta(snapshot).generator.neural_rendering_resolution == 16
+    assert load_snapshot(snapshot).config.neural_rendering_resolution == 16
+
+
 @pytest.mark.parametrize(
     ("stage", "key", "value", "message"),
     [
@@ -110,6 +120,18 @@ def test_stage_2_starts_where_stage_1_ended(project):
         ),
         ("pretrain", "pretrain.generator.detail", True, "detail must be false"),
         ("imitate", "imitate.patch_scale", 0.5, r"imitate\.patch_scale x image_resolution must be"),
+        (
+            "imitate",
+            "imitate.neural_rendering_resolution",
+            12,
+            "a power of two up to .* = 16, is 12",
+        ),
+        (
+            "imitate",
+            "imitate.neural_rendering_resolution",
+            32,
+            "a power of two up to .* = 16, is 32",
+        ),
         ("pretrain", "prepare.name", "gone", r"holds no prepared dataset .* run prepare"),
     ],
 )
