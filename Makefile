@@ -56,13 +56,13 @@ $(VENV)/uv: $(VENV)/bin/python
 	@touch $@
 
 $(VENV)/installed: pyproject.toml $(VENV)/uv
-	VIRTUAL_ENV="$(CURDIR)/$(VENV)" UV_FIND_LINKS="$$PIP_FIND_LINKS" $(BIN)/uv pip install --compile-bytecode -e '.[export]'
+	VIRTUAL_ENV="$(CURDIR)/$(VENV)" UV_FIND_LINKS="$$PIP_FIND_LINKS" $(BIN)/uv pip install --compile-bytecode -e '.[export,fast]'
 	@touch $@
 
 $(VENV)/installed-view: pyproject.toml $(VENV)/uv
-	VIRTUAL_ENV="$(CURDIR)/$(VENV)" UV_FIND_LINKS="$$PIP_FIND_LINKS" $(BIN)/uv pip install --compile-bytecode -e '.[export,view]'
+	VIRTUAL_ENV="$(CURDIR)/$(VENV)" UV_FIND_LINKS="$$PIP_FIND_LINKS" $(BIN)/uv pip install --compile-bytecode -e '.[export,fast,view]'
 	@touch $@ $(VENV)/installed
 
 $(VENV)/installed-dev: pyproject.toml $(VENV)/uv
-	VIRTUAL_ENV="$(CURDIR)/$(VENV)" UV_FIND_LINKS="$$PIP_FIND_LINKS" $(BIN)/uv pip install --compile-bytecode -e '.[dev,export]'
+	VIRTUAL_ENV="$(CURDIR)/$(VENV)" UV_FIND_LINKS="$$PIP_FIND_LINKS" $(BIN)/uv pip install --compile-bytecode -e '.[dev,export,fast]'
 	@touch $@ $(VENV)/installed
