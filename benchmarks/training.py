@@ -3,6 +3,8 @@
 Takes the sizes of params.yaml, runs the first images of both stages in a scratch folder; run it
 after `prepare`. With `--against FOLDER`, another checkout of this project, both are measured in
 turn: this one in one process per core, as `processes: auto` starts them, the other as it comes.
+With `--same-sizes` this one trains the other's experiment, its sizes and losses, in today's way:
+half the microbatch, so that two processes share it, shared fakes, and the renderer `auto`.
 """
 
 import argparse
@@ -51,10 +53,11 @@ def main() -> None:
     parser.add_argument("--kimg", type=float, default=0.256, help="images per tick, in thousands")
     parser.add_argument("--processes", type=int, default=1, help="with one thread each, over gloo")
     parser.add_argument("--against", type=Path, help="another checkout, measured in turn")
+    parser.add_argument("--same-sizes", action="store_true", help="train the other's experiment")
     parser.add_argument("--repeats", type=int, default=3, help="of both, with --against")
     args = parser.parse_args()
     if args.against:
-        compare(args.against.resolve(), args.kimg, args.repeats)
+        compare(args.against.resolve(), args.kimg, args.repeats, args.same_sizes)
         return
     if args.processes > 1 and "RANK" not in os.environ:
         print(run_processes(HERE, args.kimg, args.processes), end="")
@@ -64,12 +67,14 @@ def main() -> None:
     train_both(args.kimg)
 
 
-def compare(other: Path, kimg: float, repeats: int) -> None:
+def compare(other: Path, kimg: float, repeats: int, same_sizes: bool) -> None:
     """Print seconds per 1000 images of both checkouts, medians of alternate runs, and the ratio."""
     seconds: dict[tuple[str, Path], list[float]] = {}
     for _ in range(repeats):
         for checkout, processes in ((other, 1), (HERE, cores())):
-            for line in run_processes(checkout, kimg, processes).splitlines():
+            params = other if same_sizes else checkout
+            today = same_sizes and checkout == HERE
+            for line in run_processes(checkout, kimg, processes, params, today).splitlines():
                 stage, value = line.split()[:2]
                 seconds.setdefault((stage, checkout), []).append(float(value))
     for stage in ("pretrain", "imitate"):
@@ -77,12 +82,14 @@ def compare(other: Path, kimg: float, repeats: int) -> None:
         print(f"{stage:9} {before:8.1f} s and {now:8.1f} s per 1000 images: {before / now:.2f}x")
 
 
-def run_processes(checkout: Path, kimg: float, processes: int) -> str:
-    """Output of the benchmark of a checkout, with its own params.yaml and our dataset."""
+def run_processes(
+    checkout: Path, kimg: float, processes: int, params: Path = HERE, today: bool = False
+) -> str:
+    """Output of the benchmark of a checkout, with the params.yaml of another and our dataset."""
     with tempfile.TemporaryDirectory() as folder, socket.create_server(("127.0.0.1", 0)) as free:
         scratch, port = Path(folder), free.getsockname()[1]
         free.close()
-        write_params(checkout / "params.yaml", scratch / "params.yaml")
+        write_params(params / "params.yaml", scratch / "params.yaml", today)
         (scratch / "data").symlink_to(Path.cwd() / "data")
         command = [sys.executable, "-m", "benchmarks.training", "--kimg", str(kimg)]
         environ = os.environ | {"PYTHONPATH": str(checkout)}
@@ -105,12 +112,18 @@ def run_processes(checkout: Path, kimg: float, processes: int) -> str:
     return outputs[0]
 
 
-def write_params(source: Path, target: Path) -> None:
-    """Copy parameters less the measurements of G_ema, which are no part of a step's cost."""
+def write_params(source: Path, target: Path, today: bool) -> None:
+    """Copy parameters less the measurements of G_ema, which are no part of a step's cost.
+
+    With `today`, in today's way of training.
+    """
     yaml = YAML()
     params = yaml.load(source)
     for stage in ("pretrain", "imitate"):
         params[stage]["monitor"] = {"every_kimg": 0}
+        if today:
+            params[stage]["loop"] |= {"microbatch": 8, "renderer": "auto"}
+            params[stage]["share_fakes"] = True
     yaml.dump(params, target)
 
 
