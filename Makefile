@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help preset repro view sweep ablation test cluster lint ui clean
+.PHONY: help preset repro demo view sweep ablation test cluster lint ui clean
 
 help:  ## Show this list
 	@sed -n 's/^\([a-z]*\):.*##\(.*\)/make \1\	\2/p' Makefile
@@ -15,6 +15,11 @@ preset: $(VENV)/installed  ## Write a file of presets/ to params.yaml: make pres
 
 repro: $(VENV)/installed  ## Prepare, pretrain, imitate, evaluate: whatever is not up to date
 	@$(BIN)/python -m pipeline.repro
+
+demo: $(VENV)/installed  ## A trained generator within seconds, without training: pictures and a video in demo/
+	@$(BIN)/python -m tools.render views examples/heads64 demo/views.png --seeds 0-7 --psi 0.8 --views 3 --geometry
+	@$(BIN)/python -m tools.render orbit examples/heads64 demo/orbit.mp4 --seeds 0-3 --psi 0.8
+	@echo "Look at demo/views.png and demo/orbit.mp4; make view FOLDER=examples turns it in the browser"
 
 view: $(VENV)/installed-view  ## Look at what was trained, from any camera, in the browser (FOLDER=runs PORT=8080)
 	@$(BIN)/python -m tools.view $(or $(FOLDER),runs) --port $(if $(filter file,$(origin PORT)),8080,$(PORT))
