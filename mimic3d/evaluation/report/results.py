@@ -163,10 +163,11 @@ def report_content(
 def summary_table(result: EvaluationResult) -> str:
     """Distances beside floor and untrained (small is good), scores beside their ceiling."""
     distances, columns = result.distances.values, ("2d", "3d", "untrained/3d", "floor")
-    lines = [f"{'distance':28}" + "".join(f"{column:>14}" for column in columns)]
+    head = (*columns, "3d / 2d")
+    lines = [f"{'distance':28}" + "".join(f"{column:>14}" for column in head)]
     for metric in [name.partition("/")[2] for name in distances if re.match(SHOWN, name)]:
         cells = [distances.get(f"{column}/{metric}") for column in columns]
-        lines.append(f"{metric:28}" + "".join(map(_cell, cells)))
+        lines.append(f"{metric:28}" + "".join(map(_cell, [*cells, _ratio(metric, *cells[:2])])))
     columns = ("2d", "3d", "ceiling")
     lines += ["", f"{'agreement of views':28}" + "".join(f"{column:>14}" for column in columns)]
     means = named_means(result.summary)
@@ -175,6 +176,15 @@ def summary_table(result: EvaluationResult) -> str:
         lines.append(f"{metric:28}" + "".join(map(_cell, cells)))
     lines += ["", "all numbers, intervals, meanings, pictures: reports/evaluate/report.html"]
     return "\n".join(lines + [f"note: {each}" for each in result.notices])
+
+
+def _ratio(metric: str, two: float | None, three: float | None) -> float | None:
+    """Distance of the 3D branch over that of the 2D branch, which imitation brings to 1.
+
+    None for metrics that are no distances, or may be negative.
+    """
+    is_distance = metric.startswith(("fd_", "fid", "swd"))
+    return three / two if is_distance and two and three is not None else None
 
 
 def _cell(value: float | None) -> str:
