@@ -1,10 +1,10 @@
 """`python -m benchmarks.cost`: how the cost of a training grows, and a law fitted to it.
 
 Trains the phases G and D of `imitate` with small networks, and changes one thing at a time: side of
-the image, samples per ray, images of a batch, processes at once. Fits seconds per image
-= constant x side^a x samples^b x batch^c by least squares of logarithms; the exponents are the law.
-Seconds are of the CPU (of the wall clock on a GPU, and where processes share a machine). Writes
-cost.png. Three minutes on two free cores.
+the image, samples per ray, images of a batch, processes at once (which exchange nothing). Fits
+seconds per image = constant x side^a x samples^b x batch^c by least squares of logarithms; the
+exponents are the law. Seconds are of the CPU (of the wall clock on a GPU, and where processes share
+a machine). Writes cost.png. Three minutes on two free cores.
 """
 
 import argparse
@@ -140,6 +140,9 @@ def draw(measured: dict[Point, float], constant: float, exponents: dict[str, flo
             law = [1e3 * predict(p, constant, exponents) for p in line]
             panel.loglog(values, law, "-", label=f"exponent {exponents[axis]:.2f}")
         panel.set(xlabel=axis, ylabel="ms per image")
+        for scale in (panel.xaxis, panel.yaxis):  # plain numbers: powers need fonts of TeX
+            scale.set_major_formatter("{x:g}")
+            scale.set_minor_formatter("")
         panel.legend()
     return figure
 

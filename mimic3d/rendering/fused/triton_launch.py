@@ -156,7 +156,7 @@ def march_gradients(
 
 def march_rays(outputs: int) -> int:
     """Rays of a program that composites: fewer with more colours, which lie in registers."""
-    return MARCH_RAYS if outputs <= SMALLEST else MARCH_RAYS // 2
+    return MARCH_RAYS if outputs <= SMALLEST else MARCH_RAYS // 4
 
 
 def tile_rays(outputs: int) -> int:

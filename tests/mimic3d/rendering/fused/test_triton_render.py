@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 pytest.importorskip("triton", reason="triton is not installed: its wheels are for Linux")
 
@@ -199,3 +200,26 @@ def test_sums_of_whole_numbers_never_overflow():
 
 def test_constants_are_powers_of_two_that_tensor_cores_take():
     assert [triton_launch.pad_size(x) for x in (1, 16, 17, 33)] == [16, 16, 32, 64]
+
+
+@pytest.mark.slow
+def test_fake_tensors_know_the_shapes():
+    """Forward and backward without a kernel, as `torch.compile` and dry runs need it."""
+    with FakeTensorMode():
+        planes = make_planes(None, 2, 8, ((8, 8), (16, 16)))
+        decoder = make_decoder(None, 8, 16, 3)
+        view = render_fused(
+            planes, decoder, make_rays(None, 2, 8, Scene()), Scene(), RenderingConfig(), 3,
+            kernels="triton",
+        )  # fmt: skip
+        assert view.features.shape == (2, 64, 3)
+        assert view.depth.shape == view.alpha.shape == (2, 64, 1)
+        parameters = [*planes, *decoder.parameters()]
+        gradients = torch.autograd.grad(view.features.sum(), parameters)
+        assert [g.shape for g in gradients] == [p.shape for p in parameters]
+        points = torch.rand(2, 5, 3)
+        rest = (Scene(), RenderingConfig(), 3)
+        sigma, colors = query_fused(planes, decoder, points, *rest, kernels="triton")
+        assert (sigma.shape, colors.shape) == ((2, 5, 1), (2, 5, 3))
+        gradients = torch.autograd.grad(sigma.sum(), parameters)
+        assert [g.shape for g in gradients] == [p.shape for p in parameters]
