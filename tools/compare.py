@@ -94,8 +94,8 @@ def main(arguments: list[str]) -> int:
         print(error, file=sys.stderr)
         return 1
     if args.out:
-        with atomic_file(args.out) as draft:
-            draft.write_text(text)
+        with atomic_file(args.out) as tmp:
+            tmp.write_text(text)
     print(text, end="")
     return 0
 

@@ -58,8 +58,8 @@ def apply_preset(name: str, root: Path, force: bool) -> None:
             f"{FILE} must be a preset or as in the last commit to be replaced, has changes of its "
             f"own; commit or move it, or give them up: make preset NAME={name} FORCE=1"
         )
-    with atomic_file(root / FILE) as draft:
-        draft.write_text(text)
+    with atomic_file(root / FILE) as tmp:
+        tmp.write_text(text)
 
 
 def resolve(text: str) -> dict[str, Config]:

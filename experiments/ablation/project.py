@@ -27,8 +27,8 @@ def open_project(root: Path, name: str, design: Design, size: Size) -> Path:
     digest.update(hash_stages(("prepare", *STAGES)).encode())
     folder = ProjectPaths(root).states("ablation") / f"{name}-{digest.hexdigest()[:8]}"
     folder.mkdir(parents=True, exist_ok=True)
-    with atomic_file(folder / PARAMS) as draft:
-        YAML().dump(size.params, draft)
+    with atomic_file(folder / PARAMS) as tmp:
+        YAML().dump(size.params, tmp)
     build_project(folder, root, ("prepare", *STAGES))
     return folder
 

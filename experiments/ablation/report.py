@@ -45,14 +45,14 @@ class Run:
 def write_report(folder: Path, design: Design, size: Size, outcomes: Outcomes, run: Run) -> Results:
     """Writes all files."""
     results = find_results(design, outcomes)
-    with atomic_folder(folder) as draft:
-        (draft / "table.md").write_text(write_table(design, size, outcomes, results, run))
-        estimates_table(results).to_csv(draft / "table.csv", index=False, float_format="%.6g")
+    with atomic_folder(folder) as tmp:
+        (tmp / "table.md").write_text(write_table(design, size, outcomes, results, run))
+        estimates_table(results).to_csv(tmp / "table.csv", index=False, float_format="%.6g")
         findings_table(results.findings).to_csv(
-            draft / "claims.csv", index=False, float_format="%.6g"
+            tmp / "claims.csv", index=False, float_format="%.6g"
         )
-        outcomes.values.to_parquet(draft / "values.parquet", index=False)
-        draw_bars(design, results, draft / "bars.png")
+        outcomes.values.to_parquet(tmp / "values.parquet", index=False)
+        draw_bars(design, results, tmp / "bars.png")
     return results
 
 

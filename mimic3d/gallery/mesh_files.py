@@ -27,8 +27,8 @@ def save_mesh(mesh: Mesh, path: Path) -> None:
             f"least is {low:.3g}); lower it (--density, evaluate.gallery.mesh.density)"
         )
     load_marching_cubes()
-    with atomic_file(path) as draft:
-        draft.write_bytes(_ply(mesh) if path.suffix == ".ply" else _glb(mesh))
+    with atomic_file(path) as tmp:
+        tmp.write_bytes(_ply(mesh) if path.suffix == ".ply" else _glb(mesh))
 
 
 def _ply(mesh: Mesh) -> bytes:

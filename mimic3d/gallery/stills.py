@@ -49,5 +49,5 @@ def enlarge(image: Image.Image, scale: int) -> Image.Image:
 
 def save_png(image: Image.Image, path: Path) -> None:
     """Writes a picture atomically."""
-    with atomic_file(path) as draft:
-        image.save(draft, format="PNG")
+    with atomic_file(path) as tmp:
+        image.save(tmp, format="PNG")

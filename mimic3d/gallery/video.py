@@ -56,9 +56,9 @@ def save_video(
     pictures = _pictures(frames)
     first = next(pictures)
     height, width = first.shape[:2]
-    with atomic_file(path) as draft:
+    with atomic_file(path) as tmp:
         writer = writer_module.write_frames(
-            str(draft), (width, height), fps=frames_per_second, codec="libx264", quality=8,
+            str(tmp), (width, height), fps=frames_per_second, codec="libx264", quality=8,
             macro_block_size=2, output_params=list(REPEATABLE),
         )  # fmt: skip
         with closing(writer):

@@ -225,8 +225,8 @@ def _cosine(a: Float[Tensor, "n v e"], b: Float[Tensor, "n v e"]) -> Float[Tenso
 def save_probe(probe: Probe, path: Path) -> None:
     """One .safetensors file; its header holds the config."""
     weights = {name: value.cpu().contiguous() for name, value in probe.state_dict().items()}
-    with atomic_file(path) as draft:
-        save_file(weights, draft, metadata={"config": probe.config.model_dump_json()})
+    with atomic_file(path) as tmp:
+        save_file(weights, tmp, metadata={"config": probe.config.model_dump_json()})
 
 
 def load_probe(path: Path, device: torch.device) -> Probe:

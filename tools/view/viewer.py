@@ -24,8 +24,7 @@ from tools.view.subject import Subject
 UP = (0.0, 1.0, 0.0)
 JPEG_MOVING, JPEG_REST = 60, 90
 PLAY_SECONDS = 4.0  # from one object to the other
-TICK_SECONDS = 0.1
-LIVE_SECONDS = 2.0
+TICK_SECONDS, LIVE_SECONDS = 0.1, 2.0
 
 
 @dataclass(eq=False)

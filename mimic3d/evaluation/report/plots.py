@@ -99,7 +99,7 @@ def save_plots(plots: Sequence[Plot], folder: Path) -> None:
     What was not measured is NaN in the text: DVC draws an empty cell as 0.
     """
     for plot in plots:
-        with atomic_file(folder / f"{plot.name}.csv") as draft:
-            wide_table(plot).to_csv(draft, index=False, float_format="%.6g", na_rep="NaN")
-        with atomic_file(folder / f"{plot.name}.svg") as draft:
-            draft.write_text(chart_file(chart_of(plot)))
+        with atomic_file(folder / f"{plot.name}.csv") as tmp:
+            wide_table(plot).to_csv(tmp, index=False, float_format="%.6g", na_rep="NaN")
+        with atomic_file(folder / f"{plot.name}.svg") as tmp:
+            tmp.write_text(chart_file(chart_of(plot)))
