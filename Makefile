@@ -30,8 +30,8 @@ sweep: $(VENV)/installed  ## Search for better parameters as sweep.yaml says (PL
 ablation: $(VENV)/installed  ## The paper's ablation in miniature (SIZE=cpu SEEDS=3)
 	@$(BIN)/python -m experiments.ablation $(if $(SIZE),--size $(SIZE)) $(if $(SEEDS),--seeds $(SEEDS))
 
-test: $(VENV)/installed-dev  ## Tests that need no GPU and no cluster of processes: about 15 minutes
-	@$(BIN)/python -m pytest -m "not cluster"
+test: $(VENV)/installed-dev  ## Tests that need no GPU and no cluster of processes: about 15 minutes (WORKERS=2)
+	@$(BIN)/python -m pytest -m "not cluster" -n $(or $(WORKERS),2)
 
 cluster: $(VENV)/installed-dev  ## The others: several machines, faults and sweeps on Ray: about half an hour
 	@$(BIN)/python -m pytest -m cluster

@@ -12,7 +12,7 @@ from hypothesis import settings
 if not torch.cuda.is_available():
     os.environ["TRITON_INTERPRET"] = "1"  # kernels in Triton run on the CPU; read at its import
 
-pytest_plugins = ["golden.report"]
+pytest_plugins = ["golden.report", "shares"]
 settings.register_profile("seeded", derandomize=True, deadline=None)  # the same everywhere
 settings.load_profile("seeded")
 
