@@ -69,7 +69,7 @@ def context(
 
 
 def score_together(rank: int, num: int, folder: str) -> None:
-    """One of several processes; each writes the table it got."""
+    """One of several processes; each writes its tables, from an empty cache and a full one."""
     torch.set_num_threads(1)
     dist.init_process_group(
         "gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=num
@@ -80,6 +80,7 @@ def score_together(rank: int, num: int, folder: str) -> None:
         dist.all_gather_object(lists, objects)
         return [item for items in lists for item in items or []]
 
-    table = score(Path(folder) / "cache", group=ProcessGroup(rank, num, gather)).samples
-    table.to_parquet(Path(folder) / f"samples-{rank}.parquet")
+    for cache in ("empty", "full"):
+        table = score(Path(folder) / "cache", group=ProcessGroup(rank, num, gather)).samples
+        table.to_parquet(Path(folder) / f"{cache}-{rank}.parquet")
     dist.destroy_process_group()

@@ -83,19 +83,11 @@ def test_evaluating_again_gives_the_same_bits(scored, tmp_path):
     assert scored.protocol == again.protocol
 
 
-def test_two_processes_find_the_same(scored, folder):
-    multiprocessing.spawn(view_scores.score_together, (2, str(folder)), nprocs=2)
-    for rank in range(2):
-        found = pd.read_parquet(folder / f"samples-{rank}.parquet")
-        pd.testing.assert_frame_equal(scored.samples, found, rtol=1e-6, atol=1e-9)
-
-
-@pytest.mark.slow
-def test_two_processes_find_the_same_without_a_cache(scored, tmp_path):
+def test_two_processes_find_the_same_with_an_empty_cache_and_a_full_one(scored, tmp_path):
     multiprocessing.spawn(view_scores.score_together, (2, str(tmp_path)), nprocs=2)
-    for rank in range(2):
-        found = pd.read_parquet(tmp_path / f"samples-{rank}.parquet")
-        pd.testing.assert_frame_equal(scored.samples, found, rtol=1e-6, atol=1e-9)
+    for name in ("empty-0", "empty-1", "full-0", "full-1"):
+        samples = pd.read_parquet(tmp_path / f"{name}.parquet")
+        pd.testing.assert_frame_equal(scored.samples, samples, rtol=1e-6, atol=1e-9)
 
 
 def test_what_is_true_is_photographed_once(scored, folder):
