@@ -9,12 +9,21 @@ import sys
 import traceback
 from pathlib import Path
 
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
 from pipeline.cluster import load_settings, tracking_uri
 from pipeline.jobs.mlflow_run_process import MlflowRunProcess
+from pipeline.params import FILE
 from pipeline.project import ProjectPaths
 from pipeline.storage.remote_run import remote_run_of
 from pipeline.tracking.background import BackgroundTracker
+from pipeline.tracking.mlflow_runs import flatten
+from pipeline.tracking.reproduction import CHANGES, describe_changes
 from pipeline.workers.workers import OpenTracker, run_stage
+
+MAX_TAG = 4000
+"""Characters of a tag; MLflow takes 5000."""
 
 
 def main() -> int:
@@ -61,7 +70,21 @@ def describe_code(root: Path) -> dict[str, str]:
     return {
         "git.commit": commit or "none",
         "git.dirty": "unknown" if changed is None else str(bool(changed)).lower(),
+        CHANGES: _changed_params(root)[:MAX_TAG],
     }
+
+
+def _changed_params(root: Path) -> str:
+    """Parameters of the project folder that differ from those of its commit."""
+    committed = _git(root, "show", f"HEAD:./{FILE}")
+    if committed is None:
+        return ""
+    try:
+        texts = committed, (root / FILE).read_text()
+        before, now = (dict(flatten(YAML(typ="safe").load(text) or {})) for text in texts)
+    except YAMLError:  # of the commit; the file itself was read before
+        return ""
+    return describe_changes(before, now)
 
 
 def open_run(

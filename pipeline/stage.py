@@ -4,9 +4,11 @@ import argparse
 import importlib
 import importlib.util
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Protocol, cast
+
+from pydantic import ValidationError
 
 from mimic3d.config import Config
 from pipeline.cluster import Workers
@@ -14,6 +16,7 @@ from pipeline.code_hash import hash_modules, join_hashes
 from pipeline.params import FILE, list_sections, load_params
 from pipeline.preemption import EXIT_CODE, PreemptedError, install_sigterm_handler, working
 from pipeline.state_options import add_options, put_options
+from pipeline.tracking.mlflow_runs import flatten
 from pipeline.tracking.tracker import Tracker
 from pipeline.training_state import TrainingIdentity
 
@@ -112,9 +115,28 @@ def count_parts(stage: str, cfg: Config) -> int | None:
 def run_stage(stage: str, root: Path, tracker: Tracker) -> None:
     """Loads the parameters of a stage, logs them with their defaults, and runs the stage."""
     cfg = load_config(stage, root)
+    tracker.set_headlines(_headlines(stage))
     tracker.log_params({stage: cfg.model_dump(mode="json")})
+    tracker.log_choices({stage: _choices(cfg)})
     with working():
         load_stage(stage).run(cfg, root, tracker)
+
+
+def _headlines(stage: str) -> Sequence[str]:
+    """Metrics that stand for a stage, from stages/headlines.py; a project may do without."""
+    if importlib.util.find_spec("stages.headlines") is None:
+        return ()
+    return importlib.import_module("stages.headlines").HEADLINES.get(stage, ())
+
+
+def _choices(cfg: Config) -> dict[str, Any]:
+    """Parameters, by dotted key, that differ from the defaults of the stage."""
+    try:
+        default = dict(flatten(type(cfg)().model_dump(mode="json")))
+    except ValidationError:  # one has no default
+        default = {}
+    given = flatten(cfg.model_dump(mode="json"))
+    return {key: value for key, value in given if key not in default or default[key] != value}
 
 
 def main(stage: str) -> None:

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import TypeCheckError
 from ruamel.yaml import YAML
 
+from stages.headlines import HEADLINES
 from tools.cli import COMMANDS
 
 ROOT = Path(__file__).parents[1]
@@ -41,6 +42,7 @@ def test_a_stage_word_is_in_all_its_places():
         entry = load("dvc.yaml")["stages"][stage]
         assert entry["cmd"] == f"python -m pipeline.run {stage}"
         assert stage in entry["params"]
+    assert tuple(HEADLINES) == STAGES
 
 
 def dependencies(stage: str) -> list[Path]:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.jobs.attempts import AttemptReport
+from pipeline.jobs.system_metrics import SystemMetrics
 from pipeline.tracking.mlflow_runs import RunAddress, attempt, close_run, open_run
 
 FOLLOW_SECONDS = 1.0
@@ -62,8 +63,10 @@ def main(arguments: dict[str, Any]) -> None:
     opened = attempt(lambda: open_run(artifacts=artifacts, **arguments))
     print(json.dumps(asdict(opened[0]) if opened else None), flush=True)
     report = AttemptReport(Path.cwd(), arguments["stage"], opened[0] if opened else None)
+    load = SystemMetrics(opened[0] if opened else None)
     while not select.select([sys.stdin], [], [], FOLLOW_SECONDS)[0]:
         report.follow()
+        load.follow()
     status = sys.stdin.readline().strip() or "KILLED"
     if opened:
         attempt(lambda: close_run(opened[0], status))

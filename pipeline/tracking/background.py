@@ -42,6 +42,14 @@ class BackgroundTracker(RelayTracker):
         """Logs parameters; groups become dotted keys, as in `dvc exp run -S`."""
         self._post("params", lambda: self._tracker.log_params(params))
 
+    def log_choices(self, params: Mapping[str, Any]) -> None:
+        """Logs the parameters that differ from their defaults to the reproduction."""
+        self._post("params", lambda: self._tracker.log_choices(params))
+
+    def set_headlines(self, patterns: Sequence[str]) -> None:
+        """Metrics to be repeated in the run of the reproduction."""
+        self._tracker.set_headlines(patterns)
+
     def set_tags(self, tags: Mapping[str, str]) -> None:
         """Tags of the stage's run."""
         self._post("tags", lambda: self._tracker.set_tags(tags))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from pipeline.tracking.reproduction import CHANGES, STATE, name_reproduction, write_note
 from pipeline.yaml_file import one_line
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def open_run(
     experiment = (
         known.experiment_id if known else client.create_experiment(EXPERIMENT, location, UI_TAGS)
     )
-    name = os.environ.get("DVC_EXP_NAME") or f"reproduction {reproduction[:7]}"
+    name = name_reproduction(reproduction, tags.get(CHANGES, ""))
     common = {**tags, "reproduction": reproduction}
     parent = _find(client, experiment, {"reproduction": reproduction, "level": "reproduction"})
     if parent is None:
@@ -72,6 +73,7 @@ def open_run(
         run_id = _create(client, experiment, stage, {**common, **keys, "level": "stage"})
     for each in (parent, run_id):
         client.update_run(each, status="RUNNING")
+    client.set_tag(parent, STATE, f"{stage} RUNNING")
     return RunAddress(uri, run_id, parent, stage)
 
 
@@ -86,6 +88,8 @@ def close_run(address: RunAddress, status: str) -> None:
     left = [run.info.run_id for run in client.search_runs([experiment], below)]
     for each in (*left, address.run_id, address.parent_id):
         client.set_terminated(each, status)
+    client.set_tag(address.parent_id, STATE, f"{address.stage} {status}")
+    write_note(client, address.parent_id)
 
 
 def attempt(call: Callable[[], T], quiet: bool = False) -> tuple[T] | None:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,7 @@ class MlflowTracker(RelayTracker):
         self._client: MlflowClient | None = None
         self._pending: list[Metric] = []
         self._logged: dict[str, int] = {}
+        self._headlines: tuple[str, ...] = ()
         self._has_warned = False
         self._silent_until = 0.0
 
@@ -48,6 +50,18 @@ class MlflowTracker(RelayTracker):
         for start in range(0, len(items), BATCH_PARAMS):
             chunk = items[start : start + BATCH_PARAMS]
             self._try(lambda c=chunk: self.client.log_batch(self.address.run_id, params=c))
+
+    def log_choices(self, params: Mapping[str, Any]) -> None:
+        """Logs the parameters that differ from their defaults to the reproduction."""
+        from mlflow.entities import Param
+
+        for key, value in flatten(params):  # one by one: another value than before is refused
+            item = Param(key, str(value)[:6000])
+            attempt(lambda i=item: self.client.log_batch(self.address.parent_id, params=[i]), True)
+
+    def set_headlines(self, patterns: Sequence[str]) -> None:
+        """Metrics to be repeated in the run of the reproduction."""
+        self._headlines = tuple(patterns)
 
     def set_tags(self, tags: Mapping[str, str]) -> None:
         """Tags of the stage's run."""
@@ -99,6 +113,22 @@ class MlflowTracker(RelayTracker):
             self.client.log_batch(self.address.run_id, metrics=chunk)
             self._logged.update({metric.key: metric.step for metric in chunk})
         self._pending = []
+        self._repeat_headlines(fresh)
+
+    def _repeat_headlines(self, metrics: "Sequence[Metric]") -> None:
+        """Logs the headlines to the reproduction; where that fails, newer ones follow."""
+        from mlflow.entities import Metric
+
+        chosen = [m for m in metrics if any(fnmatchcase(m.key, p) for p in self._headlines)]
+        if not chosen:
+            return
+        stage, last = self.address.stage, max(chosen, key=lambda metric: metric.step)
+        rows = [Metric(f"{stage}/{m.key}", m.value, m.timestamp, m.step) for m in chosen]
+        if last.step:
+            rows.append(Metric(f"{stage}/kimg", last.step / 1000, last.timestamp, last.step))
+        for start in range(0, len(rows), BATCH_METRICS):
+            chunk = rows[start : start + BATCH_METRICS]
+            attempt(lambda c=chunk: self.client.log_batch(self.address.parent_id, metrics=c), True)
 
     def _send_image(self, key: str, image: Image.Image, nimg: int) -> None:
         mark = f"image.{key}"

@@ -29,6 +29,12 @@ class Tracker:
     def log_params(self, params: Mapping[str, Any]) -> None:
         """Keeps the resolved parameters; groups become dotted keys."""
 
+    def log_choices(self, params: Mapping[str, Any]) -> None:
+        """Keeps the parameters that differ from their defaults, for the list of reproductions."""
+
+    def set_headlines(self, patterns: Sequence[str]) -> None:
+        """Says which metrics stand for the stage in the list of reproductions, as in fnmatch."""
+
     def set_tags(self, tags: Mapping[str, str]) -> None:
         """Keeps short facts about the run."""
 
