@@ -30,14 +30,16 @@ class StateOptions:
 def add_options(parser: argparse.ArgumentParser) -> None:
     """--anew and --continue-state."""
     parser.add_argument(
-        "--anew", action="store_true",
+        "--anew",
+        action="store_true",
         help=f"train the same thing once more, beside its old state (or {ANEW}=1)",
-    )  # fmt: skip
+    )
     parser.add_argument(
-        "--continue-state", metavar="KEY",
+        "--continue-state",
+        metavar="KEY",
         help=f"go on from this state, though parameters or code changed (or {CONTINUE}=KEY); "
         f"`python -m pipeline.states` lists them",
-    )  # fmt: skip
+    )
 
 
 def put_options(args: argparse.Namespace, stage: str, trains: bool) -> StateOptions:

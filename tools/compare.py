@@ -41,9 +41,10 @@ def compare_evaluations(folders: list[Path], pattern: str) -> pd.DataFrame:
     loaded = [load_evaluation(folder) for folder in folders]
     first = loaded[0][0]
     names = [
-        name for name in first.index
+        name
+        for name in first.index
         if re.match(pattern, name) and all(name in table.index for table, _ in loaded)
-    ]  # fmt: skip
+    ]
     if not names:
         raise ValueError(f"no number that all evaluations have begins like {pattern}; try another")
     for name in names:

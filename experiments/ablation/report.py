@@ -112,11 +112,14 @@ def _claims(design: Design, results: Results) -> list[str]:
         alone = " (one seed)" if finding.num_seeds == 1 else ""
         lines.append(
             _line(
-                f"{claim.says} ({claim.source})", _side(design, claim.better),
-                _side(design, claim.worse), quantity.title, _interval(quantity, finding.advantage),
+                f"{claim.says} ({claim.source})",
+                _side(design, claim.better),
+                _side(design, claim.worse),
+                quantity.title,
+                _interval(quantity, finding.advantage),
                 f"**{finding.verdict}**{alone}",
             )
-        )  # fmt: skip
+        )
     return lines
 
 

@@ -58,10 +58,13 @@ def render_true_views(
     if device.type != "cpu":
         batch = max(1, BATCH_PIXELS // resolution**2)
     tasks: list[Task] = [
-        (tuple(identities[first : first + batch]), poses[first : first + batch],
-         intrinsics[first : first + batch])
+        (
+            tuple(identities[first : first + batch]),
+            poses[first : first + batch],
+            intrinsics[first : first + batch],
+        )
         for first in range(0, len(identities), batch)
-    ]  # fmt: skip
+    ]
     render = functools.partial(
         _render, subjects=subjects, resolution=resolution, device=str(device)
     )

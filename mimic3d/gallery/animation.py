@@ -23,26 +23,36 @@ Frames = Iterator[Float[Tensor, "3 h w"]]
 
 
 def orbit_frames(
-    G: Generator, ws: Float[Tensor, "1 l w_dim"], cameras: Cameras, batch: int,
-    panels: tuple[Panel, ...] = PANELS, resolution: int | None = None,
-) -> Frames:  # fmt: skip
+    G: Generator,
+    ws: Float[Tensor, "1 l w_dim"],
+    cameras: Cameras,
+    batch: int,
+    panels: tuple[Panel, ...] = PANELS,
+    resolution: int | None = None,
+) -> Frames:
     """One object from one camera after the other, panels side by side."""
     limits = preview_depth(G, ws, cameras, panels)
     return _frames(one_object(G, ws, cameras, batch), limits, panels, resolution)
 
 
 def morph_frames(
-    G: Generator, ws: Float[Tensor, "n l w_dim"], cameras: Cameras, batch: int,
-    panels: tuple[Panel, ...] = PANELS, resolution: int | None = None,
-) -> Frames:  # fmt: skip
+    G: Generator,
+    ws: Float[Tensor, "n l w_dim"],
+    cameras: Cameras,
+    batch: int,
+    panels: tuple[Panel, ...] = PANELS,
+    resolution: int | None = None,
+) -> Frames:
     """One object after the other, each from its own camera, panels side by side."""
     limits = preview_depth(G, ws, cameras, panels)
     return _frames(many_objects(G, ws, cameras, batch), limits, panels, resolution)
 
 
 def _frames(
-    batches: Batches, limits: tuple[float, float], panels: tuple[Panel, ...],
+    batches: Batches,
+    limits: tuple[float, float],
+    panels: tuple[Panel, ...],
     resolution: int | None,
-) -> Frames:  # fmt: skip
+) -> Frames:
     for drawn in draw(batches, limits, panels, resolution):
         yield from torch.cat(list(drawn.values()), dim=3)

@@ -100,9 +100,12 @@ def check_feature_networks(
 
 
 def build_feature_networks(
-    names: Sequence[FeatureNetworkName], inception: InceptionConfig, probe: Probe | None,
-    cache: Path, device: torch.device,
-) -> FeatureNetworks:  # fmt: skip
+    names: Sequence[FeatureNetworkName],
+    inception: InceptionConfig,
+    probe: Probe | None,
+    cache: Path,
+    device: torch.device,
+) -> FeatureNetworks:
     """The named networks; files of others are downloaded into `cache` once.
 
     Raises:

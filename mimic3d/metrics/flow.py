@@ -121,9 +121,11 @@ def _positions(view: PosedView, cameras: Cameras) -> Float[Tensor, "n 2 h w"]:
 
 
 def _motion_px(
-    motion: Float[Tensor, "n 2 h w"], across: Float[Tensor, "n 3 h w"],
-    down: Float[Tensor, "n 3 h w"], mask: Float[Tensor, "n 1 h w"],
-) -> Float[Tensor, " n"]:  # fmt: skip
+    motion: Float[Tensor, "n 2 h w"],
+    across: Float[Tensor, "n 3 h w"],
+    down: Float[Tensor, "n 3 h w"],
+    mask: Float[Tensor, "n 1 h w"],
+) -> Float[Tensor, " n"]:
     """Root mean square of the motion, where the picture has texture that shows it.
 
     Weighted by the energy of the gradient: a plain wall moves, but nobody can see it.

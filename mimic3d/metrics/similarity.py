@@ -40,9 +40,10 @@ def ssim_map(
 
 
 def high_pass_error(
-    image: Float[Tensor, "n c h w"], target: Float[Tensor, "n c h w"],
+    image: Float[Tensor, "n c h w"],
+    target: Float[Tensor, "n c h w"],
     mask: Float[Tensor, "n 1 h w"],
-) -> Float[Tensor, " n"]:  # fmt: skip
+) -> Float[Tensor, " n"]:
     """Energy of the error over energy of the target, both high-passed: 0 is best, 1 a flat image.
 
     NaN where the target has no detail but rounding errors.

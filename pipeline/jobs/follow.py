@@ -40,8 +40,11 @@ def connect(address: Address) -> "JobSubmissionClient":
     from ray.exceptions import AuthenticationError
     from ray.job_submission import JobSubmissionClient
 
-    for chatty in ("dashboard.modules.job.sdk", "dashboard.modules.dashboard_sdk",
-                   "_private.runtime_env.packaging"):  # fmt: skip
+    for chatty in (
+        "dashboard.modules.job.sdk",
+        "dashboard.modules.dashboard_sdk",
+        "_private.runtime_env.packaging",
+    ):
         logging.getLogger(f"ray.{chatty}").setLevel(logging.WARNING)
     deadline = time.monotonic() + (START_SECONDS if address.is_local else 5.0)
     while True:

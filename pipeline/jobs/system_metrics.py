@@ -40,7 +40,10 @@ class SystemMetrics:
         assert self._address
         logging.getLogger("mlflow.system_metrics").setLevel(logging.CRITICAL)
         monitor = SystemMetricsMonitor(
-            self._address.run_id, SAMPLE_SECONDS, SAMPLES_PER_POINT, resume_logging=True,
+            self._address.run_id,
+            SAMPLE_SECONDS,
+            SAMPLES_PER_POINT,
+            resume_logging=True,
             tracking_uri=self._address.uri,
-        )  # fmt: skip
+        )
         monitor.start()  # a daemon; it ends with the run

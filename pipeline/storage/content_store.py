@@ -83,8 +83,9 @@ class ContentStore:
         missing = {c.sha256: path for path, c in index.items() if there.get(c.sha256) != c.size}
         sizes = {content.sha256: content.size for content in index.values()}
         self._fs.makedirs(f"{self._root}/contents", exist_ok=True)
-        self._each(lambda item: self._fs.put_file(str(root / item[1]), self._of(item[0])),
-                   missing.items())  # fmt: skip
+        self._each(
+            lambda item: self._fs.put_file(str(root / item[1]), self._of(item[0])), missing.items()
+        )
         self._fs.invalidate_cache()
         return sum(sizes[sha256] for sha256 in missing)
 

@@ -35,8 +35,11 @@ class StorageSync(FolderSync):
         try:
             self._push(folder)
         except OSError as error:
-            print(f"{folder.name} could not be copied to the storage ({error}); a restart goes "
-                  f"back to the copy before", file=sys.stderr)  # fmt: skip
+            print(
+                f"{folder.name} could not be copied to the storage ({error}); a restart goes "
+                f"back to the copy before",
+                file=sys.stderr,
+            )
 
     def pull(self, folder: Path) -> None:
         """Makes the folder like its copy in the storage; all processes of a machine may call it."""

@@ -15,15 +15,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Serves until it is interrupted; returns the exit code."""
     parser = argparse.ArgumentParser(prog="mimic3d view", description=__doc__)
     parser.add_argument(
-        "folders", nargs="*", type=Path, default=[DEFAULT],
+        "folders",
+        nargs="*",
+        type=Path,
+        default=[DEFAULT],
         help=f"snapshots, or folders that hold some; no others can be opened (default: {DEFAULT})",
-    )  # fmt: skip
+    )
     parser.add_argument("--port", type=int, default=8080, help="the next free one if it is taken")
     parser.add_argument(
-        "--host", default="127.0.0.1",
+        "--host",
+        default="127.0.0.1",
         help="address to listen on; another than 127.0.0.1 lets others on the network reach the "
         "viewer, who then need only the token, sent in clear: use an ssh tunnel instead",
-    )  # fmt: skip
+    )
     args = parser.parse_args(arguments)
     try:
         viewer = _open(args)

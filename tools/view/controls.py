@@ -48,8 +48,12 @@ class Controls:
             self.measure_drift = gui.add_checkbox("measure drift", True, hint="at rest")
             self.drift = gui.add_markdown("")
             self._slider("samples_per_ray", start, 0, 192, 4, "of both passes; 0: the model's own")
-            self._choice("resolution", "resolution at rest", ["64", "128", "256", "512", "1024"],
-                         str(start.resolution))  # fmt: skip
+            self._choice(
+                "resolution",
+                "resolution at rest",
+                ["64", "128", "256", "512", "1024"],
+                str(start.resolution),
+            )
             self._slider("epi_row", start, 0.0, 1.0, 0.01, "row of panel epi, from the top")
             self._options_of("noise", start, "of the synthesis layers")
             self._options_of("background", start, "around the picture")
@@ -109,6 +113,7 @@ class Controls:
         self._options[name] = tuple(options)
         by_place = name in ("snapshot", "other")
         self._keep(
-            name, handle,
+            name,
+            handle,
             options.index if by_place else int if name == "resolution" else str,
-        )  # fmt: skip
+        )

@@ -72,9 +72,11 @@ class Picture:
 
 @torch.inference_mode()
 def draw(
-    subjects: tuple[Subject, ...], settings: ViewSettings, resolution: int,
+    subjects: tuple[Subject, ...],
+    settings: ViewSettings,
+    resolution: int,
     is_stale: Callable[[], bool] = lambda: False,
-) -> Picture:  # fmt: skip
+) -> Picture:
     """The picture of the settings with squares of `resolution` pixels.
 
     Of two subjects panel `compare` shows the 3D branch of both; all others show the first.

@@ -41,8 +41,10 @@ def mp4_bytes(subject: Subject, settings: ViewSettings) -> bytes:
     load_video_writer()
     frames = []
     for angle in (2 * math.pi * frame / FRAMES for frame in range(FRAMES)):
-        turned = {"yaw_rad": ORBIT_YAW_RAD * math.sin(angle),
-                  "pitch_rad": settings.pitch_rad + ORBIT_PITCH_RAD * math.cos(angle)}  # fmt: skip
+        turned = {
+            "yaw_rad": ORBIT_YAW_RAD * math.sin(angle),
+            "pitch_rad": settings.pitch_rad + ORBIT_PITCH_RAD * math.cos(angle),
+        }
         at = settings.model_copy(update=turned)
         pixels = torch.from_numpy(draw((subject, subject), at, settings.resolution).pixels.copy())
         frames.append(rearrange(pixels, "h w c -> c h w") / 127.5 - 1)

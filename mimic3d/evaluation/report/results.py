@@ -87,12 +87,14 @@ def record_evaluation(
         chosen = f"lowest {best.metric} = {best.value:.6g} of its run, on {best.images}"
     return {
         "snapshot": {
-            "stage": meta.stage, "nimg": meta.nimg, "chosen": chosen,
+            "stage": meta.stage,
+            "nimg": meta.nimg,
+            "chosen": chosen,
             "dataset_fingerprint": meta.dataset_fingerprint,
         },
         **{part: hashed(record) for part, record in distances.protocols.items()},
         VIEWS: hashed(views),
-    }  # fmt: skip
+    }
 
 
 def hashed(record: Protocol | ConsistencyProtocol) -> dict[str, Any]:

@@ -47,9 +47,11 @@ class PublishedFlatnessMetric(JointViewMetric[PublishedFlatnessConfig]):
         return frontal_densities(views.source, views.pitch_rad, self.cfg), views.scene
 
     def score(
-        self, branch: str, observed: Sequence[tuple[Float[Tensor, "h w s"], Scene]],
+        self,
+        branch: str,
+        observed: Sequence[tuple[Float[Tensor, "h w s"], Scene]],
         angles: Sequence[Float[Tensor, "v 2"]],
-    ) -> list[Row]:  # fmt: skip
+    ) -> list[Row]:
         """The score of each object of a branch."""
         densities = [density for density, _ in observed]
         values = published_flatness(densities, observed[0][1], self.cfg)

@@ -91,13 +91,15 @@ class FlowMetric(ViewMetric[FlowConfig]):
             "flow_residual", "", "low", "Fraction of motion that depth does not explain; 1 is all."
         ),
         MetricInfo(
-            "flow_ratio", "", "neither", "Observed over predicted change: 1; glued below, flat "
-            "above.",
+            "flow_ratio",
+            "",
+            "neither",
+            "Observed over predicted change: 1; glued below, flat above.",
         ),
         MetricInfo(
             "flow_motion_px", "px", "neither", "Motion per step; compare flow where it is equal."
         ),
-    )  # fmt: skip
+    )
 
     def measure(self, views: ObjectViews) -> dict[str, float]:
         """Scores of small steps of the camera."""

@@ -115,9 +115,12 @@ class FaceDetector:
         return (placed.mirrored(picture.width) if is_mirrored else placed), box.score
 
     def _detect(
-        self, pixels: UInt8[np.ndarray, "h w 3"], turn: complex, min_score: float,
+        self,
+        pixels: UInt8[np.ndarray, "h w 3"],
+        turn: complex,
+        min_score: float,
         border: int = BORDER_PX,
-    ) -> tuple[list[FaceBox], float]:  # fmt: skip
+    ) -> tuple[list[FaceBox], float]:
         """Faces in a picture turned by a quarter turn, in its own pixels, and the best score."""
         turned = np.rot90(pixels, QUARTER_TURNS.index(turn))
         sheet, corner = _padded(turned, border)

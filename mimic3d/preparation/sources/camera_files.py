@@ -10,17 +10,22 @@ Kind = Literal["transforms", "colmap", "other"]
 
 LABELS_FILE, TRANSFORMS_FILE = "dataset.json", "transforms.json"
 SPLIT_FILES = {
-    "transforms_train.json": "train", "transforms_val.json": "val", "transforms_test.json": "val",
-}  # fmt: skip
+    "transforms_train.json": "train",
+    "transforms_val.json": "val",
+    "transforms_test.json": "val",
+}
 TABLES = ("cameras.csv", "cameras.parquet")
 SPLIT_NAME = re.compile(r"transforms_(?:train|val|test)\.json")
 COLMAP_FILES = ("cameras", "images")
 COLMAP_SUFFIXES = (".txt", ".bin")  # text first: a person may have corrected it
 COLMAP_FOLDER = re.compile(r"(?:^|/)(?:colmap(?:/|$))?(?:sparse(?:/\d+)?)?$")
 KNOWN_FILES = (
-    LABELS_FILE, TRANSFORMS_FILE, "transforms_train.json (_val, _test)",
-    "COLMAP's sparse/0/ (.bin or .txt)", *TABLES,
-)  # fmt: skip
+    LABELS_FILE,
+    TRANSFORMS_FILE,
+    "transforms_train.json (_val, _test)",
+    "COLMAP's sparse/0/ (.bin or .txt)",
+    *TABLES,
+)
 
 
 @dataclass(frozen=True)
