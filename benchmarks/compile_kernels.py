@@ -153,7 +153,7 @@ def compile_case(case: Case, capability: int) -> Compiled:
     kernel = triton.compile(
         source_of(case),
         target=GPUTarget("cuda", capability, WARP_WIDTH),
-        options={"num_warps": case.warps, "num_stages": 1},
+        options={"num_warps": case.warps, "num_stages": launch.STAGES},
     )
     with tempfile.NamedTemporaryFile(suffix=".cubin") as file:
         file.write(kernel.asm["cubin"])

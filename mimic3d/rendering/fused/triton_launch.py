@@ -25,6 +25,7 @@ SMALLEST = 16  # side of a matrix that tensor cores take
 TILE_RAYS, GRADIENT_RAYS, MARCH_RAYS, IMPORTANCE_RAYS = 128, 16, 128, 8
 SCATTER_RAYS = 32
 WARPS, FEW_WARPS = 8, 4
+STAGES = 1  # loads ahead of a loop would need registers that are not there
 BLOCK, GRADIENT_BLOCK = 8, 16  # samples of a program where rays are few
 MANY_TILES = 1024  # several times the multiprocessors of any GPU: a program then takes whole rays
 ROWS_BYTES = 2**28  # gradients of features that lie in memory at once
@@ -106,7 +107,7 @@ def decode(
         field.tables, field.sizes, *field.weights, origins, directions, depths, raw, rays, samples,
         start, stop, field.scale, **field.constants, RAYS=tile, BLOCK=block,
         IS_HALF=field.is_half, IS_FAST=field.is_half and not knobs.runtime.interpret,
-        num_warps=WARPS,
+        num_warps=WARPS, num_stages=STAGES,
     )  # fmt: skip
 
 
@@ -120,7 +121,7 @@ def resample(depths: Tensor, raw: Tensor, draws: Tensor, gain: float, is_legacy:
         depths, raw, draws, rays, samples, image_pitch, sample_pitch, ray_pitch, gain,
         FIRST=first, FIRST_PADDED=pad_size(first, 4), SECOND=second,
         SECOND_PADDED=pad_size(second, 4), OUTPUTS=raw.shape[3], IS_LEGACY=is_legacy,
-        RAYS=IMPORTANCE_RAYS, num_warps=FEW_WARPS,
+        RAYS=IMPORTANCE_RAYS, num_warps=FEW_WARPS, num_stages=STAGES,
     )  # fmt: skip
 
 
@@ -135,7 +136,7 @@ def march(
     composite[(triton.cdiv(rays, tile), n)](
         depths, raw, results, results if before is None else before, rays, gain, FIRST=first,
         SAMPLES=samples, OUTPUTS=outputs, COLORS=pad_size(outputs - 1, 1), RAYS=tile,
-        IS_KEPT=before is not None, num_warps=FEW_WARPS,
+        IS_KEPT=before is not None, num_warps=FEW_WARPS, num_stages=STAGES,
     )  # fmt: skip
     return results
 
@@ -150,6 +151,7 @@ def march_gradients(
     composite_gradients[(triton.cdiv(rays, tile), n)](
         depths, raw, before, given, gradients, rays, gain, FIRST=first, SAMPLES=samples,
         OUTPUTS=outputs, COLORS=pad_size(outputs - 1, 1), RAYS=tile, num_warps=FEW_WARPS,
+        num_stages=STAGES,
     )  # fmt: skip
     return gradients
 
@@ -237,11 +239,11 @@ def _chunk_gradients(
     decode_gradients[grid](
         tables, field.sizes, *field.weights[:3], origins, directions, depths, raw_gradients, rows,
         *parts, rays, samples, field.scale, **field.constants, RAYS=GRADIENT_RAYS, BLOCK=block,
-        num_warps=gradient_warps(field.outputs),
+        num_warps=gradient_warps(field.outputs), num_stages=STAGES,
     )  # fmt: skip
     shared = {name: field.constants[name] for name in ("LEVELS", "AXES", "CHANNELS")}
     scatter_gradients[(triton.cdiv(rays, SCATTER_RAYS), samples)](
         sums, field.sizes, origins, directions, depths, rows, factor, rays, field.scale, **shared,
-        RAYS=SCATTER_RAYS, num_warps=FEW_WARPS,
+        RAYS=SCATTER_RAYS, num_warps=FEW_WARPS, num_stages=STAGES,
     )  # fmt: skip
     return [part.sum(dim=0) for part in parts]
