@@ -9,10 +9,9 @@ from pipeline.sweep.mlflow_runs import TrialRun, find_recorded
 from pipeline.sweep.sweep_store import SweepStore, SweepTrial
 from pipeline.tracking.mlflow_runs import RunAddress, attempt, connect
 from pipeline.tracking.mlflow_tracker import PAUSE_SECONDS, MlflowTracker
+from pipeline.tracking.reproduction import NOTE
 
 ROUND_SECONDS = 1.0
-NOTE = "mlflow.note.content"
-"""The tag that MLflow shows as the description of a run, in Markdown."""
 HEADING = "#### Trials, the best first"
 
 
