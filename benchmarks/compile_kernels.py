@@ -32,7 +32,7 @@ from mimic3d.rendering.fused.triton_rays import importance_depths
 CAPABILITIES = (80, 90)
 TOOLS = Path(triton.__file__).parent / "backends" / "nvidia" / "bin"
 WARP_WIDTH = 32
-AXES = 11220  # `triton_launch.Field.axes` of the planes xy, yz, zx
+AXES = 11220  # `triton_launch.KernelField.axes` of the planes xy, yz, zx
 INSTRUCTION = re.compile(r"/\*[0-9a-f]{4,}\*/\s+(?:@!?U?P\w+\s+)?([A-Z][A-Z0-9_.]*)")
 USAGE = re.compile(r"REG:(\d+) STACK:(\d+) SHARED:(\d+) LOCAL:(\d+)")
 INTEGERS = {

@@ -33,7 +33,7 @@ BITS = 62  # of a sum of whole numbers; one more is the sign
 
 
 @dataclass(frozen=True)
-class Field:
+class KernelField:
     """Planes and decoder as kernels read them."""
 
     tables: tuple[Tensor, ...]
@@ -76,7 +76,7 @@ def build_half_table(level: Float[Tensor, "n 3 c h w"], channels: int) -> Tensor
 
 def build_field(
     planes: list[Tensor], layers: Layers, axes: list[int], scale: float, is_half: bool
-) -> Field:
+) -> KernelField:
     """Field of planes; `axes` as in `layout.axis_numbers`."""
     channels = pad_size(planes[0].shape[2])
     build = build_half_table if is_half else build_table
@@ -91,11 +91,11 @@ def build_field(
         padded(layers.out_weight.T, hidden, inner), padded(layers.out_bias, inner),
     )  # fmt: skip
     code = int("".join(map(str, axes)))
-    return Field(tables, tuple(sizes), weights, len(layers.out_bias), code, scale, is_half)
+    return KernelField(tables, tuple(sizes), weights, len(layers.out_bias), code, scale, is_half)
 
 
 def decode(
-    field: Field, origins: Tensor, directions: Tensor, depths: Tensor, raw: Tensor,
+    field: KernelField, origins: Tensor, directions: Tensor, depths: Tensor, raw: Tensor,
     start: int, stop: int,
 ) -> None:  # fmt: skip
     """Fills samples `start` to `stop` of raw (n s r k)."""
@@ -172,7 +172,7 @@ def gradient_warps(outputs: int) -> int:
 
 
 def fixed_point(
-    field: Field, raw_gradients: Float[Tensor, "n s r k"]
+    field: KernelField, raw_gradients: Float[Tensor, "n s r k"]
 ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
     """Factor of gradients of planes and its inverse, such that no sum overflows.
 
@@ -190,7 +190,7 @@ def fixed_point(
 
 
 def decode_backward(
-    field: Field, origins: Tensor, directions: Tensor, depths: Tensor, raw_gradients: Tensor,
+    field: KernelField, origins: Tensor, directions: Tensor, depths: Tensor, raw_gradients: Tensor,
     channels: int,
 ) -> tuple[list[Tensor], list[Tensor]]:  # fmt: skip
     """Gradients of the decoder's weights (padded, inputs x outputs), and of planes.
@@ -227,7 +227,7 @@ def decode_backward(
 
 
 def _chunk_gradients(
-    field: Field, tables: tuple[Tensor, ...], sums: tuple[Tensor, ...], rows: Tensor,
+    field: KernelField, tables: tuple[Tensor, ...], sums: tuple[Tensor, ...], rows: Tensor,
     origins: Tensor, directions: Tensor, depths: Tensor, raw_gradients: Tensor, factor: Tensor,
 ) -> list[Tensor]:  # fmt: skip
     """Adds to the sums of planes; returns those of the decoder."""
