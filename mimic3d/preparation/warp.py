@@ -17,15 +17,15 @@ def crop_image(
 ) -> UInt8[np.ndarray, "{resolution} {resolution} 3"]:
     """The square between the corners (source pixels, clockwise from the top left), upright.
 
-    Much larger ones are reduced by area, then warped by cubic interpolation to at least their own
-    sharpness, then resized by Lanczos. Outside the photo its mirror image continues. A crop of
-    whole pixels at their own size is a copy.
+    Much larger ones are reduced by area, then warped by cubic interpolation to their own sharpness,
+    a pixel for a pixel, then resized by Lanczos. Outside the photo its mirror image continues. A
+    crop of whole pixels at their own size is a copy.
     """
     square = np.array(corners, dtype=np.float64).reshape(4, 2)
     side = float(np.hypot(*(square[1] - square[0])))
     reduction = max(1, math.floor(side / resolution / SHARPNESS))
     source, origin = _cut_out(image, square, reduction)
-    size = resolution * max(1, math.ceil(side / reduction / resolution - 1e-6))
+    size = max(resolution, math.ceil(side / reduction - 1e-6))
     right, down = square[1] - square[0], square[3] - square[0]
     step = np.stack([right, down], axis=1) / size / reduction  # source pixels per pixel
     start = (square[0] - origin) / reduction

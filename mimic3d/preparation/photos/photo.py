@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from mimic3d.preparation.photos.profiles import is_wide, profile_name, to_srgb
+from mimic3d.preparation.photos.profiles import adobe_rgb, is_wide, profile_name, to_srgb
 from mimic3d.preparation.pose import Reject
 
 Colour = tuple[int, int, int]
@@ -22,6 +22,8 @@ HEIF_BRANDS = dict.fromkeys(
     ("heic", "heix", "heim", "heis", "hevc", "hevx", "mif1", "msf1"), "HEIC (HEIF)"
 ) | dict.fromkeys(("avif", "avis"), "AVIF")  # of files in ISO's container, as phones write
 EXIF_IFD, FOCAL_LENGTH, FOCAL_LENGTH_35MM = 0x8769, 0x920A, 0xA405  # EXIF tags
+COLOR_SPACE, INTEROP_IFD, INTEROP_INDEX = 0xA001, 0xA005, 1
+ADOBE_INDEX, ADOBE_SPACE = "R03", 2  # DCF 2.0; some cameras write 2 instead
 MAX_FOCAL_MM = 10_000  # larger ones are no focal lengths
 NO_COLOUR = ("F", "I", "LAB")  # numbers without a known white, or a space Pillow cannot leave
 
@@ -44,7 +46,7 @@ class DecodedPhoto:
     profile: bytes = b""
     """ICC profile of the numbers; empty: sRGB."""
     colours: str = ""
-    """Name of the profile in the file; empty if there is none."""
+    """Name of the profile in the file, or that its EXIF data names; empty if there is none."""
     focal_mm: float = 0.0
     """Focal length by EXIF, mm; 0 if unknown."""
     focal_35mm: float = 0.0
@@ -82,7 +84,7 @@ def decode_photo(
                 _check_header(image, max_pixels)
                 image.load()
                 upright = ImageOps.exif_transpose(image) if is_turned else image
-                profile = bytes(image.info.get("icc_profile") or b"")
+                profile = bytes(image.info.get("icc_profile") or b"") or _named_profile(image)
                 pixels = _to_rgb(upright, profile, background)
                 known = profile if is_wide(profile) and _is_rgb(image) else b""
                 return DecodedPhoto(pixels, known, profile_name(profile), *_focal_lengths(image))
@@ -155,6 +157,20 @@ def _unknown_format(data: bytes) -> str:
 def _is_rgb(image: Image.Image) -> bool:
     """True if the stored numbers are red, green and blue, with or without alpha or a palette."""
     return image.mode in ("RGB", "RGBA", "RGBX", "RGBa", "P", "PA")
+
+
+def _named_profile(image: Image.Image) -> bytes:
+    """Profile that the EXIF data of an RGB photo without one names; empty: sRGB."""
+    if not _is_rgb(image):
+        return b""
+    with suppress(Exception):  # odd metadata of any kind says nothing
+        exif = image.getexif()
+        if exif.get_ifd(EXIF_IFD).get(COLOR_SPACE) == ADOBE_SPACE:
+            return adobe_rgb()
+        index = str(exif.get_ifd(INTEROP_IFD).get(INTEROP_INDEX, ""))
+        if index.strip("\0 ") == ADOBE_INDEX:
+            return adobe_rgb()
+    return b""
 
 
 def _focal_lengths(image: Image.Image) -> tuple[float, float]:

@@ -44,17 +44,6 @@ def distinct(boxes: Sequence[FaceBox]) -> list[FaceBox]:
     return kept
 
 
-def join_views(here: Sequence[FaceBox], there: Sequence[FaceBox]) -> list[FaceBox]:
-    """Faces of two views: the mean of those in the same place, and those of one view alone."""
-    left = distinct(there)
-    boxes = []
-    for box in distinct(here):
-        near = [one for one in left if abs(one.middle - box.middle) <= max(one.side, box.side) / 2]
-        left = [one for one in left if one not in near]
-        boxes.append(mean_box([box, *near[:1]]))
-    return [*boxes, *left]
-
-
 def mean_box(views: Sequence[FaceBox]) -> FaceBox:
     """Mean box of a face in several views, with the lowest score."""
     turn = sum(box.turn for box in views)

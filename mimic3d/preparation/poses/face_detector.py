@@ -1,11 +1,12 @@
 """Boxes of faces of all sizes in a picture, by BlazeFace run over it densely with OpenCV.
 
 The network of MediaPipe 0.10.21 was made for windows of 128 px in which one face is large. It is
-convolutional, so it runs over a picture of any size at the same cost per pixel; it finds faces from
-an eighth of 128 px on, upright to 45 degrees. So the picture is searched at sizes that double.
+convolutional, so it runs over a picture of any size at the same cost per pixel; it finds faces
+upright to 45 degrees. Those of less than an eighth of 128 px have faint scores, as much else has:
+a glance at a small window tells them apart, in less time than a finer search takes. The search sees
+one view, the picture or its mirror image, and the same one of both.
 """
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,6 @@ from mimic3d.preparation.poses.face_boxes import (
     FaceBox,
     distinct,
     group_overlapping,
-    join_views,
     mean_box,
 )
 from mimic3d.preparation.poses.image_pyramid import ImagePyramid, Window
@@ -25,8 +25,14 @@ from mimic3d.preparation.poses.lookat import to_complex
 INPUT_PX = 128  # of the windows it was made for; also what one number of its output stands for
 ANCHORS = ((8, 2), (16, 6))  # pixels between anchors and anchors in each place (short range)
 NUM_KEYPOINTS = 6  # the first two are the eyes, the subject's right one first
-SMALLEST_PX = 16  # faces are found from this many pixels of the network's input on (measured)
-COARSEST_PX = 85  # longer side at which the search begins: faces that fill the picture have room
+SMALLEST_PX = 14  # faces are found from this many pixels of the network's input on (measured)
+FAINT = 0.4  # their score over the least one; 88 % of faces this small have it (measured)
+MAX_FAINT = 16  # of them that are looked at in each search, the best ones
+FAINT_PX = (24, 17)  # boxes of up to 24 px are of faces about 17 px large (measured)
+GLANCE_PX = 64  # window of a glance
+GLANCE_ROOM = 2.0  # of that window over the face; faces of 27 px have the least score (measured)
+STEP = 4  # between sizes at which a picture is searched: faces of 14 to 80 px are found at each
+COARSEST_PX = 85  # longer side up to which faces that fill the picture have room
 COARSE_PX = 170  # up to this longer side all quarter turns are cheap
 BORDER_PX = 8  # black pixels around a picture, for faces at its edge
 MIN_FRACTION = 1 / 42  # of the longer side; smaller faces are not looked for
@@ -42,34 +48,42 @@ class FaceDetector:
         import cv2
 
         cv2.setNumThreads(1)  # workers share the cores, and sums come out the same everywhere
-        self._network = cv2.dnn.readNetFromTFLite(str(path))
+        # one per size of windows, and one for whole pictures: OpenCV plans anew for another size
+        self._networks = {
+            side: cv2.dnn.readNetFromTFLite(str(path)) for side in (GLANCE_PX, INPUT_PX, 0)
+        }
 
     def search(
-        self, picture: ImagePyramid, min_face_px: float, min_score: float, turns: Sequence[complex]
+        self, picture: ImagePyramid, min_face_px: float, min_score: float, is_turned: bool
     ) -> tuple[list[FaceBox], float]:
         """Candidates, one in a place, best first, and the best score.
 
-        Faces of `min_face_px` and more that are turned by about one of these quarter turns, or by
-        any where that is cheap. Upright ones in the picture and in its mirror image, so that both
-        have the same.
+        Faces of `min_face_px` and more: upright ones, and of any turn where that is cheap. With
+        `is_turned` the others, in photos that lie on their side or stand on their head.
         """
         boxes: list[FaceBox] = []
         best = 0.0
-        for longer_side in search_sides(max(picture.width, picture.height), min_face_px):
+        sides = search_sides(max(picture.width, picture.height), min_face_px)
+        is_mirrored = picture.is_searched_mirrored
+        for longer_side in sides:
+            is_cheap = longer_side <= COARSE_PX
+            if is_cheap and is_turned:
+                continue
+            turns = QUARTER_TURNS if is_cheap else QUARTER_TURNS[1:] if is_turned else (1 + 0j,)
             pixels = picture.resized(longer_side)
-            width, scale = pixels.shape[1], picture.width / pixels.shape[1]
-            for turn in QUARTER_TURNS if longer_side <= COARSE_PX else turns:
-                here, score = self._detect(pixels, turn, min_score)
-                best = max(best, score)
-                there: list[FaceBox] = []
-                if turn == 1 or longer_side <= COARSE_PX:  # the costly search, once per turn
-                    there, score = self._detect(pixels[:, ::-1], turn.conjugate(), min_score)
+            scale = picture.width / pixels.shape[1]
+            view = pixels[:, ::-1] if is_mirrored else pixels
+            least = FAINT * min_score if longer_side == sides[-1] else min_score
+            for turn in turns:
+                candidates, score = self._detect(view, turn, least)
+                best = max(best, min(score, least))
+                ordered = distinct(candidates)
+                num_sure = sum(one.score >= min_score for one in ordered)
+                for one in ordered[: num_sure + MAX_FAINT]:
+                    window = _glance_window(one, turn, scale)
+                    box, score = self._nearest(picture, window, min_score, is_mirrored, GLANCE_PX)
                     best = max(best, score)
-                pairs = join_views(here, [box.mirrored(width) for box in there])
-                boxes += [
-                    FaceBox(scale * box.middle, scale * box.side, box.turn, box.score)
-                    for box in pairs
-                ]
+                    boxes += [] if box is None else [box]
         return distinct(boxes), best
 
     def see_again(
@@ -82,34 +96,33 @@ class FaceDetector:
         """
         window = _snapped(candidate, picture)
         first = min(QUARTER_TURNS, key=lambda turn: abs(turn - candidate.turn))
-        views: dict[complex, FaceBox] = {}
-        for turn in (first, *(turn for turn in QUARTER_TURNS if turn != first)):
-            turned = Window(window.scale * turn, window.middle)
-            here, score = self._nearest(picture, turned, min_score, False)
-            if here is not None:
-                views[turn] = here
-            elif turn == first:  # as of most that are no faces
-                there = turned.mirrored(picture.width)
-                box, in_mirror = self._nearest(picture, there, min_score, True)
-                return box, max(score, in_mirror)
-        best = max(views, key=lambda turn: views[turn].score)
-        turned = Window(window.scale * best, window.middle).mirrored(picture.width)
-        there, _ = self._nearest(picture, turned, min_score, True)
-        box = mean_box([views[best], *([] if there is None else [there])])
+        scores = {}
+        for turn in QUARTER_TURNS:
+            turned = Window(GLANCE_ROOM / ROOM * window.scale * turn, window.middle)
+            scores[turn] = self._nearest(picture, turned, min_score, False, GLANCE_PX)[1]
+        best = max((first, *QUARTER_TURNS), key=lambda turn: scores[turn])
+        turned = Window(window.scale * best, window.middle)
+        here, score = self._nearest(picture, turned, min_score, False)
+        there, in_mirror = self._nearest(picture, turned.mirrored(picture.width), min_score, True)
+        views = [box for box in (here, there) if box is not None]
+        if not views:
+            return None, max(score, in_mirror)
+        box = mean_box(views)
         return box, box.score
 
     def _nearest(
-        self, picture: ImagePyramid, window: Window, min_score: float, is_mirrored: bool
-    ) -> tuple[FaceBox | None, float]:
+        self, picture: ImagePyramid, window: Window, min_score: float, is_mirrored: bool,
+        size: int = INPUT_PX,
+    ) -> tuple[FaceBox | None, float]:  # fmt: skip
         """The best face in the middle of a window, in coordinates of the picture itself."""
-        pixels = picture.cut(window, INPUT_PX, is_mirrored)
+        pixels = picture.cut(window, size, is_mirrored)
         boxes, best = self._detect(pixels, 1, min_score, border=0)
-        middle = (0.5 + 0.5j) * INPUT_PX
-        near = [box for box in boxes if abs(box.middle - middle) < INPUT_PX / ROOM]
+        middle = (0.5 + 0.5j) * size
+        near = [box for box in boxes if abs(box.middle - middle) < size / ROOM]
         if not near:
             return None, best
         box = max(near, key=lambda each: each.score)
-        inner = window.inner(box.side / INPUT_PX * box.turn, (box.middle - middle) / INPUT_PX)
+        inner = window.inner(box.side / size * box.turn, (box.middle - middle) / size)
         turn = inner.scale / abs(inner.scale)
         placed = FaceBox(inner.middle, abs(inner.scale), turn, box.score)
         return (placed.mirrored(picture.width) if is_mirrored else placed), box.score
@@ -124,8 +137,9 @@ class FaceDetector:
         """Faces in a picture turned by a quarter turn, in its own pixels, and the best score."""
         turned = np.rot90(pixels, QUARTER_TURNS.index(turn))
         sheet, corner = _padded(turned, border)
+        network = self._networks[0 if border else len(sheet)]
         numbers, logits = run_network(
-            self._network, sheet.astype(np.float32) / 127.5 - 1, ["regressors", "classificators"]
+            network, sheet.astype(np.float32) / 127.5 - 1, ["regressors", "classificators"]
         )
         scores = sigmoid(logits.reshape(-1))
         is_sure = scores >= min_score
@@ -147,11 +161,20 @@ class FaceDetector:
 
 
 def search_sides(longer_side: float, min_face_px: float) -> list[float]:
-    """Longer sides at which a picture is searched, rising, each twice the one before."""
+    """Longer sides at which a picture is searched, rising by `STEP`, at most the picture's own."""
     smallest = max(min_face_px, MIN_FRACTION * longer_side)
     finest = max(COARSEST_PX / 2, longer_side * min(1.0, SMALLEST_PX / smallest))
-    num = max(0, int(np.ceil(np.log2(finest / COARSEST_PX))))
-    return [finest / 2**power for power in range(num, -1, -1)]
+    sides = [finest]
+    while sides[0] > COARSEST_PX:
+        sides.insert(0, sides[0] / STEP)
+    return sides
+
+
+def _glance_window(box: FaceBox, turn: complex, scale: float) -> Window:
+    """A window around a candidate of a search, whose pixels are `scale` of the picture."""
+    limit, usual = FAINT_PX
+    side = usual if box.side <= limit else box.side
+    return Window(GLANCE_ROOM * scale * side * turn, scale * box.middle)
 
 
 def run_network(network: Any, pixels: Float32[np.ndarray, "h w 3"], outputs: list[str]) -> Any:
@@ -179,7 +202,7 @@ def _padded(
 ) -> tuple[UInt8[np.ndarray, "k l 3"], complex]:
     """A picture on a black sheet that suits the network, and the place of its corner there."""
     height, width = pixels.shape[:2]
-    sizes = [max(INPUT_PX, -(-(side + 2 * border) // 16) * 16) for side in (height, width)]
+    sizes = [-(-(side + 2 * border) // 16) * 16 for side in (height, width)]
     top, left = (sizes[0] - height) // 2, (sizes[1] - width) // 2
     sheet = np.zeros((*sizes, 3), np.uint8)
     sheet[top : top + height, left : left + width] = pixels

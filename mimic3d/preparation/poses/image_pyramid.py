@@ -4,11 +4,14 @@ A window is p = a q + b, as a crop is (`lookat`): a its side in pixels and its t
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
+BASE = 3  # level by way of which smaller ones are made
+HALVES_PX = 64  # longer side at which the halves of a picture are compared
 ROOM = 2  # pixels around a window that linear interpolation may read
 
 
@@ -38,7 +41,15 @@ class ImagePyramid:
     def __init__(self, image: Image.Image) -> None:
         self.width, self.height = image.size
         self.middle = complex(self.width, self.height) / 2
-        self._levels = [image]
+        self._image = image
+        self._levels = {0: image}
+
+    @cached_property
+    def is_searched_mirrored(self) -> bool:
+        """True if the left half is the darker one: a picture and its mirror image differ in it."""
+        columns = self.resized(HALVES_PX).astype(np.float64).sum(axis=(0, 2))
+        half = len(columns) // 2
+        return bool(columns[:half].sum() < columns[len(columns) - half :].sum())
 
     def cut(
         self, window: Window, size: int, is_mirrored: bool = False
@@ -51,12 +62,12 @@ class ImagePyramid:
 
         step = window.scale / size
         number = int(np.log2(max(abs(step), 1)))
-        level, factor = self._level(number), 2**number
+        factor = 2**number
         place = window.mirrored(self.width) if is_mirrored else window
-        low, high = _bounds(place, factor, level.size)
+        low, high = _bounds(place, factor, (-(-self.width // factor), -(-self.height // factor)))
         if (high <= low).any():
             return np.zeros((size, size, 3), np.uint8)
-        part = np.asarray(level.crop((*low.tolist(), *high.tolist())))
+        part = self._part(number, (*low.tolist(), *high.tolist()))
         origin = complex(*low) * factor
         if is_mirrored:
             part = np.ascontiguousarray(part[:, ::-1])
@@ -73,15 +84,27 @@ class ImagePyramid:
         import cv2
 
         scale = min(1.0, longer_side / max(self.width, self.height))
-        level = np.asarray(self._level(int(np.log2(1 / scale))))
+        number = int(np.log2(1 / scale))
+        level = np.asarray(self._level(number))
         size = max(1, round(self.width * scale)), max(1, round(self.height * scale))
         return cv2.resize(level, size, interpolation=cv2.INTER_AREA)
 
     def _level(self, number: int) -> Image.Image:
-        """The picture halved by area so many times."""
-        while len(self._levels) <= number:
-            self._levels.append(self._levels[-1].reduce(2))
+        """The picture reduced by area by 2^number; small levels by way of the one that is kept."""
+        base = min(number, BASE)
+        for each, below in ((base, 0), (number, base)):
+            if each not in self._levels:
+                self._levels[each] = self._levels[below].reduce(2 ** (each - below))
         return self._levels[number]
+
+    def _part(self, number: int, box: tuple[int, int, int, int]) -> UInt8[np.ndarray, "h w 3"]:
+        """A part of the picture halved by area so many times, which need not be there whole."""
+        if number in self._levels:
+            return np.asarray(self._levels[number].crop(box))
+        factor = 2**number
+        left, top, right, bottom = (edge * factor for edge in box)
+        own = left, top, min(right, self.width), min(bottom, self.height)
+        return np.asarray(self._image.reduce(factor, own))
 
 
 def _bounds(window: Window, factor: int, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:

@@ -3,6 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
+from scipy.ndimage import map_coordinates
 
 from mimic3d.preparation.warp import crop_image, padded_share
 
@@ -108,3 +109,34 @@ def test_crops_inside_and_outside():
     assert padded_share(square(200, 30, 40, 0.5), SIZE) == 1
     assert padded_share(square(0, 30, 40), SIZE) == pytest.approx(0.5)
     assert padded_share(square(0, 0, 40), SIZE) == pytest.approx(0.75)
+
+
+def natural(side, seed=0):
+    """A picture whose amplitudes fall as 1 / frequency, as those of photos do (Field 1987)."""
+    rng = np.random.default_rng(seed)
+    frequency = np.hypot(*np.meshgrid(np.fft.fftfreq(side), np.fft.fftfreq(side)))
+    frequency[0, 0] = np.inf
+    waves = np.fft.ifft2(np.fft.fft2(rng.normal(size=(side, side))) / frequency).real
+    return np.clip(np.rint(128 + 40 * waves / waves.std()), 0, 255).astype(np.uint8)
+
+
+def psnr(one, other):
+    return 10 * np.log10(255**2 / np.square(one.astype(float) - other).mean())
+
+
+@pytest.mark.parametrize("turn", [0.0, 0.2, 2.5])
+@pytest.mark.parametrize("ratio", [0.8, 1.0, 1.37, 1.9, 2.6, 5.3])
+def test_a_crop_is_as_good_as_one_sampled_many_times_per_pixel(ratio, turn):
+    """Oracle: means over 8 x 8 samples of a cubic spline per pixel of the crop."""
+    size, times = 48, 8
+    grey = natural(400)
+    corners = square(200.3, 198.8, ratio * size, turn)
+    crop = crop_image(Image.fromarray(grey).convert("RGB"), corners, size)[..., 0]
+    q = (np.arange(size * times) + 0.5) / (size * times) - 0.5
+    place = ratio * size * np.exp(1j * turn) * (q[None, :] + 1j * q[:, None]) + 200.3 + 198.8j
+    samples = map_coordinates(grey.astype(float), [place.imag - 0.5, place.real - 0.5], order=3)
+    oracle = samples.reshape(size, times, size, times).mean(axis=(1, 3))
+    nearest = grey[np.floor(place.imag).astype(int), np.floor(place.real).astype(int)]
+    coarse = nearest[times // 2 :: times, times // 2 :: times]
+    assert psnr(crop, oracle) > 34
+    assert psnr(crop, oracle) > psnr(coarse, oracle) + 4

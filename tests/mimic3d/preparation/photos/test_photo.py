@@ -266,3 +266,39 @@ def test_the_focal_length_is_that_of_the_file():
         plain().save(buffer, "JPEG", exif=data)
         opened = decode_photo(buffer.getvalue(), 1e6, BLACK)
         assert (opened.focal_mm, opened.focal_35mm) == lengths
+
+
+def stored_in_adobe_rgb(colour):
+    """sRGB numbers as Adobe RGB (1998) stores them, by the specification's matrices (D65)."""
+    srgb = np.array(colour) / 255
+    light = np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
+    from_srgb = [[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]
+    to_adobe = [[2.0414, -0.5649, -0.3447], [-0.9693, 1.8760, 0.0416], [0.0134, -0.1184, 1.0154]]
+    stored = np.clip(np.array(to_adobe) @ np.array(from_srgb) @ light, 0, 1) ** (256 / 563)
+    return tuple(np.rint(255 * stored).astype(int).tolist())
+
+
+@pytest.mark.parametrize("kind", ["JPEG"])  # DCF is of these files
+@pytest.mark.parametrize("said_by", ["index", "space", "profile", "nothing"])
+def test_adobe_rgb_is_known_by_exif_data_alone(kind, said_by):
+    """Cameras name the space in the Interoperability index (DCF 2.0) and embed no profile."""
+    exif = Image.Exif()
+    inner = exif.get_ifd(0x8769)
+    if said_by == "index":
+        inner[0xA001] = 65535  # uncalibrated
+        inner[0xA005] = {1: "R03", 2: b"0100"}
+    elif said_by == "space":
+        inner[0xA001] = 2
+    elif said_by == "profile":  # the file's own word goes first
+        inner[0xA001] = 2
+    stored = stored_in_adobe_rgb(COLOUR)
+    assert np.abs(np.array(stored) - COLOUR).max() > 10  # or it would not show
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    more = {"icc_profile": srgb} if said_by == "profile" else {}
+    buffer = io.BytesIO()
+    Image.new("RGB", (40, 32), stored).save(buffer, kind, exif=exif, quality=95, **more)
+    photo = decode_photo(buffer.getvalue(), 1e6, BLACK)
+    seen = np.array(photo.to_srgb(photo.image).getpixel((5, 5)))
+    is_converted = said_by in ("index", "space")
+    assert np.abs(seen - (COLOUR if is_converted else stored)).max() <= 3
+    assert (photo.colours == "Adobe RGB (1998)") == is_converted
