@@ -23,7 +23,8 @@ def render_heads(
     """
     rng = torch.Generator().manual_seed(0)
     angles = torch.randn(2, num, generator=rng) * torch.tensor([[YAW_RAD], [PITCH_RAD]])
-    cameras = orbit_cameras(*angles.clamp(-LARGEST_RAD, LARGEST_RAD), SYNTHETIC_SCENE)
+    yaw, pitch = angles.clamp(-LARGEST_RAD, LARGEST_RAD)
+    cameras = orbit_cameras(yaw, pitch, SYNTHETIC_SCENE)
     at_once = max(1, BATCH_PIXELS // resolution**2)
     images = []
     for start in range(0, num, at_once):

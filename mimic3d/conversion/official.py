@@ -88,7 +88,7 @@ def read_discriminator(
         epilogue = options.group("epilogue_kwargs")
         fields["mbstd_group_size"] = epilogue.integer("mbstd_group_size")
     try:
-        return DiscriminatorConfig(**fields), sides[-1]
+        return DiscriminatorConfig.model_validate(fields), sides[-1]
     except ValidationError as error:
         raise _misfit(error, which) from error
 

@@ -42,11 +42,11 @@ def scatter_levels(
     sums, sizes, x, y, z, channel, gradient, mask, LEVELS: tl.constexpr, AXES: tl.constexpr
 ):
     """Gradient of `sample_features` for all planes of all levels."""
-    for level in tl.static_range(LEVELS):
+    for level in tl.static_range(LEVELS):  # pyright: ignore[reportGeneralTypeIssues]
         height, width = sizes[3 * level], sizes[3 * level + 1]
         pitch = width + MARGIN
         plane = pitch * (height + MARGIN) * channel.shape[0]
-        for p in tl.static_range(3):
+        for p in tl.static_range(3):  # pyright: ignore[reportGeneralTypeIssues]
             column, right = place(pick_axis(x, y, z, AXES, 2 * p), width)
             row, down = place(pick_axis(x, y, z, AXES, 2 * p + 1), height)
             scatter(

@@ -1,5 +1,6 @@
 """Launches of the kernels in Triton: sizes, padding and grids."""
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -66,7 +67,7 @@ def matmul_precision() -> str:
 
 def pad_size(size: int, least: int = SMALLEST) -> int:
     """Next power of two."""
-    return max(least, triton.next_power_of_2(size))
+    return max(least, 1 << (size - 1).bit_length())
 
 
 def build_half_table(level: Float[Tensor, "n 3 c h w"], channels: int) -> Tensor:
@@ -232,9 +233,9 @@ def _chunk_gradients(
 ) -> list[Tensor]:  # fmt: skip
     """Adds to the sums of planes; returns those of the decoder."""
     samples, rays = depths.shape
-    tiles = triton.cdiv(rays, GRADIENT_RAYS)
+    tiles = math.ceil(rays / GRADIENT_RAYS)
     block = samples if tiles >= MANY_TILES else min(GRADIENT_BLOCK, samples)
-    grid = (tiles, triton.cdiv(samples, block))
+    grid = (tiles, math.ceil(samples / block))
     parts = [w.new_empty(grid[0] * grid[1], *w.shape) for w in field.weights]
     decode_gradients[grid](
         tables, field.sizes, *field.weights[:3], origins, directions, depths, raw_gradients, rows,
