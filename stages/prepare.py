@@ -13,12 +13,13 @@ from filelock import FileLock, Timeout
 from jaxtyping import Float32
 from pydantic import Field
 
-from mimic3d.atomic import atomic_folder
+from mimic3d.atomic import atomic_folder, check_replaceable
 from mimic3d.content_hash import text_hash
 from mimic3d.preparation.balance import RebalanceConfig, pose_weights
 from mimic3d.preparation.gates import LAST_GATES, GatesConfig
 from mimic3d.preparation.partial_dataset import PartialDataset
 from mimic3d.preparation.report.files import Preparation, write_failure_report, write_report
+from mimic3d.preparation.report.page import Failure
 from mimic3d.preparation.review import (
     ImageOutcome,
     check_outcomes,
@@ -36,6 +37,8 @@ from pipeline.stage import main
 from pipeline.tracking.tracker import Tracker
 from stages.sources import SourceConfig, check_source, hash_source, plan_source
 
+OWN_FILES = ("manifest.json", "rejects.parquet", "*-of-*.parquet", "template.json", ".gitignore")
+"""Files of a dataset; a folder that holds others is not replaced."""
 EACH_IMAGE = ("source", "resolution", "seed", "alpha", "mirror", "gates")  # parameters of each one
 
 
@@ -66,6 +69,7 @@ def check(cfg: PrepareConfig, root: Path) -> None:
         ValueError: A parameter is out of its range, or there is nothing to read.
     """
     _check_values(cfg)
+    check_replaceable(ProjectPaths(root).dataset(cfg.name), OWN_FILES, "a prepared dataset")
     check_source(cfg, root)
 
 
@@ -78,6 +82,7 @@ def run(cfg: PrepareConfig, root: Path, tracker: Tracker) -> None:
     _check_values(cfg)
     if notice := former_gates_notice(cfg):
         print(notice, flush=True)
+    check_replaceable(ProjectPaths(root).dataset(cfg.name), OWN_FILES, "a prepared dataset")
     states = ProjectPaths(root).states("prepare") / cfg.name
     with _alone(states, cfg.name):
         state = states / _resume_key(cfg, root)
@@ -86,16 +91,19 @@ def run(cfg: PrepareConfig, root: Path, tracker: Tracker) -> None:
                 shutil.rmtree(other)
         plan, mirror = settle_mirroring(plan_source(cfg, root, state / "external"), cfg.mirror)
         partial = PartialDataset(state / "parts", plan.scene, mirror)
-        num = len(plan.tasks)
+        for note in plan.notes:
+            print(f"prepare: {note}", flush=True)
+        num, unit = len(plan.tasks), "images" if plan.gates is None else "photos"
         for done in partial.fill(plan.tasks, plan.make):
-            tracker.progress(done, num, "images")
+            tracker.progress(done, num, unit)
         outcomes = collect_outcomes(partial, plan.rejected, plan.max_duplicate_bits)
         gates = {} if plan.gates is None else plan.gates.model_dump()
         try:
             _judge(plan, outcomes, state)
         except ValueError as error:
             folder = ProjectPaths(root).reports("prepare")
-            write_failure_report(folder, cfg.name, str(error), outcomes, partial, gates)
+            failed = Failure(cfg.name, str(error), outcomes, partial, gates, plan.notes)
+            write_failure_report(folder, failed)
             raise ValueError(f"{error}; {folder / 'report.html'} shows them") from None
         weights = _weigh(outcomes, cfg, mirror)
         with atomic_folder(ProjectPaths(root).dataset(cfg.name)) as folder:

@@ -79,7 +79,22 @@ def _plan_landmarks(cfg: LandmarksConfig, context: SourceContext) -> DatasetPlan
 
 
 def _plan_given(cfg: GivenConfig, context: SourceContext) -> DatasetPlan[Any]:
-    return plan_given(cfg, context.raw, context.request)
+    """The plan of the check before, if parameters and files are the same since."""
+    open_container.cache_clear()  # the files may have changed since this process looked last
+    path = below(context.raw, cfg.path, "prepare.given.path")
+    files = open_container(path, cfg.image_column).content_hash()
+    beside = context.raw / cfg.reject_list
+    vetoes = beside.read_bytes() if cfg.reject_list and beside.is_file() else b""
+    key = f"{cfg!r} {context.raw} {context.request!r} {files} {vetoes!r}"
+    if key not in _given_plans:
+        plan = plan_given(cfg, context.raw, context.request)
+        _given_plans.clear()
+        _given_plans[key] = plan
+    return _given_plans[key]
+
+
+_given_plans: dict[str, DatasetPlan[Any]] = {}
+"""The last plan of this process: to check it is to make it, which reads all cameras."""
 
 
 def _check_external(cfg: ExternalConfig, context: SourceContext) -> None:

@@ -11,6 +11,7 @@ import pandas as pd
 
 from mimic3d.atomic import atomic_file
 from mimic3d.metrics.protocol import ConsistencyProtocol, Protocol, refuse_mixed
+from tools.outputs import check_file, owned_files
 
 SHOWN = r"(2d|3d|ceiling|floor)/"
 
@@ -90,13 +91,15 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--out", type=Path, help="writes the table to this Markdown file")
     args = parser.parse_args(arguments)
     try:
+        if args.out:
+            check_file("compare", args.out)
         text = to_markdown(compare_evaluations(args.folders, args.metrics))
+        if args.out:
+            with owned_files("compare", [args.out]), atomic_file(args.out) as tmp:
+                tmp.write_text(text)
     except ValueError as error:
         print(error, file=sys.stderr)
         return 1
-    if args.out:
-        with atomic_file(args.out) as tmp:
-            tmp.write_text(text)
     print(text, end="")
     return 0
 

@@ -1,7 +1,6 @@
 """`python -m tools.export data/heads heads.zip`: a prepared dataset in the layout of EG3D."""
 
 import argparse
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -10,7 +9,7 @@ import numpy as np
 import pyarrow.parquet as pq
 from jaxtyping import UInt8
 
-from mimic3d.atomic import atomic_file, atomic_folder
+from mimic3d.atomic import atomic_file, atomic_folder, check_new
 from mimic3d.cameras import Scene
 from mimic3d.data.images import decode_png
 from mimic3d.data.schema import SPLITS, find_shards, load_manifest
@@ -34,22 +33,13 @@ def export_eg3d(folder: Path, target: Path, splits: Sequence[str]) -> int:
         raise ValueError(f"splits must be of {', '.join(SPLITS)}, {unknown[0]} is none")
     if not sum(manifest.counts.get(split, 0) for split in splits):
         raise ValueError(f"{folder} has no images in {', '.join(splits)}; choose other splits")
-    _check_target(target)
+    check_new(target, "an export")
     images = (item for split in splits for item in read_split(folder, split))
     if target.suffix.lower() == ".zip":
         with atomic_file(target) as tmp:
             return write_eg3d(images, tmp, is_zip=True)
     with atomic_folder(target) as tmp:
         return write_eg3d(images, tmp, is_zip=False)
-
-
-def _check_target(target: Path) -> None:
-    is_empty_folder = target.is_dir() and not target.is_symlink() and not any(target.iterdir())
-    if os.path.lexists(target) and not is_empty_folder:
-        raise ValueError(
-            f"an export goes to a new file or an empty folder, {target} exists and would be lost; "
-            f"remove it yourself or name another target"
-        )
 
 
 def describe_cameras(scene: Scene) -> str:

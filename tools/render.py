@@ -14,10 +14,12 @@ from mimic3d.networks.generator import Generator
 from mimic3d.networks.objects import with_samples_per_ray
 from mimic3d.networks.snapshot import load_snapshot
 from mimic3d.rendering.backend import BackendName, choose_backend
+from tools.outputs import check_file, check_folder, owned_files
 from tools.render_commands import (
     BRANCHES,
     MESH_FORMATS,
     Args,
+    mesh_name,
     render_epi,
     render_grid,
     render_interpolation,
@@ -63,6 +65,23 @@ def resample(G: Generator, samples_per_ray: int) -> Generator:
     return with_samples_per_ray(G, samples_per_ray)
 
 
+def check_outputs(args: Args) -> list[Path]:
+    """The files that a command is to write.
+
+    Raises:
+        ValueError: The suffix is another one, or what is there is not this command's own.
+    """
+    if args.suffix and args.out.suffix.lower() != args.suffix:
+        raise ValueError(f"{args.name} writes a file {args.suffix}, {args.out} is named otherwise")
+    if args.suffix:
+        check_file(args.name, args.out)
+        return [args.out]
+    suffixes = MESH_FORMATS[args.format]
+    names = [mesh_name(seed, suffix) for seed in args.seeds for suffix in suffixes]
+    check_folder(args.name, args.out, names, [args.snapshot])
+    return [args.out / name for name in names]
+
+
 def build_parser() -> argparse.ArgumentParser:
     """Subcommands and their options."""
     parser = argparse.ArgumentParser(prog="mimic3d render", description=__doc__)
@@ -83,7 +102,7 @@ def build_parser() -> argparse.ArgumentParser:
         _add_panels(command, "both", geometry=True)
         command.add_argument("--swing", type=float, default=0.1, help="largest pitch, rad")
         command.add_argument("--fps", type=parse_count, default=24, help="frames per second")
-        command.set_defaults(require=load_video_writer)
+        command.set_defaults(require=load_video_writer, suffix=".mp4")
 
     epi = _add(commands, "epi", render_epi, "PNG", seeds="0", yaw=0.4)
     epi.add_argument("--branch", choices=BRANCHES, default="both")
@@ -95,7 +114,7 @@ def build_parser() -> argparse.ArgumentParser:
     mesh = _add(commands, "mesh", render_meshes, "folder", seeds="0-3", yaw=0.0)
     mesh.add_argument("--format", choices=MESH_FORMATS, default="both")
     mesh.add_argument("--density", type=float, default=10.0, help="of the surface, 1 / world unit")
-    mesh.set_defaults(require=load_marching_cubes)
+    mesh.set_defaults(require=load_marching_cubes, suffix="")
     return parser
 
 
@@ -119,7 +138,7 @@ def _add(
     )
     command.add_argument("--yaw", type=float, default=yaw, help="largest yaw, rad")
     command.add_argument("--pitch", type=float, default=0.0, help="of all views, rad")
-    command.set_defaults(run=run, require=None)
+    command.set_defaults(run=run, require=None, suffix=".png", name=f"render {name}")
     return command
 
 
@@ -136,6 +155,7 @@ def main(arguments: list[str]) -> int:
     """`python -m tools.render COMMAND SNAPSHOT OUT`: 0 when it is written."""
     args = build_parser().parse_args(arguments)
     try:
+        outputs = check_outputs(args)
         if args.require is not None:
             args.require()
         G = load_snapshot(args.snapshot).to("cuda" if torch.cuda.is_available() else "cpu")
@@ -144,7 +164,8 @@ def main(arguments: list[str]) -> int:
             print(f"renders with {G.backend.name}: {G.backend.reason}", file=sys.stderr)
         if args.samples_per_ray is not None:
             G = resample(G, args.samples_per_ray)
-        args.run(G, args)
+        with owned_files(args.name, outputs):
+            args.run(G, args)
     except ValueError as error:
         print(error, file=sys.stderr)
         return 1

@@ -107,7 +107,12 @@ def render_meshes(G: Generator, args: Args) -> None:
     for seed, w in zip(args.seeds, draw_styles(G, args).split(1), strict=True):
         mesh = extract_mesh(generator_field(G, w), G.scene.box_warp, cfg)
         for suffix in MESH_FORMATS[args.format]:
-            save_mesh(mesh, args.out / f"seed{seed:04d}{suffix}")
+            save_mesh(mesh, args.out / mesh_name(seed, suffix))
+
+
+def mesh_name(seed: int, suffix: str) -> str:
+    """Name of the mesh of an object."""
+    return f"seed{seed:04d}{suffix}"
 
 
 def panels_of(args: Args) -> tuple[Panel, ...]:

@@ -14,7 +14,7 @@ from ruamel.yaml import YAML
 from experiments.ablation.design import Design, Size, load_design, load_size, size_names
 from experiments.ablation.outcomes import read_outcomes
 from experiments.ablation.project import open_project, prepare_data
-from experiments.ablation.report import Run, write_report, write_table
+from experiments.ablation.report import Run, check_report, write_report, write_table
 from experiments.ablation.trials import STAGES, Trial, build_plan, list_trials
 from mimic3d.atomic import atomic_file
 from pipeline.cluster import load_settings, tracking_uri
@@ -39,6 +39,7 @@ def main(argv: list[str] | None = None) -> int:
         if args.seeds < 1:
             raise ValueError(f"--seeds must be at least 1, is {args.seeds}")
         design, size = load_design(), load_size(args.size)
+        check_report(root / REPORT / args.size)
         folder = open_project(root, args.size, design, size)
         settings = load_settings(root)
         os.environ["MLFLOW_TRACKING_URI"] = tracking_uri(settings, root, os.environ)

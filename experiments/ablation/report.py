@@ -14,10 +14,11 @@ from experiments.ablation.results import (
     find_results,
     findings_table,
 )
-from mimic3d.atomic import atomic_folder
+from mimic3d.atomic import atomic_folder, check_replaceable
 from mimic3d.metrics.bootstrap import Interval
 from mimic3d.metrics.protocol import Branch
 
+OWN_FILES = ("table.md", "table.csv", "claims.csv", "values.parquet", "bars.*")
 NOTES = """\
 FD is the Frechet distance of `random_conv` features: it is no FID, and compares within this table
 only. PSNR rises with blur; read it beside the share of pixels and the error of fine detail.
@@ -45,6 +46,7 @@ class Run:
 def write_report(folder: Path, design: Design, size: Size, outcomes: Outcomes, run: Run) -> Results:
     """Writes all files."""
     results = find_results(design, outcomes)
+    check_report(folder)
     with atomic_folder(folder) as tmp:
         (tmp / "table.md").write_text(write_table(design, size, outcomes, results, run))
         estimates_table(results).to_csv(tmp / "table.csv", index=False, float_format="%.6g")
@@ -54,6 +56,11 @@ def write_report(folder: Path, design: Design, size: Size, outcomes: Outcomes, r
         outcomes.values.to_parquet(tmp / "values.parquet", index=False)
         draw_bars(design, results, tmp / "bars.png")
     return results
+
+
+def check_report(folder: Path) -> None:
+    """Raises ValueError if the folder of a report holds what no ablation wrote."""
+    check_replaceable(folder, OWN_FILES, "the report of an ablation")
 
 
 def write_table(design: Design, size: Size, outcomes: Outcomes, results: Results, run: Run) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from mimic3d.atomic import check_new
 from mimic3d.cameras import Scene, orbit_cameras
 from mimic3d.conversion.keymap import discriminator_name, fill, generator_name
 from mimic3d.conversion.official import REFUSED, read_discriminator, read_generator
@@ -71,8 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _convert(path: Path, folder: Path) -> tuple[SnapshotMeta, list[str]]:
     """The description and the names of what was written."""
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise ValueError(f"the folder to write must be new or empty, {folder} is not; take another")
+    check_new(folder, "a converted snapshot")
     networks = _read_networks(path)
     weights = {name: read_weights(network) for name, network in networks.items()}
     cfg, scene = read_generator(networks["G_ema"], weights["G_ema"])

@@ -51,9 +51,9 @@ class GatesConfig(Config):
     max_pitch_deg: PositiveFloat | None = 60
     """Pitch by position about orbit_center, up or down; ours, PanoHead has 90."""
     max_roll_deg: PositiveFloat | None = 50
-    """Turn of the head in the source image, to either side (PanoHead), from upright or from the
-    nearest quarter turn of a photo that lies on its side: its crop is upright all the same. From
-    45 on no turn is rejected."""
+    """Turn of the head that is left in the crop, to either side (PanoHead). Crops of photos and
+    landmarks are set upright whatever the turn in the photo, so that nothing is left, but with crop
+    none; cameras that come with the images keep theirs."""
     max_padded_share: float | None = Field(default=0.2, ge=0, le=1)
     """Share of the crop's area outside the source image, where its mirror image continues; ours:
     tight portraits have 0.13 to 0.19."""
@@ -140,7 +140,7 @@ def check_pose(pose: PoseResult, center: Point, cfg: GatesConfig) -> Reject | No
     limits = {
         "yaw": (abs(yaw), cfg.max_yaw_deg),
         "pitch": (abs(pitch), cfg.max_pitch_deg),
-        "roll": (abs(math.remainder(math.degrees(roll_in_source(pose)), 90)), cfg.max_roll_deg),
+        "roll": (abs(math.degrees(roll_in_crop(pose))), cfg.max_roll_deg),
     }
     for gate, (value, limit) in limits.items():
         if limit is not None and value > limit:
@@ -188,12 +188,10 @@ def position_angles(cam2world: Float32[np.ndarray, "4 4"], center: Point) -> tup
     return math.atan2(x, z), math.atan2(y, math.hypot(x, z))
 
 
-def roll_in_source(pose: PoseResult) -> float:
-    """Turn of the upright direction in the source image, rad: of the crop, and of the camera."""
-    ax, ay, bx, by = pose.crop[:4]
+def roll_in_crop(pose: PoseResult) -> float:
+    """Turn of the upright direction in the crop, rad, clockwise."""
     up = pose.cam2world[1, :3]  # the world's up in camera axes
-    turn = math.atan2(by - ay, bx - ax) + math.atan2(float(up[0]), -float(up[1]))
-    return math.remainder(turn, 2 * math.pi)
+    return math.atan2(float(up[0]), -float(up[1]))
 
 
 def crop_side(crop: Corners) -> float:

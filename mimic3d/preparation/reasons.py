@@ -44,7 +44,7 @@ REASONS = {
     "extent": "its landmarks span {value:.0f} px, {threshold:.0f} are needed",
     "yaw": "seen from {value:.1f} deg aside, limit {threshold:.1f}",
     "pitch": "seen from {value:.1f} deg above or below, limit {threshold:.1f}",
-    "roll": "turned by {value:.1f} deg, limit {threshold:.1f}",
+    "roll": "the head is turned by {value:.1f} deg in the crop, limit {threshold:.1f}",
     "reprojection": "landmarks miss the template by {value:.3f} of the crop, limit {threshold:.3f}",
     "upscaling": "the crop has {value:.0f} px in the source, {threshold:.0f} are needed",
     "padded": "{value:.0%} of the crop lie outside the image, limit {threshold:.0%}",

@@ -8,11 +8,16 @@ from pathlib import Path
 
 import pandas as pd
 
+from mimic3d.atomic import check_replaceable
 from pipeline.cluster import Settings
 from pipeline.sweep.console import ranking
 from pipeline.sweep.plan import SweepPlan
 from pipeline.sweep.sweep_store import SweepTrial
 from pipeline.sweep.winner import Winner, build_winner
+
+OWN_FILES = (
+    "trials.csv", "plan.json", "winner.json", "best.*", "parallel.*", "importance.*", "history.*",
+)  # fmt: skip
 
 
 def write_report(
@@ -23,6 +28,7 @@ def write_report(
     settings: Settings,
 ) -> Winner | None:
     """Writes all files; None if no trial has a metric."""
+    check_report(folder)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     tabulate(plan, trials).to_csv(folder / "trials.csv", index=False)
@@ -38,6 +44,11 @@ def write_report(
     text = json.dumps(dataclasses.asdict(winner), indent=2)
     (folder / "winner.json").write_text(text + "\n")
     return winner
+
+
+def check_report(folder: Path) -> None:
+    """Raises ValueError if the folder of a report holds what no sweep wrote."""
+    check_replaceable(folder, OWN_FILES, "the report of a sweep")
 
 
 def tabulate(plan: SweepPlan, trials: Sequence[SweepTrial]) -> pd.DataFrame:

@@ -22,6 +22,7 @@ from pipeline.stage import hash_stages, load_config
 from pipeline.sweep.check import check_plan
 from pipeline.sweep.dry_run import describe_sweep
 from pipeline.sweep.plan import FILE, SweepPlan, load_plan
+from pipeline.sweep.report import check_report
 from pipeline.sweep.resources import cores_at_once, rows_of_trial, threads_of_trial
 from pipeline.sweep.sweep_store import check_longer, former_sweeps, read_trials, write_plan
 
@@ -39,6 +40,7 @@ def main(argv: list[str] | None = None) -> int:
         settings = load_settings(root)
         plan, name = load_plan(root / args.plan), name_of(args.plan)
         check_plan(plan, root)
+        check_report(ProjectPaths(root).reports(name))
         key = sweep_key(plan, root)
         folder = ProjectPaths(root).states("sweep") / key
         check_longer(folder, plan)

@@ -90,6 +90,7 @@ class ProgressBar:
         self._bar: tqdm[Any] | None = None
         self._plain_seconds = plain_seconds
         self._next = 0.0
+        self._first: tuple[float, float] | None = None  # time and what was done by then
 
     def show(self, done: float, total: float, text: str) -> None:
         """Draws the state; a stage that reached its total gets a fresh bar afterwards."""
@@ -97,7 +98,7 @@ class ProgressBar:
             self._show_plain(done, total, text)
             return
         if self._bar is None:
-            self._bar = tqdm(total=total, dynamic_ncols=True, unit_scale=True)
+            self._bar = tqdm(total=total, initial=done, dynamic_ncols=True, unit_scale=True)
         self._bar.total = total
         self._bar.set_description_str(text, refresh=False)
         self._bar.update(done - self._bar.n)
@@ -118,6 +119,21 @@ class ProgressBar:
             self._bar = None
 
     def _show_plain(self, done: float, total: float, text: str) -> None:
-        if time.monotonic() >= self._next or done >= total:
-            self._next = time.monotonic() + self._plain_seconds
-            print(f"{text}: {done:g} of {total:g}", file=sys.stderr, flush=True)
+        now = time.monotonic()
+        if self._first is None or done < self._first[1]:
+            self._first = now, done
+        if now >= self._next or done >= total:
+            self._next = now + self._plain_seconds
+            speed = _speed(done - self._first[1], now - self._first[0], total - done)
+            print(f"{text}: {done:g} of {total:g}{speed}", file=sys.stderr, flush=True)
+        if done >= total:
+            self._first = None
+
+
+def _speed(num: float, seconds: float, left: float) -> str:
+    """Speed and time left, of what was done since the first line; nothing without any."""
+    if num <= 0 or seconds <= 0 or left <= 0:
+        return ""
+    minutes, rest = divmod(round(left * seconds / num), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f", {num / seconds:.3g}/s, {hours}:{minutes:02}:{rest:02} left"

@@ -1,6 +1,7 @@
 import csv
 import math
 
+import datasets
 import numpy as np
 import pytest
 import torch
@@ -11,7 +12,7 @@ from mimic3d.cameras import Scene, cameras_from_labels, project
 from mimic3d.data.dataset import ImageDataset
 from mimic3d.data.images import decode_png
 from mimic3d.preparation.gates import GatesConfig
-from mimic3d.preparation.sources.given import GivenConfig
+from mimic3d.preparation.sources.given import GivenConfig, plan_given
 from stages.prepare import PrepareConfig, check
 
 
@@ -226,3 +227,43 @@ def test_a_person_may_veto_images(studio, tmp_path):
     _, rows, rejected = studio.prepare(tmp_path, "given", given=given)
     assert rejected == {"3.png": "vetoed", "7.png": "vetoed"}
     assert len(rows) == studio.num - 2
+
+
+def test_the_plan_of_the_check_is_that_of_the_run(studio, tmp_path, monkeypatch):
+    """Reading all cameras takes its time; files that changed since are read again."""
+    studio.write_transforms(tmp_path)
+    calls = []
+
+    def count(*arguments):
+        calls.append(arguments)
+        return plan_given(*arguments)
+
+    monkeypatch.setattr("stages.sources.plan_given", count)
+    given = GivenConfig(path="scene")
+    studio.prepare(tmp_path, "given", given=given)
+    assert len(calls) == 1
+    (tmp_path / "data/raw/scene/3.png").unlink()
+    _, _, rejected = studio.prepare(tmp_path, "given", given=given)
+    assert len(calls) == 2
+    assert rejected == {"./3": "no_image"}  # as its frame names it
+
+
+def test_datasets_opens_what_was_prepared(studio, tmp_path, monkeypatch):
+    """By the library's own loader, without network, with the origin of every image."""
+    monkeypatch.setattr("datasets.config.HF_HUB_OFFLINE", True)
+    studio.write_transforms(tmp_path)
+    manifest, rows, _ = studio.prepare(
+        tmp_path, "given", given=GivenConfig(path="scene", val_share=0.25)
+    )
+    folder = str(tmp_path / "data" / "toy")
+    splits = {split: f"{folder}/{split}-*.parquet" for split in ("train", "val")}
+    opened = datasets.load_dataset("parquet", data_files=splits, cache_dir=str(tmp_path / "hf"))
+    assert {split: len(opened[split]) for split in splits} == {
+        split: manifest.counts[split] for split in splits
+    }
+    for row in opened["train"]:
+        assert row["image"].size == (16, 16)  # decoded by the library
+        assert row["photo"]["file"] == row["image_id"]
+        assert row["photo"] == rows[row["image_id"]]["photo"]
+    plain = datasets.load_dataset(folder, cache_dir=str(tmp_path / "hf2"))
+    assert len(plain["train"]) == manifest.counts["train"]

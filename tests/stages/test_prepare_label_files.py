@@ -4,29 +4,9 @@ import json
 
 import numpy as np
 import pytest
-from dot_world import FOCAL, NUM, photo, poses, write
-from PIL import Image
+from dot_world import NUM, mirrored_dataset, write
 
 from mimic3d.preparation.sources.given import GivenConfig
-
-
-def mirrored_dataset(folder, names, num_copies=NUM):
-    """Square photos with labels of EG3D, and their mirrored copies under other names."""
-    labels, flip = [], np.diag([-1.0, 1, 1, 1])
-    lens = [FOCAL[0] / 100, 0, 0.5, 0, FOCAL[1] / 100, 0.5, 0, 0, 1]
-    for index, pose in enumerate(poses()):
-        image = photo(pose).crop((50, 22, 150, 122))
-        for name, one, matrix in (
-            (names[0], image, pose),
-            (names[1], image.transpose(Image.Transpose.FLIP_LEFT_RIGHT), flip @ pose @ flip),
-        ):
-            if name is names[1] and index >= num_copies:
-                continue
-            path = folder / name.format(index)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            one.resize((128, 128)).save(path)
-            labels.append([name.format(index), matrix.ravel().tolist() + lens])
-    write(folder / "dataset.json", {"labels": labels})
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,4 @@
+import contextlib
 import csv
 
 import pytest
@@ -23,6 +24,20 @@ def counts(path):
         rows = list(csv.DictReader(file))
     angle = next(iter(rows[0]))
     return {float(row[angle]): int(row["count"]) for row in rows}
+
+
+def test_what_a_source_decided_is_told_while_it_runs_and_on_the_page(studio, tmp_path, capsys):
+    studio.write_transforms(tmp_path)
+    for resolution, is_made in ((16, True), (512, False)):
+        given = GivenConfig(path="scene")
+        cfg = PrepareConfig(name="toy", source="given", resolution=resolution, given=given)
+        with contextlib.nullcontext() if is_made else pytest.raises(ValueError, match="rejected"):
+            run(cfg, tmp_path, SilentTracker())
+        note = "cameras are of the stored pixels: EXIF orientation turns no image"
+        assert f"prepare: {note}\n" in capsys.readouterr().out
+        page = (tmp_path / "reports" / "prepare" / "report.html").read_text(encoding="utf-8")
+        assert page.count(note) == 1
+        assert ("not made" in page) != is_made
 
 
 def test_the_page_and_histograms_of_the_training_images_are_written(studio, tmp_path):

@@ -98,17 +98,17 @@ def test_samples_per_ray_are_changed(snapshot, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("options", "message"),
+    ("options", "suffix", "message"),
     [
-        (("views", "--samples-per-ray", "4"), "--samples-per-ray must be at least 8, is 4"),
-        (("interpolate", "--seeds", "1"), "--seeds must name at least 2 objects, names 1"),
+        (("views", "--samples-per-ray", "4"), "png", "--samples-per-ray must be at least 8, is 4"),
+        (("interpolate", "--seeds", "1"), "mp4", "--seeds must name at least 2 objects, names 1"),
     ],
 )
 def test_impossible_options_are_refused_in_one_sentence(
-    snapshot, tmp_path, capsys, options, message
+    snapshot, tmp_path, capsys, options, suffix, message
 ):
     command, *rest = options
-    assert render(command, snapshot, tmp_path / "out.mp4", *rest) == 1
+    assert render(command, snapshot, tmp_path / f"out.{suffix}", *rest) == 1
     assert capsys.readouterr().err == message + "\n"
 
 

@@ -17,7 +17,7 @@ from mimic3d.data.schema import Manifest
 from mimic3d.preparation.balance import effective_number
 from mimic3d.preparation.partial_dataset import PartialDataset
 from mimic3d.preparation.report.histogram import count_angles
-from mimic3d.preparation.report.page import build_failure_page, build_page
+from mimic3d.preparation.report.page import Failure, build_failure_page, build_page
 from mimic3d.preparation.review import ImageOutcome, count_gates
 
 SHEET_SIDE = 8  # images across and down the contact sheet
@@ -73,16 +73,9 @@ def write_report(folder: Path, preparation: Preparation) -> Image.Image:
     return sheet
 
 
-def write_failure_report(
-    folder: Path,
-    name: str,
-    problem: str,
-    outcomes: list[ImageOutcome],
-    partial: PartialDataset,
-    gates: Mapping[str, object],
-) -> None:
+def write_failure_report(folder: Path, failure: Failure) -> None:
     """The page alone, of a run that made no dataset."""
-    _write(folder / "report.html", build_failure_page(name, problem, outcomes, partial, gates))
+    _write(folder / "report.html", build_failure_page(failure))
 
 
 def _write(path: Path, text: str) -> None:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -42,6 +43,21 @@ STYLE = """
 """
 
 
+@dataclass(frozen=True)
+class Failure:
+    """A run that made no dataset."""
+
+    name: str
+    problem: str
+    """Reason, in one sentence."""
+    outcomes: Sequence[ImageOutcome]
+    partial: PartialDataset
+    gates: Mapping[str, object]
+    """Settings of the gates; empty if none was used."""
+    notes: Sequence[str]
+    """Decisions of the source."""
+
+
 def build_page(
     manifest: Manifest,
     outcomes: Sequence[ImageOutcome],
@@ -58,6 +74,7 @@ def build_page(
         title,
         STYLE + CHART_STYLE,
         tag("p", _summary(manifest, len(kept), len(outcomes) - len(kept)), class_="lead"),
+        *_notes(manifest.notes or ()),
         _counts(outcomes),
         show_rejects(outcomes, partial, gates),
         _poses(kept),
@@ -68,23 +85,24 @@ def build_page(
     )
 
 
-def build_failure_page(
-    name: str,
-    problem: str,
-    outcomes: Sequence[ImageOutcome],
-    partial: PartialDataset,
-    gates: Mapping[str, object],
-) -> str:
+def build_failure_page(failure: Failure) -> str:
     """The page of a run that made no dataset: what stopped it, and what became of the images."""
+    outcomes = failure.outcomes
     kept = [item for item in outcomes if item.is_kept]
     return document(
-        f"Dataset {name}: not made",
+        f"Dataset {failure.name}: not made",
         STYLE + CHART_STYLE,
-        tag("p", problem, class_="lead"),
+        tag("p", failure.problem, class_="lead"),
+        *_notes(failure.notes),
         _counts(outcomes),
-        show_rejects(outcomes, partial, gates),
+        show_rejects(outcomes, failure.partial, failure.gates),
         *([_poses(kept)] if kept else []),
     )
+
+
+def _notes(notes: Sequence[str]) -> list[Html]:
+    """The decisions of a source, a line each."""
+    return [tag("ul", join([tag("li", note) for note in notes]))] if notes else []
 
 
 def _summary(manifest: Manifest, num_kept: int, num_rejected: int) -> str:
@@ -192,7 +210,9 @@ def _mirrored(kept: Sequence[ImageOutcome], partial: PartialDataset, manifest: M
 
 
 def _facts(manifest: Manifest) -> Html:
-    facts = manifest.model_dump(exclude={"average_label", "label_std", "normalization", "poses"})
+    facts = manifest.model_dump(
+        exclude={"average_label", "label_std", "normalization", "poses", "notes"}
+    )
     facts |= {f"scene.{name}": value for name, value in facts.pop("scene").items()}
     facts |= {f"counts.{name}": value for name, value in facts.pop("counts").items()}
     facts |= {f"poses.{name}": f"{value:.4f}" for name, value in manifest.poses.items()}

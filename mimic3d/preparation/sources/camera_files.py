@@ -9,6 +9,7 @@ from typing import Literal
 Kind = Literal["transforms", "colmap", "other"]
 
 LABELS_FILE, TRANSFORMS_FILE = "dataset.json", "transforms.json"
+OTHER_LABELS = re.compile(r"dataset[-_.]\w+\.json", re.IGNORECASE)  # of LPFF: read if it is alone
 SPLIT_FILES = {
     "transforms_train.json": "train",
     "transforms_val.json": "val",
@@ -99,8 +100,11 @@ def _choices(known: set[str], models: Sequence[str]) -> list[CameraFiles]:
     choices = []
     for folder in sorted(folders):
         prefix, names = _slash(folder), folders[folder]
+        others = sorted(name for name in names if OTHER_LABELS.fullmatch(name))
         if LABELS_FILE in names:
             choices.append(CameraFiles("other", (prefix + LABELS_FILE,), prefix))
+        elif len(others) == 1:
+            choices.append(CameraFiles("other", (prefix + others[0],), prefix))
         if TRANSFORMS_FILE in names:
             choices.append(CameraFiles("transforms", (prefix + TRANSFORMS_FILE,), prefix))
         splits = tuple(prefix + name for name in SPLIT_FILES if name in names)

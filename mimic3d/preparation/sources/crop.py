@@ -73,6 +73,8 @@ class PhotoProcessor:
     """Colour behind transparent parts; None shows their hidden colours."""
     is_given: bool = False
     """True if cameras and choice of images are another's work, not to be judged."""
+    vetoed: frozenset[str] = frozenset()
+    """Objects to leave out, NAME#1 for the first of a photo."""
 
     @cached_property
     def _estimator(self) -> PoseEstimator:
@@ -98,9 +100,21 @@ class PhotoProcessor:
         if reject is not None:
             return [Rejected(photo.image_id, reject, thumbnail=_thumbnail(opened, None))]
         file_hash = hashlib.sha256(data).hexdigest()
-        return [
+        estimates = self._estimates(opened.image, photo.image_id)
+        outcomes = [
             self._finish(photo, number, estimate, opened, file_hash)
-            for number, estimate in enumerate(self._estimates(opened.image, photo.image_id), 1)
+            for number, estimate in enumerate(estimates, 1)
+        ]
+        return outcomes + self._vetoes_of_none(photo.image_id, len(estimates))
+
+    def _vetoes_of_none(self, name: str, num: int) -> list[Rejected]:
+        """Vetoed objects that the photo does not have."""
+        own = sorted(each for each in self.vetoed if each.rpartition("#")[0] == name)
+        detail = f"the photo has {num}"
+        return [
+            Rejected(each, Reject("vetoed", 0.0, 1.0), detail)
+            for each in own
+            if int(each.rpartition("#")[2]) > num
         ]
 
     @property
@@ -121,6 +135,8 @@ class PhotoProcessor:
         image_id = photo.image_id if number == 1 else f"{photo.image_id}#{number}"
         thumbnail = partial(_thumbnail, opened, estimate.detection)
         pose = estimate.result
+        if f"{photo.image_id}#{number}" in self.vetoed:
+            pose = Reject("vetoed", 0.0, 1.0)
         if isinstance(pose, Reject):
             return Rejected(image_id, pose, estimate.detail, thumbnail=thumbnail())
         reject = self._check(pose, opened.image.size)

@@ -42,7 +42,7 @@ def plan_faces(
     Raises:
         ValueError: There are no photos.
     """
-    photos = find_photos(cfg, raw, "prepare.photos")
+    photos = find_photos(cfg, raw, "prepare.photos", has_objects=True)
     scene = orbit_scene(Orbit(), cfg, "prepare.photos")
     min_crop_px = (request.gates.min_crop_ratio or 0.0) * request.resolution
     build = partial(FacePoses, cfg, models, min_crop_px)

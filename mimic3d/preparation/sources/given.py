@@ -25,8 +25,8 @@ class GivenConfig(PosedSetConfig):
 
     cameras: str = ""
     """File of the cameras within `path`, or folder of a COLMAP model; empty: the first of
-    dataset.json, transforms.json, transforms_train/val/test.json, COLMAP's sparse/0/ (the largest
-    of several models), cameras.csv and cameras.parquet."""
+    dataset.json (or a single dataset_*.json), transforms.json, transforms_train/val/test.json,
+    COLMAP's sparse/0/ (the largest of several models), cameras.csv and cameras.parquet."""
     images: str = ""
     """Folder of the images within `path`, such as images_4; empty: the one that the file of cameras
     names, or that has most of its images."""

@@ -1,5 +1,6 @@
 """Photos of a source, those left out, and the plan to process them."""
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -37,7 +38,8 @@ class PhotoSetConfig(Config):
     """Share of the identities kept for validation."""
     reject_list: str = ""
     """Text file of images to leave out, a name per line, relative to data/raw/; lines that begin
-    with # are comments."""
+    with # are comments. NAME leaves out a photo with all its faces, NAME#2 its second face, NAME#1
+    its first."""
     licence: str = "not stated"
     """Terms of the images; written into the manifest."""
     near: PositiveFloat | None = None
@@ -68,6 +70,8 @@ class PhotoSet:
     path: Path
     names: list[str]
     rejected: list[Rejected]
+    vetoed_objects: frozenset[str] = frozenset()
+    """NAME#2 for objects of photos that are left out."""
 
     @property
     def container(self) -> Container:
@@ -75,8 +79,10 @@ class PhotoSet:
         return open_container(self.path, self.cfg.image_column)
 
 
-def find_photos(cfg: PhotoSetConfig, raw: Path, key: str) -> PhotoSet:
+def find_photos(cfg: PhotoSetConfig, raw: Path, key: str, has_objects: bool = False) -> PhotoSet:
     """Photos except those that are named in the list of rejects.
+
+    With `has_objects` the list may name the objects of a photo, too.
 
     Raises:
         ValueError: There are none, or the list names one that is not there.
@@ -86,15 +92,24 @@ def find_photos(cfg: PhotoSetConfig, raw: Path, key: str) -> PhotoSet:
     container = open_container(path, cfg.image_column)
     if not container.names:
         raise ValueError(f"{key}.path must lead to images, {path} holds none; put or link some")
-    vetoed = _vetoed(cfg, raw, key)
-    unknown = sorted(vetoed - set(container.names))
+    listed = _vetoed(cfg, raw, key)
+    known = set(container.names)
+    objects = {name for name in listed - known if has_objects and _photo_of(name) in known}
+    vetoed = listed - objects
+    unknown = sorted(vetoed - known)
     if unknown:
         raise ValueError(
             f"{key}.reject_list must name images of {path}, {unknown[0]} is none; correct the list"
         )
     names = [name for name in container.names if name not in vetoed]
     rejected = [*container.rejected, *(refuse(name, "vetoed") for name in sorted(vetoed))]
-    return PhotoSet(cfg, path, names, rejected)
+    return PhotoSet(cfg, path, names, rejected, frozenset(objects))
+
+
+def _photo_of(name: str) -> str:
+    """The photo of an object that is called NAME#2; empty for other names."""
+    match = re.fullmatch(r"(.+)#[1-9][0-9]*", name)
+    return match[1] if match else ""
 
 
 def plan_photos(
@@ -144,6 +159,7 @@ def plan_photos(
         orbit_center=scene.orbit_center,
         background=background_of(scene.white_back, request.alpha),
         is_given=is_given,
+        vetoed=photos.vetoed_objects,
     )
     left_out = [*photos.rejected, *rejected]
     if is_given:  # the cameras say what an image is; other files are theirs

@@ -120,26 +120,23 @@ def test_angles_agree_with_those_of_the_cameras():
     assert pitch == pytest.approx(float(expected[1]), abs=1e-5)
 
 
-@pytest.mark.parametrize("quarters", [0, 1, 2, 3])
-def test_the_roll_counts_from_the_nearest_quarter_turn(quarters):
-    strict = CFG.model_copy(update={"max_roll_deg": 30})
-    for turn, gate in ((29, None), (-29, None), (39, "roll"), (-39, "roll")):
-        pose = orbit_pose(20, 10, turned_square(90 * quarters + turn))
-        reject = gates.check_pose(pose, CENTER, strict)
-        assert (reject and reject.gate) == gate
-
-
-def test_the_roll_is_that_of_the_crop_and_of_the_camera():
-    pose = orbit_pose(0, 0, turned_square(30))
-    assert math.degrees(gates.roll_in_source(pose)) == pytest.approx(30, abs=1e-4)
-    turn = math.radians(12)  # the camera turned counter-clockwise shows the head turned clockwise
-    rolled = pose.cam2world.copy()
-    cos, sin = math.cos(turn), math.sin(turn)
-    rolled[:3, :2] = rolled[:3, :2] @ np.array([[cos, sin], [-sin, cos]], dtype=np.float32)
-    both = PoseResult(rolled, pose.intrinsics, pose.crop, 1.0, 0.0)
-    up = (rolled[1, 0], rolled[1, 1])  # of the world, in the image: x to the right, y down
-    assert up[0] > 0  # leans to the right, which is clockwise
-    assert math.degrees(gates.roll_in_source(both)) == pytest.approx(42, abs=1e-3)
+@pytest.mark.parametrize("turn_deg", [0, 30, 90, 180])
+def test_the_roll_is_that_left_in_the_crop_however_the_photo_lies(turn_deg):
+    """Only the turn of the camera against its crop counts: clockwise in the image is positive."""
+    pose = orbit_pose(0, 0, turned_square(turn_deg))
+    assert math.degrees(gates.roll_in_crop(pose)) == pytest.approx(0, abs=1e-4)
+    for roll_deg, gate in ((49, None), (-49, None), (51, "roll"), (-51, "roll"), (180, "roll")):
+        turn = math.radians(roll_deg)  # the camera turned counter-clockwise
+        cos, sin = math.cos(turn), math.sin(turn)
+        rolled = pose.cam2world.copy()
+        rolled[:3, :2] = rolled[:3, :2] @ np.array([[cos, sin], [-sin, cos]], dtype=np.float32)
+        leaning = PoseResult(rolled, pose.intrinsics, pose.crop, 1.0, 0.0)
+        assert abs(math.degrees(gates.roll_in_crop(leaning))) == pytest.approx(
+            abs(roll_deg), abs=1e-3
+        )
+        assert gate_of(gates.check_pose(leaning, CENTER, CFG)) == gate
+    up = (rolled[1, 0], rolled[1, 1])
+    assert up[1] > 0  # upside down at last
 
 
 @pytest.mark.parametrize(

@@ -149,3 +149,19 @@ def test_snapshots_become_one_model_version_per_run(store, tmp_path):
     artifacts = tracker.client.list_artifacts(current.run_id, "snapshot")
     assert [artifact.path for artifact in artifacts] == ["snapshot/weights"]
     assert tracker.client.get_run(current.run_id).data.params == {"toy.a.b": "1"}
+
+
+def test_plain_lines_tell_speed_and_time_left_of_this_run(monkeypatch, capsys):
+    """What a run found done does not count as its speed."""
+    clock = iter([0.0, 10.0, 20.0, 30.0])
+    monkeypatch.setattr("pipeline.tracking.tracker.time.monotonic", lambda: next(clock))
+    bar = ProgressBar(plain_seconds=0)
+    for done in (1000, 1040, 1080):
+        bar.show(done, 70000, "photos")
+    bar.show(70000, 70000, "photos")
+    assert capsys.readouterr().err.splitlines() == [
+        "photos: 1000 of 70000",
+        "photos: 1040 of 70000, 4/s, 4:47:20 left",
+        "photos: 1080 of 70000, 4/s, 4:47:10 left",
+        "photos: 70000 of 70000",
+    ]

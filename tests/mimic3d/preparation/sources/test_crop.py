@@ -138,3 +138,21 @@ def test_an_image_keeps_where_it_came_from(processor):
     assert one.photo == PhotoOrigin("a.png", 1, 48, 48, None, None, "", 0.0, 0.0)
     box = (4.0, 4.0, 20.0, 20.0)
     assert two.photo == PhotoOrigin("a.png", 2, 48, 48, box, 0.9, "", 0.0, 0.0)
+
+
+def test_a_person_may_veto_single_objects(processor):
+    vetoed = frozenset({"a.png#1", "a.png#7", "b.png#2"})
+    outcomes = processor(build_estimator=Pair, vetoed=vetoed)(Photo("a.png"))
+    left = [
+        (one.image_id, one.reject.gate, one.detail) for one in outcomes if isinstance(one, Rejected)
+    ]
+    assert [one.image_id for one in outcomes if isinstance(one, Sample)] == ["a.png#2"]
+    assert left[0][:2] == ("a.png", "vetoed")
+    assert left[1][:2] == ("a.png#3", "face_size")
+    assert left[2] == ("a.png#7", "vetoed", "the photo has 3")
+    names = [
+        one.image_id
+        for one in processor(build_estimator=Pair, vetoed=vetoed)(Photo("b.png"))
+        if isinstance(one, Sample)
+    ]
+    assert names == ["b.png"]
