@@ -14,6 +14,7 @@ from mimic3d.networks.generator import Generator
 from mimic3d.networks.objects import with_samples_per_ray
 from mimic3d.networks.snapshot import load_snapshot
 from mimic3d.rendering.backend import BackendName, choose_backend
+from mimic3d.splats.rasterize import check_rasterizer
 from tools.outputs import check_file, check_folder, owned_files
 from tools.render_commands import (
     BRANCHES,
@@ -23,10 +24,10 @@ from tools.render_commands import (
     render_epi,
     render_grid,
     render_interpolation,
-    render_meshes,
     render_orbit,
     render_views,
 )
+from tools.render_shapes import render_meshes, render_splats
 
 MIN_SAMPLES = 8  # along a ray, of both passes
 
@@ -113,8 +114,22 @@ def build_parser() -> argparse.ArgumentParser:
 
     mesh = _add(commands, "mesh", render_meshes, "folder", seeds="0-3", yaw=0.0)
     mesh.add_argument("--format", choices=MESH_FORMATS, default="both")
-    mesh.add_argument("--density", type=float, default=10.0, help="of the surface, 1 / world unit")
-    mesh.set_defaults(require=load_marching_cubes, suffix="")
+    mesh.add_argument(
+        "--density", type=float, help="of the surface, 1 / world unit; else half of the light"
+    )
+    mesh.add_argument(
+        "--background", action=argparse.BooleanOptionalAction, default=True,
+        help="also what does not hang together with the object in the middle",
+    )  # fmt: skip
+    mesh.set_defaults(require=load_marching_cubes, renderer="auto", yaw=None, pitch=None)
+    mesh.set_defaults(suffix="")
+
+    splats = _add(commands, "splats", render_splats, "folder", seeds="0", yaw=0.0)
+    splats.add_argument("--format", choices=MESH_FORMATS, default="both")
+    splats.add_argument("--spacing", type=parse_count, help="pixels from one splat to the next")
+    splats.add_argument("--max-splats", type=parse_count, help="greatest number of splats")
+    splats.set_defaults(require=check_rasterizer, renderer="auto", yaw=None, pitch=None)
+    splats.set_defaults(suffix="")
     return parser
 
 

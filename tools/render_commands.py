@@ -10,8 +10,6 @@ from mimic3d.cameras import orbit_cameras
 from mimic3d.gallery.animation import morph_frames, orbit_frames
 from mimic3d.gallery.config import GalleryConfig
 from mimic3d.gallery.epi import epipolar_images, stack_epipolar
-from mimic3d.gallery.mesh import MeshConfig, extract_mesh, generator_field
-from mimic3d.gallery.mesh_files import save_mesh
 from mimic3d.gallery.panels import PANELS, Panel, compare_branches, compare_orbit
 from mimic3d.gallery.paths import (
     epi_path,
@@ -99,15 +97,6 @@ def render_epi(G: Generator, args: Args) -> None:
     options = args.height, fit_batch(G), branches, args.resolution
     slices = [part for w in ws.split(1) for part in epipolar_images(G, w, cameras, *options)]
     save_png(stack_epipolar(slices), args.out)
-
-
-def render_meshes(G: Generator, args: Args) -> None:
-    """A coloured mesh of each object."""
-    cfg = MeshConfig(resolution=args.resolution or 128, density=args.density)
-    for seed, w in zip(args.seeds, draw_styles(G, args).split(1), strict=True):
-        mesh = extract_mesh(generator_field(G, w), G.scene.box_warp, cfg)
-        for suffix in MESH_FORMATS[args.format]:
-            save_mesh(mesh, args.out / mesh_name(seed, suffix))
 
 
 def mesh_name(seed: int, suffix: str) -> str:

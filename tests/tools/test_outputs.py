@@ -62,6 +62,7 @@ WRITERS = {
         render("interpolate", "a.mp4", "--seeds", "0-1", "--resolution", "8", "--frames", "1"),
         render("epi", "a.png", *SMALL, "--views", "2"),
         render("mesh", "meshes", *MESH, is_file=False),
+        render("splats", "splats", *SMALL, "--format", "ply", is_file=False),
     ],
     "compare": [Writer(("compare", "report", "report", "--out", "{out}"), "a.md", replaces=True)],
     "convert": [Writer(("convert", "model.pkl", "{out}"), "converted", is_file=False)],

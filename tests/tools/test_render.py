@@ -1,3 +1,4 @@
+import re
 import sys
 
 import numpy as np
@@ -83,7 +84,19 @@ def test_meshes_are_written_per_seed(snapshot, tmp_path, capsys):
     assert trimesh.load(tmp_path / "meshes" / "seed0005.ply").is_watertight
     assert render("mesh", snapshot, tmp_path / "none", "--density", "1e9") == 1
     assert "lower it (--density" in capsys.readouterr().err
+    assert render("mesh", snapshot, tmp_path / "none", "--resolution", "8") == 1
+    assert "no ray loses half of its light" in capsys.readouterr().err  # of a fresh generator
     assert not (tmp_path / "none").exists()
+
+
+def test_splats_are_written_per_seed_with_their_quality(snapshot, tmp_path, capsys):
+    pytest.importorskip("numba")
+    options = ("--seeds", "0,5", "--resolution", "16", "--max-splats", "90", "--yaw", "0.2")
+    assert render("splats", snapshot, tmp_path / "splats", *options) == 0
+    names = {path.name for path in (tmp_path / "splats").iterdir()}
+    assert names == {"seed0000.ply", "seed0000.glb", "seed0005.ply", "seed0005.glb"}
+    told = capsys.readouterr().out
+    assert re.search(r"seed 5: 90 splats, [\d.]+ dB .* 8 cameras held back, yaw to 0\.20", told)
 
 
 def test_samples_per_ray_are_changed(snapshot, tmp_path):
