@@ -76,7 +76,8 @@ class FaceDetector:
             least = FAINT * min_score if longer_side == sides[-1] else min_score
             for turn in turns:
                 candidates, score = self._detect(view, turn, least)
-                best = max(best, min(score, least))
+                if score < least:  # else what is seen of it from near by counts
+                    best = max(best, score)
                 ordered = distinct(candidates)
                 num_sure = sum(one.score >= min_score for one in ordered)
                 for one in ordered[: num_sure + MAX_FAINT]:
@@ -119,8 +120,8 @@ class FaceDetector:
         boxes, best = self._detect(pixels, 1, min_score, border=0)
         middle = (0.5 + 0.5j) * size
         near = [box for box in boxes if abs(box.middle - middle) < size / ROOM]
-        if not near:
-            return None, best
+        if not near:  # a face beside the middle is another candidate's
+            return None, best if best < min_score else 0.0
         box = max(near, key=lambda each: each.score)
         inner = window.inner(box.side / size * box.turn, (box.middle - middle) / size)
         turn = inner.scale / abs(inner.scale)
