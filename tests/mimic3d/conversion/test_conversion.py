@@ -187,9 +187,9 @@ def test_augment_pipe_without_strength(write, tmp_path, p):
 
 def test_folder_in_use_is_not_touched(write, tmp_path):
     path = write(None)
-    with pytest.raises(ValueError, match="must be new or empty"):
+    with pytest.raises(ValueError, match="goes to a new file or an empty folder"):
         convert(path, tmp_path)
-    with pytest.raises(ValueError, match="must be new or empty"):
+    with pytest.raises(ValueError, match="goes to a new file or an empty folder"):
         convert(path, path)
     assert [p.name for p in tmp_path.iterdir()] == [path.name]
 
