@@ -106,10 +106,10 @@ def test_changed_code_begins_beside_and_says_so(trained, new_code, capsys):
     new_code()
     capsys.readouterr()
     assert train(trained).steps
-    said = capsys.readouterr().out
+    lines = capsys.readouterr().out.splitlines()
+    (said,) = [line for line in lines if "no agreement of views" not in line]
     assert said.startswith("pretrain: mimic3d.networks.layers changed since state/pretrain/")
     assert f"--continue-state {old.name} " in said
-    assert len(said.splitlines()) == 1
     assert old.nimg == 64
     assert len(names(trained)) == 2
     train(trained)

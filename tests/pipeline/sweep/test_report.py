@@ -152,7 +152,7 @@ def test_all_files_are_written_and_old_ones_go(tmp_path):
     plan = make_plan()
     folder = tmp_path / "sweep"
     folder.mkdir()
-    (folder / "old").touch()
+    (folder / "parallel.png").touch()  # of an earlier version
     trials = trials_where_one_parameter_matters(plan)
     trials = [dataclasses.replace(trial, folder=tmp_path) for trial in trials]
     EventLogAddress(str(tmp_path), "b", 0).open_tracker().log_image(
