@@ -9,6 +9,7 @@ half the microbatch, so that two processes share it, shared fakes, and the rende
 
 import argparse
 import os
+import re
 import shutil
 import socket
 import statistics
@@ -75,8 +76,9 @@ def compare(other: Path, kimg: float, repeats: int, same_sizes: bool) -> None:
             params = other if same_sizes else checkout
             today = same_sizes and checkout == HERE
             for line in run_processes(checkout, kimg, processes, params, today).splitlines():
-                stage, value = line.split()[:2]
-                seconds.setdefault((stage, checkout), []).append(float(value))
+                if speed := re.match(r"(\w+) +([\d.]+) s per 1000 images", line):
+                    seconds.setdefault((speed[1], checkout), []).append(float(speed[2]))
+                    print(checkout.name, line, flush=True)
     for stage in ("pretrain", "imitate"):
         before, now = (statistics.median(seconds[stage, checkout]) for checkout in (other, HERE))
         print(f"{stage:9} {before:8.1f} s and {now:8.1f} s per 1000 images: {before / now:.2f}x")
