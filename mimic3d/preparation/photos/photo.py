@@ -21,6 +21,7 @@ SIXTEEN_BIT = ("I;16", "I;16L", "I;16B", "I;16N")
 HEIF_BRANDS = dict.fromkeys(
     ("heic", "heix", "heim", "heis", "hevc", "hevx", "mif1", "msf1"), "HEIC (HEIF)"
 ) | dict.fromkeys(("avif", "avis"), "AVIF")  # of files in ISO's container, as phones write
+ORIENTATION = 0x0112  # EXIF tag; 1 is upright
 EXIF_IFD, FOCAL_LENGTH, FOCAL_LENGTH_35MM = 0x8769, 0x920A, 0xA405  # EXIF tags
 COLOR_SPACE, INTEROP_IFD, INTEROP_INDEX = 0xA001, 0xA005, 1
 ADOBE_INDEX, ADOBE_SPACE = "R03", 2  # DCF 2.0; some cameras write 2 instead
@@ -83,7 +84,8 @@ def decode_photo(
             with Image.open(io.BytesIO(data), formats=_formats()) as image:
                 _check_header(image, max_pixels)
                 image.load()
-                upright = ImageOps.exif_transpose(image) if is_turned else image
+                turns = is_turned and image.getexif().get(ORIENTATION, 1) != 1
+                upright = ImageOps.exif_transpose(image) if turns else image  # else a copy
                 profile = bytes(image.info.get("icc_profile") or b"") or _named_profile(image)
                 pixels = _to_rgb(upright, profile, background)
                 known = profile if is_wide(profile) and _is_rgb(image) else b""
@@ -191,7 +193,7 @@ def _to_rgb(image: Image.Image, profile: bytes, background: Colour | None) -> Im
     if image.mode in ("L", "CMYK") and not image.has_transparency_data:
         return to_srgb(image, profile)
     if not image.has_transparency_data:
-        return image.convert("RGB")
+        return image if image.mode == "RGB" else image.convert("RGB")  # 24 megapixels are 96 MB
     if image.mode == "LA":
         grey, alpha = image.split()
         image = to_srgb(grey, profile)

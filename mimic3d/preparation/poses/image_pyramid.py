@@ -101,10 +101,11 @@ class ImagePyramid:
         """A part of the picture halved by area so many times, which need not be there whole."""
         if number in self._levels:
             return np.asarray(self._levels[number].crop(box))
-        factor = 2**number
+        below = BASE if number > BASE and BASE in self._levels else 0
+        source, factor = self._levels[below], 2 ** (number - below)
         left, top, right, bottom = (edge * factor for edge in box)
-        own = left, top, min(right, self.width), min(bottom, self.height)
-        return np.asarray(self._image.reduce(factor, own))
+        own = left, top, min(right, source.width), min(bottom, source.height)
+        return np.asarray(source.reduce(factor, own))
 
 
 def _bounds(window: Window, factor: int, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:

@@ -219,8 +219,9 @@ def _thumbnail(opened: DecodedPhoto, detection: Detection | None) -> bytes:
         high = min(small.width, round(right + room)), min(small.height, round(bottom + room))
         if low[0] < high[0] and low[1] < high[1]:
             small = small.crop((*low, *high))
-    small = small.copy()
-    small.thumbnail((THUMBNAIL, THUMBNAIL))
+    scale = min(1.0, THUMBNAIL / max(small.size))
+    size = max(1, round(scale * small.width)), max(1, round(scale * small.height))
+    small = small.resize(size, Image.Resampling.BICUBIC, reducing_gap=2.0)
     buffer = io.BytesIO()
     opened.to_srgb(small).save(buffer, "JPEG", quality=80)
     return buffer.getvalue()
