@@ -97,10 +97,9 @@ class FaceDetector:
         """
         window = _snapped(candidate, picture)
         first = min(QUARTER_TURNS, key=lambda turn: abs(turn - candidate.turn))
-        scores = {}
-        for turn in QUARTER_TURNS:
-            turned = Window(GLANCE_ROOM / ROOM * window.scale * turn, window.middle)
-            scores[turn] = self._nearest(picture, turned, min_score, False, GLANCE_PX)[1]
+        near_by = Window(GLANCE_ROOM / ROOM * window.scale, window.middle)
+        pixels = picture.cut(near_by, GLANCE_PX)
+        scores = {turn: self._in_middle(pixels, turn, min_score)[1] for turn in QUARTER_TURNS}
         best = max((first, *QUARTER_TURNS), key=lambda turn: scores[turn])
         turned = Window(window.scale * best, window.middle)
         here, score = self._nearest(picture, turned, min_score, False)
@@ -117,16 +116,26 @@ class FaceDetector:
     ) -> tuple[FaceBox | None, float]:  # fmt: skip
         """The best face in the middle of a window, in coordinates of the picture itself."""
         pixels = picture.cut(window, size, is_mirrored)
-        boxes, best = self._detect(pixels, 1, min_score, border=0)
+        box, score = self._in_middle(pixels, 1, min_score)
+        if box is None:
+            return None, score
         middle = (0.5 + 0.5j) * size
-        near = [box for box in boxes if abs(box.middle - middle) < size / ROOM]
-        if not near:  # a face beside the middle is another candidate's
-            return None, best if best < min_score else 0.0
-        box = max(near, key=lambda each: each.score)
         inner = window.inner(box.side / size * box.turn, (box.middle - middle) / size)
         turn = inner.scale / abs(inner.scale)
         placed = FaceBox(inner.middle, abs(inner.scale), turn, box.score)
         return (placed.mirrored(picture.width) if is_mirrored else placed), box.score
+
+    def _in_middle(
+        self, pixels: UInt8[np.ndarray, "s s 3"], turn: complex, min_score: float
+    ) -> tuple[FaceBox | None, float]:
+        """The best face in the middle of some pixels, in these, and its score."""
+        boxes, best = self._detect(pixels, turn, min_score, border=0)
+        middle = (0.5 + 0.5j) * len(pixels)
+        near = [box for box in boxes if abs(box.middle - middle) < len(pixels) / ROOM]
+        if not near:  # a face beside the middle is another candidate's
+            return None, best if best < min_score else 0.0
+        box = max(near, key=lambda each: each.score)
+        return box, box.score
 
     def _detect(
         self,
