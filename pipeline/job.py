@@ -18,7 +18,7 @@ from pipeline.params import FILE
 from pipeline.project import ProjectPaths
 from pipeline.storage.remote_run import remote_run_of
 from pipeline.tracking.background import BackgroundTracker
-from pipeline.tracking.mlflow_runs import flatten
+from pipeline.tracking.mlflow_runs import RunRequest, flatten
 from pipeline.tracking.reproduction import CHANGES, describe_changes
 from pipeline.workers.workers import OpenTracker, run_stage
 
@@ -46,7 +46,15 @@ def main() -> int:
     mlflow_run = open_run(uri, root, args.stage, args.fingerprint, tags=tags)
     status = "FAILED"
     try:
-        run_stage(args.stage, root, lambda: _tracker_of(mlflow_run), workers, args.local, remote)
+        journals = None if remote else ProjectPaths(root).journals
+        run_stage(
+            args.stage,
+            root,
+            lambda: _tracker_of(mlflow_run, journals),
+            workers,
+            args.local,
+            remote,
+        )
         status = "FINISHED"
     except ValueError as error:
         print(error, file=sys.stderr)
@@ -56,10 +64,10 @@ def main() -> int:
     return 0 if status == "FINISHED" else 1
 
 
-def _tracker_of(mlflow_run: MlflowRunProcess) -> OpenTracker | None:
-    """Reports to the run without costing the stage time; waits until the run is open."""
+def _tracker_of(mlflow_run: MlflowRunProcess, journals: Path | None) -> OpenTracker:
+    """Reports to the run without costing the stage time; waits for the first try to open it."""
     address = mlflow_run.address
-    return functools.partial(BackgroundTracker, address) if address else None
+    return functools.partial(BackgroundTracker, mlflow_run.request, address, journals)
 
 
 def describe_code(root: Path) -> dict[str, str]:
@@ -98,8 +106,7 @@ def open_run(
     """Opens the MLflow run of a job, below that of its reproduction."""
     tags = tags or describe_code(root)
     content = (root / "params.yaml").read_bytes() + tags["git.commit"].encode()
-    return MlflowRunProcess(
-        root,
+    request = RunRequest(
         uri=uri,
         artifacts=str(ProjectPaths(root).artifacts),
         stage=stage,
@@ -108,6 +115,7 @@ def open_run(
         tags=tags,
         reopen=reopen,
     )
+    return MlflowRunProcess(root, request)
 
 
 def _git(root: Path, *args: str) -> str | None:

@@ -70,6 +70,11 @@ class ProjectPaths:
         return self.home / PRIVATE / "logs" / stage
 
     @property
+    def journals(self) -> Path:
+        """Reports that MLflow has not got yet."""
+        return self.home / PRIVATE / "mlflow"
+
+    @property
     def heads(self) -> Path:
         """Addresses of the Ray heads that run for this folder; for its user only."""
         return self.home / PRIVATE / "heads"

@@ -14,7 +14,7 @@ from ruamel.yaml import YAML
 from pipeline.cluster import Address, Settings, find_address, tracking_uri
 from pipeline.jobs.heads import find_heads
 from pipeline.jobs.jobs_api import find_token, list_jobs
-from pipeline.tracking.mlflow_runs import EXPERIMENT, connect
+from pipeline.tracking.mlflow_runs import connect, find_experiment
 from pipeline.yaml_file import one_line
 
 if TYPE_CHECKING:
@@ -113,18 +113,18 @@ def _runs(uri: str, last: int) -> Iterator[StageRow]:
     if file != uri and not Path(file).exists():  # connecting would make it
         return
     client = connect(uri)
-    experiment = client.get_experiment_by_name(EXPERIMENT)
+    experiment = find_experiment(client)
     if experiment is None:
         return
     runs = client.search_runs(
-        [experiment.experiment_id],
+        [experiment],
         "tags.level = 'stage'",
         max_results=last,
         order_by=["attributes.start_time DESC"],
     )
     base = uri if uri.startswith("http") else UI
     for run in runs:
-        page = f"{base}/#/experiments/{experiment.experiment_id}/runs/{run.info.run_id}"
+        page = f"{base}/#/experiments/{experiment}/runs/{run.info.run_id}"
         yield _row_of_run(run, page)
 
 

@@ -35,16 +35,19 @@ class AttemptReport:
     """Keeps the log of this job, and tells its MLflow run how far it is."""
 
     def __init__(self, root: Path, stage: str, address: RunAddress | None) -> None:
-        begun = attempt(lambda: begin_attempt(address, os.environ)) if address else None
-        self._address = address if begun else None
+        self._address: RunAddress | None = None
         self._told: object = None
         self._next = 0.0
         self._log: AttemptLog | None = None
+        number = self._count(address) if address else 0  # 0: only MLflow knows how many there were
         if source := open_own_log():
-            number = begun[0] if begun else 0  # 0: only MLflow knows how many there were
             self._log = AttemptLog(root, stage, number, source, secret_values(os.environ))
-            name = self._log.path.name
-            self._tell({"log": f"{ARTIFACTS}/{name}", "log.path": str(self._log.path)})
+        self._tell_log()
+
+    def begin(self, address: RunAddress) -> None:
+        """Reports to a run that was opened late."""
+        self._count(address)
+        self._tell_log()
 
     def follow(self, is_last: bool = False) -> None:
         """Copies the log on, and passes on progress when there is news and it is time."""
@@ -63,6 +66,17 @@ class AttemptReport:
         if address and log:
             client = connect(address.uri)
             attempt(lambda: client.log_artifact(address.run_id, str(log.path), ARTIFACTS))
+
+    def _count(self, address: RunAddress) -> int:
+        """Number of this attempt in the run; 0 if MLflow is in trouble."""
+        begun = attempt(lambda: begin_attempt(address, os.environ))
+        self._address = address if begun else None
+        return begun[0] if begun else 0
+
+    def _tell_log(self) -> None:
+        if self._log:
+            path = self._log.path
+            self._tell({"log": f"{ARTIFACTS}/{path.name}", "log.path": str(path)})
 
     def _tell(self, tags: dict[str, str]) -> None:
         if address := self._address:

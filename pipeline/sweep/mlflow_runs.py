@@ -2,8 +2,10 @@
 
 import contextlib
 import getpass
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
@@ -12,8 +14,8 @@ from pipeline.sweep.event_log import Event, EventLog
 from pipeline.sweep.history import TrialHistory
 from pipeline.sweep.plan import SweepPlan
 from pipeline.sweep.sweep_store import SweepTrial, TrialOutcome
-from pipeline.tracking.mlflow_runs import RunAddress, attempt, connect, flatten
-from pipeline.tracking.mlflow_tracker import MlflowTracker
+from pipeline.tracking.mlflow_runs import RunAddress, connect, flatten
+from pipeline.tracking.mlflow_tracker import StrictTracker
 
 RECORDED = "event_log_bytes"
 """A tag: how much of the trial's event log the run has."""
@@ -36,54 +38,73 @@ class TrialRun:
         self._params: set[str] = set(plan.budget_keys)  # they rise, and MLflow's cannot change
         self._at_metric = 0
         self._address = _open(sweep, plan, trial)
-        self._tracker = MlflowTracker(self._address)
-        self._tracker.log_params(self._new_params(trial.values))
+        self._tracker = StrictTracker(self._address)
+        self._waiting: deque[Callable[[], None]] = deque()
+        self._log_params(trial.values)
 
     def write_new(self) -> None:
-        """Passes on the events since the last call."""
+        """Passes on the events since the last call, and those before that MLflow did not take.
+
+        Raises:
+            Exception: MLflow is in trouble; what it has not got waits.
+        """
         for event in self._log.read_new():
             known = len(self._history.scores)
             self._history.add(event)
             self._pass_on(event)
             for rung in list(self._history.scores)[known:]:
-                score = self._history.scores[rung]
-                self._tracker.log_metrics({"score": score}, self._at_metric)
+                self._log_metrics({"score": self._history.scores[rung]}, self._at_metric, event)
+        while self._waiting:
+            self._waiting[0]()
+            self._waiting.popleft()
 
     def close(self, trial: SweepTrial) -> None:
-        """Ends the run as the trial ended."""
+        """Ends the run as the trial ended; to be called when all was passed on.
+
+        Raises:
+            Exception: MLflow is in trouble.
+        """
         tags = {"outcome": trial.outcome, "rung": str(trial.rung)}
         tags[RECORDED] = str(self._log.position)
         if trial.failure:
             tags["failure"] = trial.failure
         self._tracker.set_tags(tags)
         run_id, status = self._address.run_id, STATUS[trial.outcome]
-        attempt(lambda: connect(self._address.uri).set_terminated(run_id, status))
+        connect(self._address.uri).set_terminated(run_id, status)
 
     def _pass_on(self, event: Event) -> None:
         match event["event"]:
             case "params":
-                self._tracker.log_params(self._new_params(dict(flatten(event["params"]))))
+                self._log_params(dict(flatten(event["params"])))
             case "tags":
-                self._tracker.set_tags(
-                    {f"{event['stage']}.{k}": v for k, v in event["tags"].items()}
-                )
+                tags = {f"{event['stage']}.{k}": v for k, v in event["tags"].items()}
+                self._waiting.append(lambda: self._tracker.set_tags(tags))
             case "metrics":
                 step = self._history.step(event)
                 if event["stage"] == self._plan.metric_stage:
                     self._at_metric = step
                 metrics = {f"{event['stage']}/{k}": v for k, v in event["metrics"].items()}
-                self._tracker.log_metrics(metrics, step)
+                self._log_metrics(metrics, step, event)
             case "image":
-                with contextlib.suppress(FileNotFoundError), Image.open(event["path"]) as image:
-                    key = f"{event['stage']}/{event['key']}"
-                    self._tracker.log_image(key, image, self._history.step(event))
+                step = self._history.step(event)
+                self._waiting.append(lambda: self._log_image(event, step))
             case "artifact" if Path(event["path"]).exists():
-                self._tracker.log_artifact(Path(event["path"]), event["folder"])
+                path, folder = Path(event["path"]), event["folder"]
+                self._waiting.append(lambda: self._tracker.log_artifact(path, folder))
 
-    def _new_params(self, params: dict[str, object]) -> dict[str, object]:
+    def _log_params(self, params: dict[str, Any]) -> None:
         fresh = {key: value for key, value in params.items() if key not in self._params}
         self._params |= fresh.keys()
-        return fresh
+        self._waiting.append(lambda: self._tracker.log_params(fresh))
+
+    def _log_metrics(self, metrics: dict[str, float], step: int, event: Event) -> None:
+        time_s = event["time"]  # when it was measured, not when MLflow takes it
+        self._waiting.append(lambda: self._tracker.log_metrics(metrics, step, time_s))
+
+    def _log_image(self, event: Event, step: int) -> None:
+        with contextlib.suppress(FileNotFoundError), Image.open(event["path"]) as image:
+            key = f"{event['stage']}/{event['key']}"
+            self._tracker.log_image(key, image, step, event["time"])
 
 
 def find_recorded(sweep: RunAddress, trials: Iterable[SweepTrial]) -> list[int]:

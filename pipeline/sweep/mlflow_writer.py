@@ -1,5 +1,6 @@
 """Writes a sweep to MLflow while it runs: a run per trial, and the table in the sweep's own run."""
 
+import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -8,10 +9,11 @@ from pipeline.sweep.console import ranking, table_rows
 from pipeline.sweep.mlflow_runs import TrialRun, find_recorded
 from pipeline.sweep.sweep_store import SweepStore, SweepTrial
 from pipeline.tracking.mlflow_runs import RunAddress, attempt, connect
-from pipeline.tracking.mlflow_tracker import PAUSE_SECONDS, MlflowTracker
+from pipeline.tracking.mlflow_tracker import MlflowTracker
 from pipeline.tracking.reproduction import NOTE
 
 ROUND_SECONDS = 1.0
+RETRY_SECONDS = 5.0
 HEADING = "#### Trials, the best first"
 
 
@@ -35,15 +37,20 @@ class MlflowWriter:
         self._thread.join()
 
     def _follow(self) -> None:
-        address = self._find_address()
-        runs = _SweepRuns(address, self._store, self._ended) if address else None
-        is_over = runs is None
-        while runs and not is_over:
+        runs, is_over = None, False
+        while not is_over:
             is_over = self._over.wait(ROUND_SECONDS)
+            if runs is None and (address := self._find_address()):  # MLflow may be away at first
+                runs = _SweepRuns(address, self._store, self._ended)
             ended = dict(self._ended)  # before the event logs are read: their last lines are there
-            runs.write(len(self._store.trials()), ended)
-        if runs:
-            runs.close()
+            if runs:
+                runs.write(len(self._store.trials()), ended, is_last=is_over)
+        if runs is None or not runs.close():
+            print(
+                "MLflow has not got all of the sweep; the same command delivers it",
+                file=sys.stderr,
+                flush=True,
+            )
 
 
 class _SweepRuns:
@@ -58,39 +65,49 @@ class _SweepRuns:
         recorded = attempt(lambda: find_recorded(address, list(ended.values())))
         self._closed = {number: ended[number] for number in (recorded[0] if recorded else [])}
         self._retry_at = 0.0
+        self._is_in_trouble = False
 
-    def write(self, num_trials: int, ended: dict[int, SweepTrial]) -> None:
-        """Passes on what is new."""
+    def write(self, num_trials: int, ended: dict[int, SweepTrial], is_last: bool) -> None:
+        """Passes on what is new; what MLflow does not take waits."""
         num_closed = len(self._closed)
         for number in range(num_trials):
-            run = None if number in self._closed else self._run(number)
-            if run:
-                run.write_new()
-            if run and number in ended:
-                run.close(ended[number])
-                self._closed[number] = ended[number]
-                del self._open[number]
-                self._write_best()
+            if number in self._closed:
+                continue
+            if time.monotonic() < self._retry_at and not is_last:
+                return
+            self._is_in_trouble = not self._attempt(lambda n=number: self._write(n, ended))
+            if self._is_in_trouble:
+                self._retry_at = time.monotonic() + RETRY_SECONDS
+                return
         if len(self._closed) > num_closed:
             self._write_table()
 
-    def close(self) -> None:
-        """Ends the runs of trials that did not end."""
+    def close(self) -> bool:
+        """Ends the runs of trials that did not end; False if MLflow has not got all."""
+        if self._is_in_trouble:
+            return False
         for number, run in self._open.items():
-            run.close(self._store.trial(number))
+            if not self._attempt(lambda r=run, n=number: r.close(self._store.trial(n))):
+                return False
         self._write_table()
+        return True
 
-    def _run(self, number: int) -> TrialRun | None:
-        """The run of a trial; None while MLflow is away."""
-        if number not in self._open and time.monotonic() >= self._retry_at:
-            trial, plan = self._store.trial(number), self._store.plan
-            has_warned = self._retry_at > 0
-            opened = attempt(lambda: TrialRun(self._address, plan, trial), quiet=has_warned)
-            if opened:
-                self._open[number] = opened[0]
-            else:
-                self._retry_at = time.monotonic() + PAUSE_SECONDS
-        return self._open.get(number)
+    def _attempt(self, call: Callable[[], object]) -> bool:
+        """True if MLflow took it; trouble is told once while it lasts."""
+        return attempt(call, quiet=self._is_in_trouble) is not None
+
+    def _write(self, number: int, ended: dict[int, SweepTrial]) -> None:
+        """Passes on what is new of one trial."""
+        if number not in self._open:
+            trial = self._store.trial(number)
+            self._open[number] = TrialRun(self._address, self._store.plan, trial)
+        run = self._open[number]
+        run.write_new()
+        if number in ended:
+            run.close(ended[number])
+            self._closed[number] = ended[number]
+            del self._open[number]
+            self._write_best()
 
     def _write_best(self) -> None:
         """Writes the best metric over the number of ended trials, a curve of the sweep's run."""

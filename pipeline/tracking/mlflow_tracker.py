@@ -10,10 +10,11 @@ from PIL import Image
 
 from pipeline.tracking.mlflow_runs import EXPERIMENT, RunAddress, attempt, connect, flatten
 from pipeline.tracking.tracker import RelayTracker
+from pipeline.tracking.trouble import describe_trouble
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Metric
+    from mlflow.entities import Metric, Param
 
 MODEL_ALIAS = "current"  # MLflow keeps the word "latest" for itself
 PAUSE_SECONDS = 60.0
@@ -31,6 +32,7 @@ class MlflowTracker(RelayTracker):
         self._client: MlflowClient | None = None
         self._pending: list[Metric] = []
         self._logged: dict[str, int] = {}
+        self._unrepeated: list[Metric] = []
         self._headlines: tuple[str, ...] = ()
         self._has_warned = False
         self._silent_until = 0.0
@@ -57,7 +59,7 @@ class MlflowTracker(RelayTracker):
 
         for key, value in flatten(params):  # one by one: another value than before is refused
             item = Param(key, str(value)[:6000])
-            attempt(lambda i=item: self.client.log_batch(self.address.parent_id, params=[i]), True)
+            self._try(lambda i=item: self._tell_parent(params=[i]), quiet=True)
 
     def set_headlines(self, patterns: Sequence[str]) -> None:
         """Metrics to be repeated in the run of the reproduction."""
@@ -83,9 +85,12 @@ class MlflowTracker(RelayTracker):
             self._keep(metrics, nimg, time.time())
         self._try(self._send)
 
-    def log_image(self, key: str, image: Image.Image, nimg: int) -> None:
+    def log_image(
+        self, key: str, image: Image.Image, nimg: int, time_s: float | None = None
+    ) -> None:
         """A picture in the image grid of the run's page."""
-        self._try(lambda: self._send_image(key, image, nimg))
+        milliseconds = int(1000 * (time.time() if time_s is None else time_s))
+        self._try(lambda: self._send_image(key, image, nimg, milliseconds))
 
     def log_artifact(self, path: Path, folder: str = "") -> None:
         """A file or folder among the run's artifacts."""
@@ -112,31 +117,44 @@ class MlflowTracker(RelayTracker):
             chunk = fresh[start : start + BATCH_METRICS]
             self.client.log_batch(self.address.run_id, metrics=chunk)
             self._logged.update({metric.key: metric.step for metric in chunk})
+            self._unrepeated += self._choose_headlines(chunk)
         self._pending = []
-        self._repeat_headlines(fresh)
+        for start in range(0, len(self._unrepeated), BATCH_METRICS):
+            self._tell_parent(metrics=self._unrepeated[start : start + BATCH_METRICS])
+        self._unrepeated = []
 
-    def _repeat_headlines(self, metrics: "Sequence[Metric]") -> None:
-        """Logs the headlines to the reproduction; where that fails, newer ones follow."""
+    def _choose_headlines(self, metrics: "Sequence[Metric]") -> "list[Metric]":
+        """The headlines among metrics, as the reproduction has them."""
         from mlflow.entities import Metric
 
         chosen = [m for m in metrics if any(fnmatchcase(m.key, p) for p in self._headlines)]
         if not chosen:
-            return
+            return []
         stage, last = self.address.stage, max(chosen, key=lambda metric: metric.step)
         rows = [Metric(f"{stage}/{m.key}", m.value, m.timestamp, m.step) for m in chosen]
         if last.step:
             rows.append(Metric(f"{stage}/kimg", last.step / 1000, last.timestamp, last.step))
-        for start in range(0, len(rows), BATCH_METRICS):
-            chunk = rows[start : start + BATCH_METRICS]
-            attempt(lambda c=chunk: self.client.log_batch(self.address.parent_id, metrics=c), True)
+        return rows
 
-    def _send_image(self, key: str, image: Image.Image, nimg: int) -> None:
+    def _tell_parent(self, **content: "Sequence[Metric] | Sequence[Param]") -> None:
+        """Logs to the reproduction; one that a person deleted does not hold up the stage's run."""
+        try:
+            self.client.log_batch(self.address.parent_id, **content)  # type: ignore[arg-type]
+        except Exception as error:
+            if describe_trouble(error).kind not in ("deleted", "gone"):
+                raise
+
+    def _send_image(self, key: str, image: Image.Image, nimg: int, milliseconds: int) -> None:
         mark = f"image.{key}"
         if mark not in self._logged:
             tags = self.client.get_run(self.address.run_id).data.tags
             self._logged[mark] = int(tags.get(mark, -1))
         if nimg > self._logged[mark]:
-            self.client.log_image(self.address.run_id, image, key=key, step=nimg)
+            # MLflow uploads the file before it notices that a run is deleted
+            self.client.set_tag(self.address.run_id, mark, self._logged[mark])
+            self.client.log_image(
+                self.address.run_id, image, key=key, step=nimg, timestamp=milliseconds
+            )
             self.client.set_tag(self.address.run_id, mark, nimg)
             self._logged[mark] = nimg
 
@@ -154,10 +172,21 @@ class MlflowTracker(RelayTracker):
         self.client.set_model_version_tag(name, version.version, "nimg", str(nimg))
         self.client.set_registered_model_alias(name, MODEL_ALIAS, version.version)
 
-    def _try(self, send: Callable[[], object]) -> None:
+    def _try(self, send: Callable[[], object], quiet: bool = False) -> None:
         """Reports, or warns once and leaves MLflow alone for a minute; metrics wait, bounded."""
         if time.monotonic() < self._silent_until:
             return
-        if attempt(send, quiet=self._has_warned) is None:
+        if attempt(send, quiet=quiet or self._has_warned) is None and not quiet:
             self._has_warned = True
             self._silent_until = time.monotonic() + PAUSE_SECONDS
+
+
+class StrictTracker(MlflowTracker):
+    """Raises what MLflow may take later, and passes over what it never takes."""
+
+    def _try(self, send: Callable[[], object], quiet: bool = False) -> None:
+        try:
+            send()
+        except Exception as error:
+            if not describe_trouble(error).is_final:
+                raise

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from pipeline.tracking import background
+from pipeline.tracking import steady
 from pipeline.tracking.background import BackgroundTracker
-from pipeline.tracking.mlflow_runs import RunAddress, connect, open_run
+from pipeline.tracking.mlflow_runs import RunAddress, RunRequest, connect
 
 pytestmark = [pytest.mark.slow, pytest.mark.cluster]
 AWAY_SECONDS = float(os.environ.get("MLFLOW_AWAY_SECONDS", "12"))
@@ -67,8 +67,14 @@ def server(tmp_path_factory):
 
 
 @pytest.fixture
-def address(server, tmp_path, request) -> RunAddress:
-    return open_run(server.uri, tmp_path, "toy", "repro", request.node.name, {"git.commit": "abc"})
+def request_of_run(server, tmp_path, request) -> RunRequest:
+    tags = {"git.commit": "abc"}
+    return RunRequest(server.uri, str(tmp_path), "toy", "repro", request.node.name, tags)
+
+
+@pytest.fixture
+def address(request_of_run) -> RunAddress:
+    return request_of_run.open()
 
 
 def steps(address: RunAddress, key: str) -> list[int]:
@@ -77,10 +83,10 @@ def steps(address: RunAddress, key: str) -> list[int]:
 
 
 def test_metrics_of_the_time_without_a_server_arrive_with_their_steps(
-    server, address, monkeypatch, capsys, record_property
+    server, request_of_run, address, monkeypatch, capsys, record_property
 ):
-    monkeypatch.setattr(background, "RETRY_SECONDS", 1.0)
-    tracker = BackgroundTracker(address)
+    monkeypatch.setattr(steady, "RETRY_SECONDS", 1.0)
+    tracker = BackgroundTracker(request_of_run, address)
     tracker.log_params({"toy": {"a": 1}})
     waits, times = [], []
     returned = threading.Timer(AWAY_SECONDS, server.start)
@@ -109,8 +115,8 @@ def test_metrics_of_the_time_without_a_server_arrive_with_their_steps(
     record_property("all 60 reports together, s", sum(waits))
 
 
-def test_a_refused_report_does_not_hold_up_the_others(server, address, capsys):
-    tracker = BackgroundTracker(address)
+def test_a_refused_report_does_not_hold_up_the_others(request_of_run, address, capsys):
+    tracker = BackgroundTracker(request_of_run, address)
     tracker.log_params({"toy": {"a": 1}})
     tracker.log_params({"toy": {"a": 2}})  # MLflow's params never change
     tracker.log_metrics({"loss/G": 1.0}, 8)
@@ -119,21 +125,24 @@ def test_a_refused_report_does_not_hold_up_the_others(server, address, capsys):
     assert "Changing param values is not allowed" in capsys.readouterr().err
 
 
-def test_a_killed_process_of_the_time_without_a_server_loses_nothing(server, address):
-    first = BackgroundTracker(address)
+def test_a_killed_process_of_the_time_without_a_server_loses_nothing(request_of_run, address):
+    first = BackgroundTracker(request_of_run, address)
     first.log_metrics({"loss/G": 0.0}, 0)
     first.close(60)
-    second = BackgroundTracker(address)  # the process between them never reached the server
+    second = BackgroundTracker(
+        request_of_run, address
+    )  # the process between them never reached the server
     second.repeat_metrics([(step, {"loss/G": float(step)}) for step in (0, 8, 16)])
     second.log_metrics({"loss/G": 3.0}, 24)
     second.close(60)
     assert steps(address, "loss/G") == [0, 8, 16, 24]
 
 
-def test_the_end_of_a_stage_waits_but_not_for_ever(capsys):
-    nobody = RunAddress("http://127.0.0.1:9", "run", "parent", "toy")
-    tracker = BackgroundTracker(nobody)
+def test_the_end_of_a_stage_waits_but_not_for_ever(capsys, monkeypatch):
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    nobody = RunRequest("http://127.0.0.1:9", "/", "toy", "repro", "key", {})
+    tracker = BackgroundTracker(nobody, RunAddress(nobody.uri, "run", "parent", "toy"))
     tracker.log_metrics({"loss/G": 1.0}, 8)
     tracker.log_image("samples", Image.new("RGB", (4, 4)), 8)
     tracker.close(1.0)
-    assert "MLflow was away for the last 1 s; it has not got all" in capsys.readouterr().err
+    assert "MLflow has not got all images, metrics of toy: MLflow cannot" in capsys.readouterr().err

@@ -124,7 +124,8 @@ def test_metrics_wait_while_the_store_is_away(store, monkeypatch, capsys):
     address = open_toy(store, "away")
     tracker = MlflowTracker(address)
     monkeypatch.setattr(mlflow_tracker, "PAUSE_SECONDS", 0.0)
-    monkeypatch.setattr(tracker, "_client", connect("sqlite:////nowhere/mlflow.db"))
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    monkeypatch.setattr(tracker, "_client", connect("http://127.0.0.1:9"))
     tracker.log_metrics({"loss": 1.0}, 1)
     assert "MLflow cannot be reached" in capsys.readouterr().err
     monkeypatch.setattr(tracker, "_client", connect(store[0]))
