@@ -1,6 +1,7 @@
 """Reports to MLflow from threads of their own: a slow or dead server costs a stage no time."""
 
 import contextlib
+import importlib
 import sys
 import threading
 import time
@@ -23,6 +24,10 @@ MAX_WAITING = 100_000
 MAX_IMAGES = 8
 FILES = ("images", "files", "snapshot")
 """Kinds of reports that have files."""
+
+IMPORT = threading.Lock()
+"""Lock of the import of MLflow, which two threads must not begin at once: each waits for a module
+of the other."""
 
 Report = Callable[[MlflowTracker], object]
 
@@ -195,6 +200,8 @@ class _Lane:
         return missing - {""}
 
     def _work(self) -> None:
+        with IMPORT:
+            importlib.import_module("mlflow.entities")
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._waiting or self.tracker.is_over.is_set())

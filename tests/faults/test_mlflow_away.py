@@ -144,5 +144,7 @@ def test_the_end_of_a_stage_waits_but_not_for_ever(capsys, monkeypatch):
     tracker = BackgroundTracker(nobody, RunAddress(nobody.uri, "run", "parent", "toy"))
     tracker.log_metrics({"loss/G": 1.0}, 8)
     tracker.log_image("samples", Image.new("RGB", (4, 4)), 8)
+    while not (tracker._numbers.reason and tracker._files.reason):
+        time.sleep(0.05)
     tracker.close(1.0)
     assert "MLflow has not got all images, metrics of toy: MLflow cannot" in capsys.readouterr().err
