@@ -106,6 +106,18 @@ def _view(arguments: Sequence[str]) -> int:
     return main(arguments)
 
 
+def _encode(arguments: Sequence[str]) -> int:
+    from tools.encode import main
+
+    return main(arguments)
+
+
+def _edit(arguments: Sequence[str]) -> int:
+    from tools.edit import main
+
+    return main(arguments)
+
+
 def _compare(arguments: Sequence[str]) -> int:
     from tools.compare import main
 
@@ -152,6 +164,14 @@ COMMANDS: dict[str, Command] = {
     "render": Command(
         _render, "tools.render", "pictures, videos and meshes of a snapshot",
         "grid runs/imitate/snapshot grid.png --seeds 0-15",
+    ),
+    "encode": Command(
+        _encode, "tools.encode", "trains a network that reads style and camera from an image",
+        "runs/imitate/snapshot --out runs/encoder",
+    ),
+    "edit": Command(
+        _edit, "tools.edit", "strips of an object that is moved, interpolated or mixed",
+        "directions runs/imitate/snapshot directions.png 0 --method factorized",
     ),
     "compare": Command(
         _compare, "tools.compare", "numbers of several evaluations side by side",

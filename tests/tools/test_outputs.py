@@ -48,8 +48,20 @@ def render(kind, out, *options, is_file=True):
     return Writer(arguments, out, is_file, replaces=True)
 
 
+def edit(kind, *options):
+    return Writer(("edit", kind, "snapshot", "{out}", *options), "a.png", replaces=True)
+
+
 SMALL = ("--seeds", "0", "--resolution", "8")
 MESH = ("--seeds", "0", "--resolution", "8", "--density", "0.3", "--format", "ply")
+BRIEF = (
+    "num_rounds=1",
+    "steps_per_round=1",
+    "batch=2",
+    "pool.num_objects=2",
+    "styles.num_samples=9",
+)
+ENCODE = ("encode", "snapshot", "--out", "{out}", *(x for each in BRIEF for x in ("--set", each)))
 WRITERS = {
     "export": [
         Writer(("export", "data/tiny", "{out}"), "faces.zip"),
@@ -63,6 +75,12 @@ WRITERS = {
         render("epi", "a.png", *SMALL, "--views", "2"),
         render("mesh", "meshes", *MESH, is_file=False),
         render("splats", "splats", *SMALL, "--format", "ply", is_file=False),
+    ],
+    "encode": [Writer(ENCODE, "encoder", is_file=False, replaces=True)],
+    "edit": [
+        edit("directions", "--columns", "2", "--directions", "0", "--resolution", "8"),
+        edit("interpolate", "0", "1", "--columns", "2", "--resolution", "8"),
+        edit("transfer", "0", "1", "--resolution", "8"),
     ],
     "compare": [Writer(("compare", "report", "report", "--out", "{out}"), "a.md", replaces=True)],
     "convert": [Writer(("convert", "model.pkl", "{out}"), "converted", is_file=False)],
