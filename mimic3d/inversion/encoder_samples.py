@@ -44,7 +44,7 @@ class PoolConfig(Config):
     2.7 and a focal length of 4.26, 0.03 moves the image by 5 % of its width."""
 
 
-class AugmentConfig(Config):
+class DisturbanceConfig(Config):
     """Disturbances of training images, so that the encoder survives photos."""
 
     brightness: NonNegativeFloat = 0.15
@@ -122,7 +122,7 @@ def draw_pool(
 
 
 def augment_images(
-    images: Float[Tensor, "n 3 h w"], cfg: AugmentConfig, rng: torch.Generator
+    images: Float[Tensor, "n 3 h w"], cfg: DisturbanceConfig, rng: torch.Generator
 ) -> Float[Tensor, "n 3 h w"]:
     """Images in [-1, 1], disturbed at random: shifts, blur, contrast, brightness, noise."""
     num, side = len(images), images.shape[-1]

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from mimic3d.config import Config
 from mimic3d.inversion.encoder import Encoder, EncoderConfig
 from mimic3d.inversion.encoder_samples import (
-    AugmentConfig,
+    DisturbanceConfig,
     PoolConfig,
     SamplePool,
     augment_images,
@@ -53,7 +53,7 @@ class EncoderTrainingConfig(Config):
     """Size of the encoder."""
     pool: PoolConfig = PoolConfig()
     """Samples of a round."""
-    augment: AugmentConfig = AugmentConfig()
+    augment: DisturbanceConfig = DisturbanceConfig()
     """Disturbances of the images."""
     styles: StyleDistributionConfig = StyleDistributionConfig()
     """Sample that whitens w."""

@@ -60,8 +60,17 @@ BRIEF = (
     "batch=2",
     "pool.num_objects=2",
     "styles.num_samples=9",
+    "network.resolution=16",
 )
-ENCODE = ("encode", "snapshot", "--out", "{out}", *(x for each in BRIEF for x in ("--set", each)))
+ENCODE = (
+    "encode",
+    "snapshot",
+    "--out",
+    "{out}",
+    "--renderer",
+    "torch",
+    *(x for each in BRIEF for x in ("--set", each)),
+)
 WRITERS = {
     "export": [
         Writer(("export", "data/tiny", "{out}"), "faces.zip"),

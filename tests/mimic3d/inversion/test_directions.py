@@ -30,9 +30,9 @@ def test_every_affine_layer_sees_the_style_vector_it_is_listed_with(G):
 
 
 def test_principal_directions_are_orthonormal_and_ordered_by_variance(distribution):
-    found = principal_directions(distribution, 5)
-    assert_close(found.vectors @ found.vectors.T, torch.eye(5), atol=1e-5, rtol=0)
-    assert (found.deviations.diff() <= 0).all()
+    directions = principal_directions(distribution, 5)
+    assert_close(directions.vectors @ directions.vectors.T, torch.eye(5), atol=1e-5, rtol=0)
+    assert (directions.deviations.diff() <= 0).all()
     assert_close(principal_directions(distribution, 8).shares.sum(), torch.tensor(1.0))
 
 
@@ -49,15 +49,15 @@ def style_change(G, direction, layers):
 @pytest.mark.parametrize("layers", [None, range(0, 2), range(3, 4)])
 def test_factorized_directions_change_the_styles_most(G, distribution, layers):
     chosen = range(G.mapping.num_ws) if layers is None else layers
-    found = factorized_directions(G, distribution, 8, layers)
-    assert_close(found.vectors @ found.vectors.T, torch.eye(8), atol=1e-5, rtol=0)
-    changes = [style_change(G, vector, chosen) for vector in found.vectors]
+    directions = factorized_directions(G, distribution, 8, layers)
+    assert_close(directions.vectors @ directions.vectors.T, torch.eye(8), atol=1e-5, rtol=0)
+    changes = [style_change(G, vector, chosen) for vector in directions.vectors]
     assert changes == sorted(changes, reverse=True)
-    assert_close(found.shares, torch.tensor(changes) / sum(changes), atol=1e-4, rtol=1e-3)
+    assert_close(directions.shares, torch.tensor(changes) / sum(changes), atol=1e-4, rtol=1e-3)
     rng = torch.Generator().manual_seed(0)
     for other in F.normalize(torch.randn((30, 8), generator=rng), dim=1):
         assert style_change(G, other, chosen) < changes[0]
-        rest = F.normalize(other - found.vectors[0] * (other @ found.vectors[0]), dim=0)
+        rest = F.normalize(other - directions.vectors[0] * (other @ directions.vectors[0]), dim=0)
         assert style_change(G, rest, chosen) <= changes[1] * (1 + 1e-5)
 
 

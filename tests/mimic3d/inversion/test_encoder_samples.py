@@ -3,7 +3,7 @@ import torch
 from torch.testing import assert_close
 
 from mimic3d.inversion.encoder_samples import (
-    AugmentConfig,
+    DisturbanceConfig,
     PoolConfig,
     augment_images,
     draw_parameters,
@@ -15,7 +15,7 @@ from mimic3d.metrics.features import to_uint8
 from mimic3d.surfaces.pose_range import PoseRange
 
 CFG = PoolConfig(num_objects=3, num_views=2, batch=2)
-QUIET = AugmentConfig(brightness=0, contrast=0, noise=0, shift_px=0, blur=False)
+QUIET = DisturbanceConfig(brightness=0, contrast=0, noise=0, shift_px=0, blur=False)
 
 
 def test_a_pool_holds_what_the_generator_makes_of_its_styles_and_cameras(G, label):
