@@ -42,6 +42,7 @@ PORTS = {
 """All ports of a head, by their options: Ray's node waits 15 s for each that it was not told."""
 LOGS = (".out", ".err")
 SEVERE = re.compile(r"^\[[^\]]* [EC] \d+ \d+\]|^\w*(Error|Exception): |exit code|exited")
+SHORT_FOLDERS = ("/tmp", "/var/tmp", "/dev/shm")
 MAX_TEMP = 24
 """Longest temporary folder below which Ray's sockets fit their 107 characters."""
 
@@ -68,6 +69,7 @@ def local_head(min_cpus: int = 1, root: Path | None = None) -> Iterator[RayHead]
 
     Raises:
         HeadDiedError: it did not start, twice, or ended while it was needed.
+        ValueError: there is no temporary folder that is short enough for it.
     """
     token = secrets.token_hex(32)
     with owned_folder(_short_temp(), "ray-") as (folder, lock), contextlib.ExitStack() as stack:
@@ -87,6 +89,8 @@ def local_head(min_cpus: int = 1, root: Path | None = None) -> Iterator[RayHead]
 def _start(folder: Path, lock: int, token: str, min_cpus: int) -> RayHead:
     """A head whose node takes jobs; a busy machine may need a second start."""
     for number in range(STARTS):
+        temporary = folder / "tmp"  # Ray's dashboard has sockets there, too
+        temporary.mkdir(exist_ok=True)
         sessions = folder / f"s{number}"  # Ray opens its folder to everybody; `folder` is 0700
         ports = dict(zip(PORTS, _free_ports(len(PORTS)), strict=True))
         url = f"http://127.0.0.1:{ports['dashboard']}"
@@ -113,7 +117,7 @@ def _start(folder: Path, lock: int, token: str, min_cpus: int) -> RayHead:
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, **environ},
+                env={**os.environ, **environ, "TMPDIR": str(temporary)},
                 pass_fds=[lock],  # the folder is in use as long as the head runs
                 start_new_session=True,
                 preexec_fn=_die_with_parent if sys.platform == "linux" else None,
@@ -180,9 +184,20 @@ def _set_variables(environ: Mapping[str, str]) -> Iterator[None]:
 
 
 def _short_temp() -> Path:
-    """A folder short enough for Ray's sockets."""
+    """A folder short enough for Ray's sockets: the temporary one, or another that all systems have.
+
+    Raises:
+        ValueError: none of them is short enough and can be written.
+    """
     usual = tempfile.gettempdir()
-    return Path("/tmp" if len(usual) > MAX_TEMP and os.access("/tmp", os.W_OK) else usual)
+    for folder in (usual, *SHORT_FOLDERS):
+        if len(folder) <= MAX_TEMP and os.access(folder, os.W_OK | os.X_OK):
+            return Path(folder)
+    raise ValueError(
+        f"TMPDIR must be a folder of at most {MAX_TEMP} characters for the sockets of Ray, or "
+        f"{' or '.join(SHORT_FOLDERS)} one that can be written, is {usual}; set TMPDIR to a "
+        f"shorter one"
+    )
 
 
 def _free_ports(count: int) -> list[int]:

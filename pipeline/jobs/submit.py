@@ -5,6 +5,7 @@ import contextlib
 import os
 import shlex
 import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -80,6 +81,7 @@ def _submission(
     environ = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
     if address.is_local:  # Ray gives a job one thread, and each worker one for every core it asks
         environ.setdefault("OMP_NUM_THREADS", str(max(1, threads)))
+        environ["TMPDIR"] = tempfile.gettempdir()  # not the short folder that the head has
     name = f"{job_metadata['stage']}-{job_metadata['fingerprint']}-{os.urandom(3).hex()}"
     environ |= {
         JOB: name,

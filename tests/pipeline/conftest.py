@@ -16,7 +16,7 @@ from pipeline.jobs.head import _free_ports
 ROOT = Path(__file__).parents[2]
 
 TOY = """
-import os, signal, time
+import os, signal, tempfile, time
 from pathlib import Path
 from typing import Literal
 
@@ -26,7 +26,7 @@ import torch.distributed as dist
 from mimic3d.config import Config
 
 class ToyConfig(Config):
-    act: Literal["work", "mistake", "bug", "die_once", "move", "sleep", "nap"] = "work"
+    act: Literal["work", "mistake", "bug", "die_once", "move", "sleep", "nap", "temporary"] = "work"
 
 CONFIG = ToyConfig
 
@@ -40,6 +40,8 @@ def run(cfg, root, tracker):
         print(f"environment {name}: {os.environ.get(name, 'no')}", flush=True)
     tracker.log_metrics({"loss/G": 0.5}, 100)
     tracker.progress(1, 2, "halfway")
+    if cfg.act == "temporary":
+        print(f"temporary folder {tempfile.gettempdir()}", flush=True)
     if cfg.act == "mistake":
         raise ValueError("toy.act must be work, is mistake; change it")
     if cfg.act == "bug":

@@ -2,6 +2,7 @@
 
 import os
 import signal
+from pathlib import Path
 
 import pytest
 
@@ -47,6 +48,30 @@ def test_a_head_that_does_not_start_is_tried_twice_and_told_in_one_sentence(tmp_
     assert "\n" not in str(error.value)
     assert (tmp_path / "starts").read_text().split() == ["start", "start"]
     assert dict(os.environ) == before
+
+
+def test_sockets_of_a_head_lie_in_a_short_folder_or_the_rule_is_told(tmp_path, monkeypatch):
+    long = tmp_path / ("x" * 100)
+    long.mkdir()
+    monkeypatch.setattr(module.tempfile, "tempdir", str(long))
+    assert module._short_temp() in map(Path, module.SHORT_FOLDERS)
+    monkeypatch.setattr(module, "SHORT_FOLDERS", (str(tmp_path / "absent"),))
+    with pytest.raises(ValueError, match="TMPDIR must be a folder of at most 24 characters"):
+        module._short_temp()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(500)
+def test_a_head_starts_where_the_temporary_folder_has_a_long_name(
+    project, tmp_path, monkeypatch, quiet_environ
+):
+    long = tmp_path / ("x" * 100)
+    long.mkdir()
+    monkeypatch.setenv("TMPDIR", str(long))
+    project.set_up("temporary", machines=0)
+    code, out, err = project.run()
+    assert code == 0, out + err
+    assert f"temporary folder {long}" in out  # that of the stage is the user's
 
 
 @pytest.mark.slow
