@@ -15,7 +15,7 @@ from mimic3d.cameras import orbit_cameras
 from mimic3d.gallery.stills import labelled_rows, save_png
 from mimic3d.inversion.directions import Directions, factorized_directions, principal_directions
 from mimic3d.inversion.edits import interpolate_between, move_styles, transfer_layers
-from mimic3d.inversion.style_distribution import StyleDistributionConfig, measure_styles
+from mimic3d.inversion.principal_axes import PrincipalAxesConfig, measure_axes
 from mimic3d.inversion.style_files import load_style
 from mimic3d.networks.generator import Generator
 from mimic3d.networks.objects import trained_branches
@@ -86,7 +86,7 @@ def find_directions(
     G: Generator, label: Float[Tensor, "1 25"], method: str, num: int, layers: range
 ) -> Directions:
     """Directions by a method: principal ones of w, or the factorisation of style layers."""
-    distribution = measure_styles(G, label, StyleDistributionConfig())
+    distribution = measure_axes(G, label, PrincipalAxesConfig())
     if method == "principal":
         return principal_directions(distribution, num)
     return factorized_directions(G, distribution, num, layers)

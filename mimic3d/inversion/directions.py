@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from mimic3d.inversion.style_distribution import StyleDistribution, orient
+from mimic3d.inversion.principal_axes import PrincipalAxes, orient
 from mimic3d.networks.generator import Generator
 from mimic3d.networks.layers import FullyConnected
 
@@ -26,7 +26,7 @@ class Directions:
         return len(self.vectors)
 
 
-def principal_directions(distribution: StyleDistribution, num: int) -> Directions:
+def principal_directions(distribution: PrincipalAxes, num: int) -> Directions:
     """Principal directions of w, ordered by variance (GANSpace, Haerkoenen et al. 2020)."""
     variances = distribution.deviations.square()
     return Directions(
@@ -36,7 +36,7 @@ def principal_directions(distribution: StyleDistribution, num: int) -> Direction
 
 @torch.no_grad()
 def factorized_directions(
-    G: Generator, distribution: StyleDistribution, num: int, layers: range | None = None
+    G: Generator, distribution: PrincipalAxes, num: int, layers: range | None = None
 ) -> Directions:
     """Unit directions that change the styles most (SeFa, Shen and Zhou 2021).
 

@@ -15,7 +15,7 @@ from mimic3d.atomic import atomic_folder
 from mimic3d.cameras import Cameras, Scene
 from mimic3d.config import Config
 from mimic3d.content_hash import content_hash
-from mimic3d.inversion.style_distribution import StyleDistribution
+from mimic3d.inversion.principal_axes import PrincipalAxes
 from mimic3d.inversion.view_parameters import NUM_PARAMETERS, cameras_from_parameters
 from mimic3d.metrics.features import resize
 from mimic3d.networks.generator import Generator
@@ -131,13 +131,11 @@ class Encoder(nn.Module):
         return encoder.eval().requires_grad_(False)
 
     @property
-    def distribution(self) -> StyleDistribution:
+    def distribution(self) -> PrincipalAxes:
         """Distribution of w at the average camera, which whitens w."""
-        return StyleDistribution(self.w_mean, self.w_axes, self.w_deviations)
+        return PrincipalAxes(self.w_mean, self.w_axes, self.w_deviations)
 
-    def set_statistics(
-        self, distribution: StyleDistribution, parameters: Float[Tensor, "n 6"]
-    ) -> None:
+    def set_statistics(self, distribution: PrincipalAxes, parameters: Float[Tensor, "n 6"]) -> None:
         """Sets the coordinates in which styles and cameras are read."""
         self.w_mean.copy_(distribution.mean)
         self.w_axes.copy_(distribution.axes)

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from mimic3d.config import Config
-from mimic3d.inversion.style_distribution import draw_w
+from mimic3d.inversion.principal_axes import draw_w
 from mimic3d.inversion.view_parameters import NUM_PARAMETERS, cameras_from_parameters
 from mimic3d.metrics.features import resize, to_uint8
 from mimic3d.networks.generator import Generator

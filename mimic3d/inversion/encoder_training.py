@@ -23,7 +23,7 @@ from mimic3d.inversion.encoder_samples import (
     draw_pool,
     find_extent,
 )
-from mimic3d.inversion.style_distribution import StyleDistributionConfig, measure_styles
+from mimic3d.inversion.principal_axes import PrincipalAxesConfig, measure_axes
 from mimic3d.inversion.view_parameters import cameras_from_parameters
 from mimic3d.networks.generator import Generator
 from mimic3d.networks.objects import trained_branches
@@ -55,7 +55,7 @@ class EncoderTrainingConfig(Config):
     """Samples of a round."""
     augment: DisturbanceConfig = DisturbanceConfig()
     """Disturbances of the images."""
-    styles: StyleDistributionConfig = StyleDistributionConfig()
+    styles: PrincipalAxesConfig = PrincipalAxesConfig()
     """Sample that whitens w."""
     reconstruction: RenderedLossConfig = RenderedLossConfig()
     """Loss of the rendered prediction."""
@@ -106,7 +106,7 @@ def new_encoder(G: Generator, label: Float[Tensor, "1 25"], cfg: EncoderTraining
         encoder = Encoder(cfg.network, G.config.w_dim, G.scene)
     rng = seeded_rng(torch.device("cpu"), cfg.seed, "statistics")
     cameras = draw_parameters(find_extent(label, cfg.pool), cfg.pool, cfg.styles.num_samples, rng)
-    encoder.set_statistics(measure_styles(G, label, cfg.styles).to("cpu"), cameras)
+    encoder.set_statistics(measure_axes(G, label, cfg.styles).to("cpu"), cameras)
     return encoder.to(G.mapping.w_avg.device)
 
 

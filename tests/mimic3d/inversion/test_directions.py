@@ -7,13 +7,13 @@ from torch.nn import functional as F
 from torch.testing import assert_close
 
 from mimic3d.inversion.directions import affines, factorized_directions, principal_directions
-from mimic3d.inversion.style_distribution import StyleDistributionConfig, measure_styles
+from mimic3d.inversion.principal_axes import PrincipalAxesConfig, measure_axes
 from mimic3d.networks.layers import FullyConnected
 
 
 @pytest.fixture
 def distribution(G, label):
-    return measure_styles(G, label, StyleDistributionConfig(num_samples=2000))
+    return measure_axes(G, label, PrincipalAxesConfig(num_samples=2000))
 
 
 def test_every_affine_layer_sees_the_style_vector_it_is_listed_with(G):
@@ -63,7 +63,7 @@ def test_factorized_directions_change_the_styles_most(G, distribution, layers):
 
 @given(num=st.integers(1, 8))
 def test_fewer_directions_are_the_first_of_all(num):
-    from mimic3d.inversion.style_distribution import fit_distribution
+    from mimic3d.inversion.principal_axes import fit_distribution
 
     samples = torch.randn((50, 8), generator=torch.Generator().manual_seed(0))
     whole = principal_directions(fit_distribution(samples), 8)

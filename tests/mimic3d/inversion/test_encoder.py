@@ -15,7 +15,7 @@ from mimic3d.inversion.encoder import (
     hash_generator,
     save_encoder,
 )
-from mimic3d.inversion.style_distribution import StyleDistributionConfig, measure_styles
+from mimic3d.inversion.principal_axes import PrincipalAxesConfig, measure_axes
 from mimic3d.inversion.view_parameters import cameras_from_parameters
 
 CFG = EncoderConfig(resolution=16, channels=8, feature_dim=16)
@@ -24,7 +24,7 @@ CFG = EncoderConfig(resolution=16, channels=8, feature_dim=16)
 @pytest.fixture
 def encoder(G, label):
     made = Encoder(CFG, G.config.w_dim, G.scene).eval()
-    distribution = measure_styles(G, label, StyleDistributionConfig(num_samples=500))
+    distribution = measure_axes(G, label, PrincipalAxesConfig(num_samples=500))
     made.set_statistics(distribution, 0.3 * torch.randn(100, 6))
     return made
 

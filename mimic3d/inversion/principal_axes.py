@@ -1,4 +1,4 @@
-"""Distribution of w at one conditioning camera: mean, principal axes, whitened coordinates."""
+"""Principal axes of w at one conditioning camera, and its whitened coordinates."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ BATCH = 1024  # latents mapped at once
 SMALLEST_DEVIATION = 1e-3  # of the largest; axes along which w hardly varies are not blown up
 
 
-class StyleDistributionConfig(Config):
+class PrincipalAxesConfig(Config):
     """Sample of w from which its distribution is estimated."""
 
     num_samples: int = Field(default=10000, ge=2)
@@ -25,7 +25,7 @@ class StyleDistributionConfig(Config):
 
 
 @dataclass(frozen=True, eq=False)
-class StyleDistribution:
+class PrincipalAxes:
     """Gaussian of w at one conditioning camera, by its principal axes."""
 
     mean: Float[Tensor, " w_dim"]
@@ -46,10 +46,10 @@ class StyleDistribution:
         """Standard deviation of w along unit vectors."""
         return ((directions @ self.axes.T) * self.deviations).norm(dim=1)
 
-    def to(self, device: torch.device | str) -> "StyleDistribution":
+    def to(self, device: torch.device | str) -> "PrincipalAxes":
         """Copy of the distribution on another device."""
         parts = (self.mean, self.axes, self.deviations)
-        return StyleDistribution(*(part.to(device) for part in parts))
+        return PrincipalAxes(*(part.to(device) for part in parts))
 
 
 @torch.no_grad()
@@ -64,9 +64,9 @@ def draw_w(
 
 
 @torch.no_grad()
-def measure_styles(
-    G: Generator, label: Float[Tensor, "1 25"], cfg: StyleDistributionConfig
-) -> StyleDistribution:
+def measure_axes(
+    G: Generator, label: Float[Tensor, "1 25"], cfg: PrincipalAxesConfig
+) -> PrincipalAxes:
     """Distribution of w at one conditioning camera, from many mapped z.
 
     The mean camera label of the training data is the camera to take: a style then holds a subject
@@ -79,7 +79,7 @@ def measure_styles(
     return fit_distribution(torch.cat(parts))
 
 
-def fit_distribution(w: Float[Tensor, "n w_dim"]) -> StyleDistribution:
+def fit_distribution(w: Float[Tensor, "n w_dim"]) -> PrincipalAxes:
     """Gaussian of samples by the eigenvectors of their covariance, in float64."""
     samples = w.double()
     mean = samples.mean(dim=0)
@@ -89,7 +89,7 @@ def fit_distribution(w: Float[Tensor, "n w_dim"]) -> StyleDistribution:
     axes = orient(vectors.T.flip(0))
     deviations = variances.flip(0).clamp(min=0).sqrt()
     deviations = deviations.clamp(min=max(float(deviations[0]) * SMALLEST_DEVIATION, 1e-12))
-    return StyleDistribution(*(part.to(w) for part in (mean, axes, deviations)))
+    return PrincipalAxes(*(part.to(w) for part in (mean, axes, deviations)))
 
 
 def orient(directions: Float[Tensor, "k w_dim"]) -> Float[Tensor, "k w_dim"]:

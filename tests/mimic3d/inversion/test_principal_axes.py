@@ -3,14 +3,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.testing import assert_close
 
-from mimic3d.inversion.style_distribution import (
-    StyleDistributionConfig,
+from mimic3d.inversion.principal_axes import (
+    PrincipalAxesConfig,
     draw_w,
     fit_distribution,
-    measure_styles,
+    measure_axes,
 )
 
-CFG = StyleDistributionConfig(num_samples=3000, seed=3)
+CFG = PrincipalAxesConfig(num_samples=3000, seed=3)
 
 
 def gaussian(num=20000):
@@ -31,7 +31,7 @@ def test_a_known_gaussian_is_recovered():
 
 
 def test_axes_are_orthonormal_and_ordered_by_variance(G, label):
-    fitted = measure_styles(G, label, CFG)
+    fitted = measure_axes(G, label, CFG)
     assert_close(fitted.axes @ fitted.axes.T, torch.eye(8), atol=1e-5, rtol=0)
     assert (fitted.deviations.diff() <= 0).all()
     w = draw_w(G, label, 0, 3000, seed=11)
@@ -40,7 +40,7 @@ def test_axes_are_orthonormal_and_ordered_by_variance(G, label):
 
 
 def test_whitened_samples_have_mean_0_and_covariance_1(G, label):
-    fitted = measure_styles(G, label, CFG)
+    fitted = measure_axes(G, label, CFG)
     whitened = fitted.whiten(draw_w(G, label, 0, 4000, seed=5))
     assert_close(whitened.mean(dim=0), torch.zeros(8), atol=0.1, rtol=0)
     assert_close(whitened.T.cov(), torch.eye(8), atol=0.15, rtol=0)
