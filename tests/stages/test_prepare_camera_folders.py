@@ -18,6 +18,7 @@ from dot_world import (
     transforms,
     write,
 )
+from PIL import Image
 
 from mimic3d.preparation.pose import Distortion
 from mimic3d.preparation.sources.given import GivenConfig
@@ -60,6 +61,28 @@ def test_folders_beside_the_images_are_left_alone_or_chosen(given_folder, prepar
     small = prepare_given(64, images="images_2")[1]
     assert all(name.startswith("images_2/") for name in small)
     assert residual(small) < MAX_RESIDUAL
+
+
+@pytest.mark.parametrize("name", ["images_2", "./images_4/", "images_8"])
+def test_a_smaller_folder_may_be_chosen_however_its_name_is_written(
+    given_folder, prepare_given, name
+):
+    """Beside photos of 4 times the size that the model states, which are large enough for all."""
+    colmap(given_folder)
+    reduction = int(name.strip("./").rpartition("_")[2])
+    for index, pose in enumerate(poses()):
+        full = photo(pose).resize((4 * WIDTH, 4 * HEIGHT))
+        full.save(given_folder / "images" / f"{index:04d}.png")
+        path = given_folder / f"images_{reduction}" / f"{index:04d}.png"
+        path.parent.mkdir(exist_ok=True)
+        full.reduce(reduction).save(path)
+    rows = prepare_given(64)[1]
+    assert all(image.startswith("images/") for image in rows)
+    assert residual(rows) < MAX_RESIDUAL
+    _, rows, rejected = prepare_given(64, images=name)
+    assert (len(rows), rejected) == (NUM, {})
+    assert all(image.startswith(f"images_{reduction}/") for image in rows)
+    assert residual(rows) < MAX_RESIDUAL
 
 
 def test_of_several_models_the_largest_is_read_and_said_so(given_folder, prepare_given):
@@ -120,6 +143,27 @@ def test_names_of_other_systems_are_found(given_folder, prepare_given, name):
     _, rows, rejected = prepare_given()
     assert (len(rows), rejected) == (NUM, {})
     assert residual(rows) < MAX_RESIDUAL
+
+
+def test_images_that_were_converted_since_are_those_of_their_frames(given_folder, prepare_given):
+    write(given_folder / "transforms.json", transforms(given_folder))
+    for path in (given_folder / "images").iterdir():
+        with Image.open(path) as image:
+            image.save(path.with_suffix(".JPEG"), quality=98)
+        path.unlink()
+    _, rows, rejected = prepare_given()
+    assert (len(rows), rejected) == (NUM, {})
+    assert residual(rows) < MAX_RESIDUAL
+
+
+def test_a_file_of_a_split_may_be_empty(given_folder, prepare_given):
+    content = transforms(given_folder)
+    frames = {"train": content["frames"], "val": [], "test": []}
+    for split, listed in frames.items():
+        write(given_folder / f"transforms_{split}.json", content | {"frames": listed})
+    manifest, rows, rejected = prepare_given()
+    assert (len(rows), rejected) == (NUM, {})
+    assert manifest.counts["train"] == NUM
 
 
 def test_files_of_splits_are_read_together(given_folder, prepare_given):

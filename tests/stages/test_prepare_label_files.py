@@ -41,3 +41,19 @@ def test_rotations_up_to_one_percent_off_are_repaired_and_counted(given_folder, 
     assert "1 rotations that were off" in " ".join(manifest.notes)
     rotation = np.reshape(rows["00.png"]["cam2world"], (4, 4))[:3, :3]
     np.testing.assert_allclose(rotation @ rotation.T, np.eye(3), atol=1e-6)
+
+
+def test_exactly_one_percent_is_within_the_limit(given_folder, prepare_given):
+    mirrored_dataset(given_folder, ("{:02d}.png", ""), num_copies=0)
+    content = json.loads((given_folder / "dataset.json").read_text())
+    for label, scale in zip(content["labels"], (1.01, 0.99, 1.011), strict=False):
+        matrix = np.reshape(label[1][:16], (4, 4))
+        matrix[:3, :3] *= scale
+        label[1][:16] = matrix.ravel().tolist()
+    write(given_folder / "dataset.json", content)
+    manifest, rows, rejected = prepare_given()
+    assert rejected == {"02.png": "determinant"}
+    assert "2 rotations that were off by up to 1.00%" in " ".join(manifest.notes)
+    for name in ("00.png", "01.png"):
+        rotation = np.reshape(rows[name]["cam2world"], (4, 4))[:3, :3]
+        np.testing.assert_allclose(rotation @ rotation.T, np.eye(3), atol=1e-6)

@@ -49,15 +49,18 @@ def read_transforms(
     path: str,
     resolve: Callable[[str], str | None],
     size_of: Callable[[str], Size],
+    is_one_of_several: bool = False,
 ) -> Transforms:
     """The cameras of all frames; `size_of` tells an image's width and height if the file does not.
+
+    One of several files, as those of splits, may have no frame.
 
     Raises:
         ValueError: The file is broken, states a lens that is not known, or two cameras of an image.
     """
     content = read_json(data, path)
     frames = content.get("frames") if isinstance(content, dict) else None
-    if not isinstance(frames, list) or not frames:
+    if not isinstance(frames, list) or not (frames or is_one_of_several):
         raise ValueError(f"{path} must have a list `frames` of images and their cameras")
     _check_applied(content, path)
     rows: dict[str, _Row] = {}

@@ -14,9 +14,10 @@ from mimic3d.preparation.pose import Reject
 
 Colour = tuple[int, int, int]
 
+HEIF = "HEIF"  # as pillow-heif calls its format
 # Of these formats only; Pillow would hand EPS to a program, and others are no photos.
-FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "AVIF", "HEIF", "BMP", "TIFF", "GIF", "PPM", "JPEG2000")
-STILL_IN_MANY_FRAMES = ("MPO", "HEIF")  # previews, second eyes, bursts: the first is the photo
+FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "AVIF", HEIF, "BMP", "TIFF", "GIF", "PPM", "JPEG2000")
+STILL_IN_MANY_FRAMES = ("MPO", HEIF)  # previews, second eyes, bursts: the first is the photo
 SIXTEEN_BIT = ("I;16", "I;16L", "I;16B", "I;16N")
 HEIF_BRANDS = dict.fromkeys(
     ("heic", "heix", "heim", "heis", "hevc", "hevx", "mif1", "msf1"), "HEIC (HEIF)"
@@ -148,6 +149,8 @@ def _check_header(image: Image.Image, max_pixels: float) -> None:
 def _unknown_format(data: bytes) -> str:
     """Description of a file that no decoder takes, by its first bytes, and the way out."""
     brand = data[8:12].decode("ascii", "replace") if data[4:8] == b"ftyp" else ""
+    if brand in HEIF_BRANDS and HEIF in Image.OPEN:  # with pillow-heif: the file is damaged
+        return f"{HEIF_BRANDS[brand]}, damaged or of a kind that pillow-heif does not know"
     if brand in HEIF_BRANDS:
         return (
             f"{HEIF_BRANDS[brand]} needs pillow-heif: pip install 'mimic3d-open[heic]', or convert "

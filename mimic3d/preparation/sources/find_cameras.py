@@ -47,8 +47,9 @@ def find_cameras(photos: PhotoSet, named: str, images: str) -> GivenCameras:
     """
     container = photos.container
     files = list_camera_files(container.file_names, named, photos.path)
-    folder = f"{images.strip('/')}/" if images.strip("/.") else ""
-    names = ImageNames(container.names, photos.path, folder or "")
+    stated = posixpath.normpath(images.replace("\\", "/")).strip("/")
+    folder = f"{stated}/" if images and stated != "." else ""
+    names = ImageNames(container.names, photos.path, folder)
     if not names.names:
         raise ValueError(
             f"prepare.given.images must be a folder of images in {photos.path}, {images} holds "
@@ -71,8 +72,7 @@ def _from_other(reader: CameraReader, name: str) -> GivenCameras:
             return _from_transforms(reader, CameraFiles("transforms", (name,), folder))
         is_table = isinstance(content, list) and any(isinstance(row, dict) for row in content)
         if not is_table:
-            resolve = partial(reader.names.resolve_converted, base=folder)
-            table, missing = read_labels(data, where, resolve)
+            table, missing = read_labels(data, where, reader.resolve(folder))
             cameras = GivenCameras(table, is_foreign=False, has_up=True)
             return reader.finish(cameras, missing, where, reader.names.names)
     if suffix not in SUFFIXES:
@@ -109,7 +109,9 @@ def _from_transforms(reader: CameraReader, files: CameraFiles) -> GivenCameras:
     splits: dict[str, str] = {}
     for name in files.paths:
         resolve = reader.resolve(posixpath.dirname(name))
-        part = read_transforms(reader.data(name), reader.where(name), resolve, size_of)
+        part = read_transforms(
+            reader.data(name), reader.where(name), resolve, size_of, len(files.paths) > 1
+        )
         parts.append(part)
         own = SPLIT_FILES.get(posixpath.basename(name)) if len(files.paths) > 1 else None
         for image in part.table.images:  # an image of two files is of the first one's split

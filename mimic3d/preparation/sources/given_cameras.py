@@ -48,8 +48,8 @@ class CameraReader:
         return f"{self.photos.path}/{name}"
 
     def resolve(self, folder: str) -> Callable[[str], str | None]:
-        """Names in a file of a folder -> images."""
-        return partial(self.names.resolve, base=folder)
+        """Names in a file of a folder -> images, also those that were converted since."""
+        return partial(self.names.resolve_converted, base=folder)
 
     def finish(
         self,

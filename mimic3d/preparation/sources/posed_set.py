@@ -106,7 +106,7 @@ def _repair_rotations(table: CameraTable, gates: GatesConfig) -> tuple[CameraTab
             continue
         left, stretch, right = np.linalg.svd(matrix[:3, :3])
         error = float(np.abs(stretch - 1).max())
-        if error <= MAX_REPAIR and np.linalg.det(left @ right) > 0:
+        if error <= MAX_REPAIR + 1e-6 and np.linalg.det(left @ right) > 0:
             matrix[:3, :3] = left @ right
             num, repaired = num + 1, max(repaired, error)
     if not num:

@@ -248,6 +248,17 @@ def test_heic_is_read_where_pillow_heif_is_installed():
     assert np.abs(np.array(image.getpixel((5, 5))) - COLOUR).max() <= 4
 
 
+def test_a_damaged_heic_is_called_damaged_where_pillow_heif_is_installed():
+    heif = pytest.importorskip("pillow_heif")
+    buffer = io.BytesIO()
+    heif.from_pillow(plain()).save(buffer, quality=95)
+    with pytest.raises(NoPhoto) as refusal:
+        open_photo(buffer.getvalue()[:40] + bytes(80), 1e6, BLACK)
+    assert "HEIC" in refusal.value.detail
+    assert "damaged" in refusal.value.detail
+    assert "pip install" not in refusal.value.detail
+
+
 def test_stored_pixels_stay_as_they_are_where_cameras_are_of_them():
     exif = Image.Exif()
     exif[0x112] = 6
