@@ -154,8 +154,7 @@ def _publish(
         pictures = draw(tmp)
         result.samples.to_parquet(tmp / "samples.parquet", index=False)
     reports = ProjectPaths(root).reports("evaluate")
-    numbers = result.metrics | {"protocol": result.hashes}
-    for name, content in (("metrics", numbers), ("protocol", result.protocol)):
+    for name, content in (("metrics", result.headlines), ("protocol", result.protocol)):
         with atomic_file(reports / f"{name}.json") as tmp:
             tmp.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
     with atomic_file(reports / "table.csv") as tmp:

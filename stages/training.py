@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import torch
@@ -34,6 +35,11 @@ from stages.monitoring import SnapshotSelector
 from stages.renderer import set_renderer
 from stages.training_states import open_state
 
+HEADLINES = (
+    *("loss/G", "loss/D", "loss/G_patch", "loss/imitation", "augment/p"),
+    *(f"val/[23]d/{name}" for name in ("fd_*", "swd", "warp_psnr_*", "flow_residual")),
+)
+"""Numbers of the last tick and measurement that DVC compares (fnmatch); the tables have all."""
 NEWEST = "samples.png"  # among the reports: the newest picture while a stage trains, then the last
 
 
@@ -242,14 +248,21 @@ def _publish(run: TrainingRun, folder: Path, progress: Progress) -> None:
     with atomic_folder(run.paths.reports(run.stage)) as tmp:
         _write_rows(tmp / "losses.csv", progress.history)
         _write_rows(tmp / "monitor.csv", progress.monitor)
-        metrics: dict[str, object] = {"snapshot": {"nimg": nimg}}
-        if progress.history:
-            metrics |= {"first_tick": progress.history[0], "last_tick": progress.history[-1]}
-        if progress.monitor:
-            metrics["monitor"] = progress.monitor[-1]
+        metrics: dict[str, dict[str, float]] = {"snapshot": {"nimg": nimg}}
+        for name, rows in (("last_tick", progress.history), ("monitor", progress.monitor)):
+            if rows and (chosen := _headlines(rows[-1])):
+                metrics[name] = chosen
         shutil.copy(max((folder / "samples").iterdir()), tmp / NEWEST)
         (tmp / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n")
     run.tracker.log_snapshot(published / "snapshot", nimg)
+
+
+def _headlines(row: dict[str, float]) -> dict[str, float]:
+    return {
+        name: value
+        for name, value in row.items()
+        if any(fnmatchcase(name, pattern) for pattern in HEADLINES)
+    }
 
 
 def _write_rows(path: Path, rows: list[dict[str, float]]) -> None:

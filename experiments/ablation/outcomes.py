@@ -73,11 +73,12 @@ def _read_values(trial: Trial, folder: Path) -> pd.DataFrame:
     """Values of single identities where there are such, else those of whole sets."""
     samples = pd.read_parquet(ProjectPaths(folder).results("evaluate") / "samples.parquet")
     named = set(samples["branch"] + "/" + samples["metric"])
-    metrics = json.loads((ProjectPaths(folder).reports("evaluate") / "metrics.json").read_text())
+    path = ProjectPaths(folder).reports("evaluate") / "table.csv"
+    metrics = pd.read_csv(path, float_precision="round_trip").set_index("name")["value"]
     rows = [
-        (*name.rsplit("/", 1), -1, value)
+        (*str(name).rsplit("/", 1), -1, value)
         for name, value in metrics.items()
-        if isinstance(value, float) and name not in named
+        if name not in named
     ]
     sets = pd.DataFrame(rows, columns=pd.Index(["branch", "metric", "identity", "value"]))
     table = pd.concat([samples, sets], ignore_index=True)

@@ -53,6 +53,13 @@ KINDS = (
         r"disk is full|No space left on device|Disk quota exceeded|could not extend file",
         "the disk of MLflow's files is full",
     ),
+    _Kind(
+        "driver",
+        r"No module named '(psycopg2?|MySQLdb|pymysql)'",
+        "the driver of MLflow's database is missing; install it: pip install -e '.[postgres]', and "
+        "write postgresql+psycopg://",
+        needs_person=True,
+    ),
     _Kind("locked", r"database is locked", "another process holds MLflow's database"),
     _Kind(
         "denied",

@@ -35,8 +35,8 @@ class Bench:
         reports, runs = folder / "reports" / "evaluate", folder / "runs" / "evaluate"
         reports.mkdir(parents=True)
         runs.mkdir(parents=True)
-        metrics = {"3d/fd_random_conv": fd, "floor/fd_random_conv": 0.5, "protocol": {}}
-        (reports / "metrics.json").write_text(json.dumps(metrics))
+        numbers = {"name": ["3d/fd_random_conv", "floor/fd_random_conv"], "value": [fd, 0.5]}
+        pd.DataFrame(numbers).to_csv(reports / "table.csv", index=False)
         protocol = {"snapshot": {"nimg": seed}, "3d/random_conv": RECORD | changes}
         (reports / "protocol.json").write_text(json.dumps(protocol))
         rows = [

@@ -246,9 +246,18 @@ def evaluate_as(rank, cfg, root, port):
 
 
 def numbers_of(root):
-    content = json.loads((root / "reports" / "evaluate" / "metrics.json").read_text())
-    del content["protocol"]
-    return content
+    path = root / "reports" / "evaluate" / "table.csv"
+    table = pd.read_csv(path, float_precision="round_trip").set_index("name")
+    return table["value"].to_dict()
+
+
+def test_what_dvc_compares_are_headlines_and_the_table_has_all(evaluated):
+    root, _, numbers = evaluated
+    headlines = json.loads((root / "reports" / "evaluate" / "metrics.json").read_text())
+    assert headlines.items() <= numbers.items()
+    names = ("fd_random_conv", "swd", "flow_residual", "nfs")
+    assert headlines.keys() >= {f"{branch}/{name}" for branch in ("2d", "3d") for name in names}
+    assert len(headlines) <= 30 < len(numbers)
 
 
 def test_an_untrained_generator_is_always_the_same(project):

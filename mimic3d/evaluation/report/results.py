@@ -27,6 +27,11 @@ COMMANDS = """dvc repro evaluate
 python -m tools.compare reports/evaluate ../another-checkout/reports/evaluate"""
 SHOWN = r"3d/(fd|fid|kid|swd$|(precision|recall)(?!.*(_3d|_independent|_samples)))"
 """Pattern of the distances that the terminal shows."""
+HEADLINES = (
+    r"(2d|3d|floor)/(fid|kid|fd_(lite0|random_conv|probe)|swd)"
+    r"|(2d|3d|ceiling)/(warp_psnr_at_[\d.]+|flow_residual|nfs)"
+)
+"""Pattern of the numbers that DVC compares; the table has all."""
 CHARTED = ("fid", "fd_lite0", "fd_random_conv", "swd")
 """Distances that are drawn over samples per ray; the first one that was measured."""
 VIEWS = "consistency"
@@ -54,6 +59,12 @@ class EvaluationResult:
     def metrics(self) -> dict[str, float]:
         """All numbers by name; none where nothing could be scored."""
         return self.distances.values | named_means(self.summary)
+
+    @property
+    def headlines(self) -> dict[str, float]:
+        """Numbers that stand for the evaluation in a list of experiments."""
+        chosen = re.compile(HEADLINES)
+        return {name: value for name, value in self.metrics.items() if chosen.fullmatch(name)}
 
     @property
     def hashes(self) -> dict[str, str]:

@@ -11,6 +11,7 @@ CASES = {
     "gone": MlflowException("Run with id=ffff not found"),
     "read-only": MlflowException("(sqlite3.OperationalError) attempt to write a readonly database"),
     "full": MlflowException("(sqlite3.OperationalError) database or disk is full"),
+    "driver": ModuleNotFoundError("No module named 'psycopg2'"),
     "locked": MlflowException("(sqlite3.OperationalError) database is locked"),
     "denied": RestException({"error_code": "PERMISSION_DENIED", "message": "Permission denied"}),
     "away": MlflowException(f"{AWAY} retries exceeded (Caused by NewConnectionError(refused))"),
@@ -29,7 +30,7 @@ def test_each_kind_of_trouble_is_known_and_one_sentence(kind):
     assert trouble.kind == kind
     assert "\n" not in trouble.sentence
     assert trouble.is_final == (kind in ("gone", "refused"))
-    assert trouble.needs_person == (kind in ("deleted", "denied"))
+    assert trouble.needs_person == (kind in ("deleted", "denied", "driver"))
 
 
 def test_what_a_server_that_is_there_answers_is_not_called_away():
