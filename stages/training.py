@@ -118,7 +118,7 @@ def _train(run: TrainingRun, state: StateFolder) -> None:
                 _measure(run, folder, progress)
             if is_main and tick.is_snapshot:
                 _draw(run, folder, tick.nimg)
-                save_state(folder, progress, run.networks, run.optimizers)
+                save_state(folder, progress, run.networks, run.optimizers, run.meta)
                 run.selector.prune(folder, progress.monitor)
                 run.tracker.sync.push(folder)
     if is_main:
@@ -140,7 +140,7 @@ def _ends_explained(run: TrainingRun, folder: Path, progress: Progress) -> Itera
     except HaltedError as halted:
         progress.nimg, progress.sums = halted.nimg, halted.sums
         if run.accelerator.is_main_process:
-            save_state(folder, progress, run.networks, run.optimizers)
+            save_state(folder, progress, run.networks, run.optimizers, run.meta)
             run.tracker.sync.push(folder)
         run.accelerator.wait_for_everyone()  # the first process to leave takes the others along
         raise PreemptedError(f"{run.stage} was asked to end, its state is saved") from None

@@ -71,9 +71,37 @@ class Page:
             self.call("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y, **mouse)
         self.call("Input.dispatchMouseEvent", type="mouseReleased", x=end[0], y=end[1], **mouse)
 
+    def click(self, text: str) -> None:
+        """Clicks the middle of the first element whose whole text this is."""
+        self._press(_elements("*", text))
+
+    def choose(self, label: str, option: str) -> None:
+        """Chooses an option of the selection beside a label."""
+        labels = _elements("label", label)
+        self._press(f"{labels}.map(e => document.getElementById(e.htmlFor))")
+        deadline = time.monotonic() + START_SECONDS
+        options = _elements("[role=option]", option)
+        while not self.evaluate(f"{options}.length"):
+            assert time.monotonic() < deadline, f"there is no option {option}"
+            time.sleep(0.05)
+        self._press(options)
+
+    def _press(self, elements: str) -> None:
+        """Clicks the last of some elements, the innermost one."""
+        box = f"{elements}.at(-1).getBoundingClientRect()"
+        self.evaluate(f"{elements}.at(-1).scrollIntoView({{block: 'center'}})")
+        point = self.evaluate(f"(b => ({{x: b.x + b.width / 2, y: b.y + b.height / 2}}))({box})")
+        for kind in ("mousePressed", "mouseReleased"):
+            self.call("Input.dispatchMouseEvent", type=kind, button="left", clickCount=1, **point)
+
     def screenshot(self) -> bytes:
         """What a person sees, as PNG."""
         return base64.b64decode(self.call("Page.captureScreenshot", format="png")["data"])
+
+
+def _elements(selector: str, text: str) -> str:
+    """Expression for the elements whose whole text this is."""
+    return f"[...document.querySelectorAll('{selector}')].filter(e => e.textContent === {text!r})"
 
 
 @contextlib.contextmanager

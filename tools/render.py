@@ -27,6 +27,7 @@ from tools.render_commands import (
     render_orbit,
     render_views,
 )
+from tools.render_picture import render_picture
 from tools.render_shapes import render_meshes, render_splats
 
 MIN_SAMPLES = 8  # along a ray, of both passes
@@ -112,6 +113,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     epi.add_argument("--height", type=float, default=0.45, help="of the row, share from the top")
 
+    _add_picture(commands)
     mesh = _add(commands, "mesh", render_meshes, "folder", seeds="0-3", yaw=0.0)
     mesh.add_argument("--format", choices=MESH_FORMATS, default="both")
     mesh.add_argument(
@@ -155,6 +157,21 @@ def _add(
     command.add_argument("--pitch", type=float, default=0.0, help="of all views, rad")
     command.set_defaults(run=run, require=None, suffix=".png", name=f"render {name}")
     return command
+
+
+def _add_picture(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    command = commands.add_parser(
+        "picture", help=render_picture.__doc__, description=render_picture.__doc__
+    )
+    command.add_argument("snapshot", type=Path, help="folder, or a G_ema.safetensors alone")
+    command.add_argument("out", type=Path, help="what to write (PNG)")
+    command.add_argument("--settings", default="", help="as a link of the viewer has them")
+    command.add_argument("--compare", type=Path, help="a second snapshot, shown beside it")
+    command.add_argument(
+        "--renderer", choices=get_args(BackendName), default="auto", help="auto: the fastest here"
+    )
+    command.set_defaults(run=render_picture, require=None, suffix=".png", name="render picture")
+    command.set_defaults(seeds=(0,), samples_per_ray=None)
 
 
 def _add_panels(command: argparse.ArgumentParser, branch: str, geometry: bool) -> None:

@@ -145,6 +145,17 @@ def load_meta(folder: Path) -> SnapshotMeta:
     return _parse_meta(path, path.read_text())
 
 
+def read_meta(path: Path) -> SnapshotMeta:
+    """The description of a snapshot: of its folder, or of one weight file alone.
+
+    Raises:
+        ValueError: it is missing, damaged or of another format.
+    """
+    if path.suffix != ".safetensors":
+        return load_meta(path.parent if path.name == META else path)
+    return _parse_meta(path, _read_header(path))
+
+
 def _parse_meta(path: Path, text: str) -> SnapshotMeta:
     try:
         fields = json.loads(text)
@@ -161,10 +172,18 @@ def _parse_meta(path: Path, text: str) -> SnapshotMeta:
 
 def _read_file(path: Path) -> Snapshot:
     """A snapshot of one file alone."""
+    meta = read_meta(path)
+    try:
+        return Snapshot(meta, {"G_ema": load_file(path)})
+    except SafetensorError as error:
+        raise ValueError(f"{path} is damaged ({error}); get it again") from error
+
+
+def _read_header(path: Path) -> str:
+    """The description in the header of a generator's weight file."""
     try:
         with safe_open(path, framework="pt") as file:
             header = file.metadata() or {}
-        weights = load_file(path)
     except SafetensorError as error:
         raise ValueError(f"{path} is damaged ({error}); get it again") from error
     name, text = json.loads(header.get(META, '["no part of a snapshot", ""]'))
@@ -173,7 +192,7 @@ def _read_file(path: Path) -> Snapshot:
             f"{path} must be the G_ema.safetensors of a snapshot, is {name}; give the snapshot's "
             f"folder or that file"
         )
-    return Snapshot(_parse_meta(path, text), {"G_ema": weights})
+    return text
 
 
 def _header(name: str, meta: SnapshotMeta) -> dict[str, str]:

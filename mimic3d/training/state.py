@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from mimic3d.atomic import atomic_folder
 from mimic3d.content_hash import content_hash
-from mimic3d.networks.snapshot import load_weights, save_weights
+from mimic3d.networks.snapshot import META as SNAPSHOT_META
+from mimic3d.networks.snapshot import SnapshotMeta, load_weights, save_weights
 from mimic3d.training.meter import Sums
 from mimic3d.training.nonfinite import find_nonfinite
 
@@ -36,9 +37,11 @@ class Progress:
 
 def save_state(
     folder: Path, progress: Progress, networks: Mapping[str, nn.Module],
-    optimizers: Mapping[str, torch.optim.Optimizer],
+    optimizers: Mapping[str, torch.optim.Optimizer], meta: SnapshotMeta | None = None,
 ) -> None:  # fmt: skip
     """Write a state into a folder of its own below `folder`, and drop the oldest ones.
+
+    With `meta`, it is a snapshot, too, to be looked at while the training goes on.
 
     Raises:
         ValueError: the disk is full, or a weight is not finite; the states before are intact.
@@ -57,6 +60,10 @@ def save_state(
             save_weights(path, weights)
             sha256[path.name] = content_hash(path)
         (tmp / META).write_text(json.dumps({**vars(progress), "sha256": sha256}))
+        if meta is not None:
+            update = {"nimg": progress.nimg, "sha256": sha256}
+            text = meta.model_copy(update=update).model_dump_json(indent=2)
+            (tmp / SNAPSHOT_META).write_text(text + "\n")
     for old in _states(folder)[:-KEEP]:
         shutil.rmtree(old)
 

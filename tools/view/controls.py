@@ -1,119 +1,106 @@
-"""The panel beside the picture: every field of the settings as a control."""
+"""The panel beside the picture: a control for every field of the settings, made from its type."""
 
-from collections.abc import Callable
-from typing import Any, get_args
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, get_args, get_origin
 
 import viser
 
-from tools.view.settings import Panel, ViewSettings
+from tools.view.settings import ViewSettings
 
-Changed = Callable[[dict[str, Any]], None]
+FOLDERS: dict[str, tuple[str, ...]] = {
+    "Snapshot": ("snapshot", "compare", "follow"),
+    "Object": ("seed", "psi"),
+    "Picture": ("panel", "resolution", "samples_per_ray", "epi_row", "noise", "background"),
+    "Camera": ("fov_deg", "image"),
+    "Latent space": (
+        "cutoff", "latent_x", "latent_y", "seed_to", "blend", "play", "mix_seed", "mix_from",
+        "mix_to",
+    ),
+    "Conditioning": ("conditioning", "condition_yaw", "condition_pitch", "drift"),
+    "Save": (),
+}  # fmt: skip
+CLOSED = ("Latent space", "Conditioning")
+BUTTONS: dict[str, tuple[tuple[str, ...], ...]] = {
+    "Object": (("-1", "+1", "random"),),
+    "Camera": (("front", "average"),),
+    "Save": (("PNG", "orbit MP4"), ("mesh GLB", "splats PLY"), ("link and command",)),
+}
+NONE = "none"  # shown for an empty name
+STEP = 0.01  # of numbers that are not whole
 
 
 class Controls:
-    """Controls of one client; a change is told at once, and can be set from outside."""
+    """Controls of one client: changes are told at once, and can be shown from outside."""
 
     def __init__(
-        self,
-        gui: viser.GuiApi,
-        names: list[str],
-        num_ws: int,
-        start: ViewSettings,
-        changed: Changed,
-    ) -> None:
-        self._gui, self._changed, self._is_setting = gui, changed, False
+        self, gui: viser.GuiApi, settings: ViewSettings, names: Mapping[str, tuple[str, ...]],
+        counts: Mapping[str, int], changed: Callable[[dict[str, Any]], None],
+        pressed: Callable[[str], None],
+    ) -> None:  # fmt: skip
+        """Builds the panel; `names` are to choose from, `counts` are ends of whole numbers."""
+        self._gui, self._settings, self._changed = gui, settings, changed
         self._handles: dict[str, Any] = {}
-        self._options: dict[str, tuple[str, ...]] = {}
+        self._options = dict(names)
+        self._counts = dict(counts)
         self.info = gui.add_markdown("...")
-        with gui.add_folder("Snapshot"):
-            self._choice("snapshot", "snapshot", names, names[start.snapshot])
-            self._choice("other", "compare with", names, names[start.other])
-            self.live = gui.add_checkbox("follow the newest", False, hint="while a training runs")
-        with gui.add_folder("Object"):
-            self._number("seed", start)
-            self.step = gui.add_button_group("seed", ("-1", "+1", "random"))
-            self._slider("psi", start, -1.0, 2.0, 0.05, "truncation: 1 is none, 0 the average")
-            self._slider("cutoff", start, 0, num_ws, 1, "style vectors truncated; 0 is all")
-            self._slider("latent_x", start, -3.0, 3.0, 0.05, "along one random direction of z")
-            self._slider("latent_y", start, -3.0, 3.0, 0.05, "along another")
-        with gui.add_folder("Interpolate and mix", expand_by_default=False):
-            self._number("seed_to", start)
-            self._slider("blend", start, 0.0, 1.0, 0.01, "from `seed` to `seed_to`, in w")
-            self.play = gui.add_checkbox("play", False)
-            self._number("mix_seed", start)
-            self._slider("mix_from", start, 0, num_ws, 1, "first style vector taken over; 0: none")
-        with gui.add_folder("Picture"):
-            self._choice("panel", "panel", list(get_args(Panel)), start.panel)
-            self._options_of("conditioning", start, "camera that conditions the generator")
-            self.measure_drift = gui.add_checkbox("measure drift", True, hint="at rest")
-            self.drift = gui.add_markdown("")
-            self._slider("samples_per_ray", start, 0, 192, 4, "of both passes; 0: the model's own")
-            self._choice(
-                "resolution",
-                "resolution at rest",
-                ["64", "128", "256", "512", "1024"],
-                str(start.resolution),
-            )
-            self._slider("epi_row", start, 0.0, 1.0, 0.01, "row of panel epi, from the top")
-            self._options_of("noise", start, "of the synthesis layers")
-            self._options_of("background", start, "around the picture")
-        with gui.add_folder("Camera"):
-            self._slider("fov_deg", start, 0.0, 60.0, 0.5, "field of view; 0: the scene's")
-            self.reset = gui.add_button_group("camera", ("average", "front"))
-        with gui.add_folder("Save"):
-            self.save = gui.add_button_group("save", ("PNG", "MP4", "GLB"))
-            self.link = gui.add_button("Link and command")
+        for title, fields in FOLDERS.items():
+            with gui.add_folder(title, expand_by_default=title not in CLOSED):
+                for name in fields:
+                    self._handles[name] = self._add(name, getattr(settings, name))
+                    self._listen(name)
+                for labels in BUTTONS.get(title, ()):
+                    buttons = gui.add_button_group("", labels)
+                    buttons.on_click(lambda event: pressed(event.target.value))
+                if title == "Conditioning":
+                    self.drift = gui.add_markdown("")
+        self.saved = gui.add_markdown("")
 
-    def set(self, settings: ViewSettings) -> None:
+    def show(self, settings: ViewSettings) -> None:
         """Shows settings that changed elsewhere, and tells nobody."""
-        self._is_setting = True
-        try:
-            for name, handle in self._handles.items():
-                value = getattr(settings, name)
-                options = self._options.get(name)
-                if name in ("snapshot", "other") and options:
-                    value = options[min(value, len(options) - 1)]
-                elif name == "resolution":
-                    value = str(value)
-                if handle.value != value:
-                    handle.value = value
-        finally:
-            self._is_setting = False
+        self._settings = settings
+        for name, handle in self._handles.items():
+            value = self._to_shown(name, getattr(settings, name))
+            if handle.value != value:
+                handle.value = value
 
-    def _tell(self, name: str, value: Any) -> None:
-        if not self._is_setting:
-            self._changed({name: value})
+    def offer(self, names: Mapping[str, tuple[str, ...]], counts: Mapping[str, int]) -> None:
+        """Offers these names, and whole numbers up to these."""
+        self._options, self._counts = dict(names), dict(counts)
+        for name, options in names.items():
+            self._handles[name].options = [option or NONE for option in options]
+        for name, count in counts.items():
+            self._handles[name].max = count
 
-    def _keep(self, name: str, handle: Any, read: Callable[[Any], Any]) -> None:
-        self._handles[name] = handle
-        handle.on_update(lambda _: self._tell(name, read(handle.value)))
+    def _add(self, name: str, value: Any) -> Any:
+        field = ViewSettings.model_fields[name]
+        label, hint = field.title or name.replace("_", " "), field.description
+        kind = field.annotation
+        if name in self._options or get_origin(kind) is Literal:
+            options = [option or NONE for option in self._options.get(name, get_args(kind))]
+            return self._gui.add_dropdown(label, options, initial_value=value or NONE, hint=hint)
+        if kind is bool:
+            return self._gui.add_checkbox(label, value, hint=hint)
+        rules = {type(rule).__name__: rule for rule in field.metadata}
+        low = rules["Ge"].ge
+        high = self._counts.get(name, rules["Le"].le if "Le" in rules else None)
+        step = rules["MultipleOf"].multiple_of if "MultipleOf" in rules else 1
+        step = STEP if kind is float else step
+        if high is None:
+            return self._gui.add_number(label, value, min=low, step=step, hint=hint)
+        return self._gui.add_slider(label, low, high, step, min(value, high), hint=hint)
 
-    def _number(self, name: str, start: ViewSettings) -> None:
-        label = name.replace("_", " ")
-        handle = self._gui.add_number(label, getattr(start, name), min=0, max=2**31 - 1, step=1)
-        self._keep(name, handle, int)
+    def _listen(self, name: str) -> None:
+        handle = self._handles[name]
 
-    def _slider(
-        self, name: str, start: ViewSettings, low: float, high: float, step: float, hint: str
-    ) -> None:
-        value = getattr(start, name)
-        label = name.replace("_", " ")
-        handle = self._gui.add_slider(label, low, high, step, min(max(value, low), high), hint=hint)
-        self._keep(name, handle, type(value))
+        async def tell(_: Any) -> None:  # in the server's loop, so that changes keep their order
+            kind = ViewSettings.model_fields[name].annotation
+            value = handle.value if handle.value != NONE or name == "noise" else ""
+            value = kind(value) if kind in (int, float) else value
+            if value != getattr(self._settings, name):
+                self._changed({name: value})
 
-    def _options_of(self, name: str, start: ViewSettings, hint: str) -> None:
-        options = get_args(ViewSettings.model_fields[name].annotation)
-        handle = self._gui.add_dropdown(
-            name, options, initial_value=getattr(start, name), hint=hint
-        )
-        self._keep(name, handle, str)
+        handle.on_update(tell)
 
-    def _choice(self, name: str, label: str, options: list[str], value: str) -> None:
-        handle = self._gui.add_dropdown(label, tuple(options), initial_value=value)
-        self._options[name] = tuple(options)
-        by_place = name in ("snapshot", "other")
-        self._keep(
-            name,
-            handle,
-            options.index if by_place else int if name == "resolution" else str,
-        )
+    def _to_shown(self, name: str, value: Any) -> Any:
+        value = value or NONE if name in self._options else value
+        return min(value, self._counts[name]) if name in self._counts else value

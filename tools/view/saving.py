@@ -1,91 +1,96 @@
-"""Files that a viewer saves, as bytes for the browser; and their drift with the conditioning."""
+"""Files that a viewer saves, as bytes for the browser."""
 
-import io
 import math
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import torch
 from einops import rearrange
-from jaxtyping import Float, UInt8
 from PIL import Image
-from torch import Tensor
 
-from mimic3d.gallery.mesh import MeshConfig, extract_mesh, load_marching_cubes
+from mimic3d.gallery.mesh import load_marching_cubes
 from mimic3d.gallery.mesh_files import save_mesh
 from mimic3d.gallery.video import load_video_writer, save_video
-from tools.view.drawing import draw, view_camera
+from mimic3d.splats.bake import bake_splats
+from mimic3d.splats.files import save_splats
+from mimic3d.splats.rasterize import check_rasterizer
+from mimic3d.surfaces.pose_range import grid_cameras, pose_range
+from mimic3d.surfaces.rendered_object import OnCpu
+from tools.render_shapes import mesh_of, splat_config
+from tools.view.cameras import view_camera
+from tools.view.drawing import draw
+from tools.view.session import full_resolution
 from tools.view.settings import ViewSettings
-from tools.view.subject import Subject, Timings
+from tools.view.subject import Subject
 
-DRIFT_RESOLUTION = 64
 FRAMES, FPS = 48, 24
-ORBIT_YAW_RAD, ORBIT_PITCH_RAD = 0.4, 0.1
+ORBIT_YAW_RAD, ORBIT_PITCH_RAD = 0.4, 0.1  # to either side of the view
+
+Subjects = tuple[Subject, ...]
 
 
-def png_bytes(pixels: UInt8[np.ndarray, "h w 3"]) -> bytes:
-    """A picture as a PNG file."""
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "PNG")
-    return buffer.getvalue()
-
-
-@torch.inference_mode()
-def mp4_bytes(subject: Subject, settings: ViewSettings) -> bytes:
-    """An orbit around the object, as the panel shows it, as a video.
+def make_file(kind: str, subjects: Subjects, settings: ViewSettings) -> tuple[str, bytes]:
+    """Name and content of a file of the first subject, or of the picture.
 
     Raises:
-        ValueError: the optional dependency that writes videos is missing.
+        ValueError: an optional dependency is missing, or there is no surface.
     """
+    save = SAVES[kind]
+    name = f"seed{settings.seed:04d}.{kind.split()[-1].lower()}"
+    with tempfile.TemporaryDirectory() as folder, torch.inference_mode():
+        path = Path(folder) / name
+        save(subjects, settings, path)
+        return name, path.read_bytes()
+
+
+def save_picture(subjects: Subjects, settings: ViewSettings, path: Path) -> None:
+    """Writes the picture at rest as PNG."""
+    picture = draw(subjects, settings, full_resolution(settings))
+    Image.fromarray(picture.pixels).save(path, "PNG")
+
+
+def _save_orbit(subjects: Subjects, settings: ViewSettings, path: Path) -> None:
     load_video_writer()
-    frames = []
-    for angle in (2 * math.pi * frame / FRAMES for frame in range(FRAMES)):
+
+    def frame(angle: float) -> torch.Tensor:
         turned = {
-            "yaw_rad": ORBIT_YAW_RAD * math.sin(angle),
+            "image": -1,
+            "yaw_rad": settings.yaw_rad + ORBIT_YAW_RAD * math.sin(angle),
             "pitch_rad": settings.pitch_rad + ORBIT_PITCH_RAD * math.cos(angle),
         }
         at = settings.model_copy(update=turned)
-        pixels = torch.from_numpy(draw((subject, subject), at, settings.resolution).pixels.copy())
-        frames.append(rearrange(pixels, "h w c -> c h w") / 127.5 - 1)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "orbit.mp4"
-        save_video(frames, path, FPS)
-        return path.read_bytes()
+        pixels = draw(subjects, at, full_resolution(at)).pixels
+        return rearrange(torch.from_numpy(pixels.copy()), "h w c -> c h w") / 127.5 - 1
+
+    save_video((frame(2 * math.pi * at / FRAMES) for at in range(FRAMES)), path, FPS)
 
 
-@torch.inference_mode()
-def glb_bytes(subject: Subject, settings: ViewSettings) -> bytes:
-    """The coloured surface of the object as a GLB file.
-
-    Raises:
-        ValueError: an optional dependency is missing, or no density reaches the surface's.
-    """
+def _save_mesh(subjects: Subjects, settings: ViewSettings, path: Path) -> None:
     load_marching_cubes()
-    objects = subject.objects(
-        settings, view_camera(settings, subject.scene, subject.device), Timings()
-    )
-
-    def field(points: Float[Tensor, "m 3"]) -> tuple[Float[Tensor, " m"], Float[Tensor, "m 3"]]:
-        densities, colors = objects.query(points[None].to(subject.device))
-        return densities[0, :, 0], colors[0]
-
-    mesh = extract_mesh(field, subject.scene.box_warp, MeshConfig())
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "object.glb"
-        save_mesh(mesh, path)
-        return path.read_bytes()
+    objects, subject = _object(subjects, settings), subjects[0]
+    save_mesh(mesh_of(objects, pose_range(_label(subject))), path)
 
 
-@torch.inference_mode()
-def measure_drift(subject: Subject, settings: ViewSettings) -> float:
-    """Mean absolute change of pixels (0..255) when the conditioning camera follows the view.
+def _save_splats(subjects: Subjects, settings: ViewSettings, path: Path) -> None:
+    check_rasterizer()
+    objects, subject = _object(subjects, settings), subjects[0]
+    cameras = grid_cameras(pose_range(_label(subject)), subject.G.scene)
+    cfg = splat_config(subject.G, None, None, None)
+    save_splats(bake_splats(objects, cameras, subject.G.scene, cfg), path)
 
-    Against the average camera, from the camera of the settings, 3D branch, without drawing it at
-    full size. A generator whose identity does not depend on the camera has 0.
-    """
-    pictures = []
-    for conditioning in ("average", "view"):
-        at = settings.model_copy(update={"conditioning": conditioning, "panel": "3d"})
-        pictures.append(draw((subject,), at, DRIFT_RESOLUTION).pixels.astype(np.float64))
-    return float(np.abs(pictures[0] - pictures[1]).mean())
+
+def _object(subjects: Subjects, settings: ViewSettings) -> OnCpu:
+    return OnCpu(subjects[0].objects(settings, view_camera(settings, subjects[0])))
+
+
+def _label(subject: Subject) -> tuple[float, ...]:
+    return tuple(subject.average_label[0].tolist())
+
+
+SAVES: dict[str, Callable[[Subjects, ViewSettings, Path], None]] = {
+    "PNG": save_picture,
+    "orbit MP4": _save_orbit,
+    "mesh GLB": _save_mesh,
+    "splats PLY": _save_splats,
+}

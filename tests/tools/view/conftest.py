@@ -12,13 +12,13 @@ from tools.view.snapshots import Collection
 def write_snapshot(tiny_config):
     """Writes a snapshot of a tiny generator of both branches."""
 
-    def write(folder, seed=0, nimg=4):
+    def write(folder, seed=0, nimg=4, fingerprint=""):
         torch.manual_seed(seed)
         cfg = tiny_config.model_copy(update={"detail": True})
         straight = torch.zeros(1)
         label = orbit_cameras(straight + 0.1, straight, Scene()).labels()[0].tolist()
         meta = SnapshotMeta(
-            stage="imitate", nimg=nimg, dataset_fingerprint="", average_label=tuple(label),
+            stage="imitate", nimg=nimg, dataset_fingerprint=fingerprint, average_label=tuple(label),
             scene=Scene(), generator=cfg, discriminator=DiscriminatorConfig(),
         )  # fmt: skip
         G = Generator(cfg, Scene())
@@ -34,9 +34,9 @@ def write_snapshot(tiny_config):
 def collection(write_snapshot, tmp_path):
     write_snapshot(tmp_path / "runs" / "first", seed=1)
     write_snapshot(tmp_path / "runs" / "second", seed=2, nimg=2000)
-    return Collection([tmp_path / "runs"], torch.device("cpu"))
+    return Collection([tmp_path / "runs"], torch.device("cpu"), "torch")
 
 
 @pytest.fixture
 def subject(collection):
-    return collection.subject(0)
+    return collection.subject("runs/first")
