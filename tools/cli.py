@@ -106,6 +106,12 @@ def _view(arguments: Sequence[str]) -> int:
     return main(arguments)
 
 
+def _invert(arguments: Sequence[str]) -> int:
+    from tools.invert import main
+
+    return main(arguments)
+
+
 def _encode(arguments: Sequence[str]) -> int:
     from tools.encode import main
 
@@ -164,6 +170,10 @@ COMMANDS: dict[str, Command] = {
     "render": Command(
         _render, "tools.render", "pictures, videos and meshes of a snapshot",
         "grid runs/imitate/snapshot grid.png --seeds 0-15",
+    ),
+    "invert": Command(
+        _invert, "tools.invert", "photos -> a style, and a generator tuned to show them",
+        "runs/imitate/snapshot me.jpg --out runs/people",
     ),
     "encode": Command(
         _encode, "tools.encode", "trains a network that reads style and camera from an image",
