@@ -35,7 +35,7 @@ class EncoderScores:
     """By name: `psnr_*` (dB) and, with a network, `perceptual_*` of the three renderings; squared
     error of w, as a share of its variance (`w_error`) and whitened (`style_error`), both about 1
     for the mean; angle between the optical axes (`axis_deg`) and distance of the camera centres
-    (`center`, world units)."""
+    (`center`, world units), and both of the mean camera (`*_average`)."""
 
     def means(self) -> dict[str, float]:
         """Mean of each score."""
@@ -84,9 +84,11 @@ def score_encoder(
         values["style_error"] = error.square().mean(dim=1)
         total = distribution.deviations.square().sum()
         values["w_error"] = (read_w - w).square().sum(dim=1) / total
-    axes = read_cameras.cam2world[:, :3, 2] * cameras.cam2world[:, :3, 2]
-    values["axis_deg"] = axes.sum(dim=1).clamp(-1, 1).acos().rad2deg()
-    values["center"] = (read_cameras.centers - cameras.centers).norm(dim=1)
+    mean_camera = cameras_from_parameters(encoder.parameter_mean.expand(len(images), -1), G.scene)
+    for name, guess in (("", read_cameras), ("_average", mean_camera)):
+        axes = guess.cam2world[:, :3, 2] * cameras.cam2world[:, :3, 2]
+        values[f"axis_deg{name}"] = axes.sum(dim=1).clamp(-1, 1).acos().rad2deg()
+        values[f"center{name}"] = (guess.centers - cameras.centers).norm(dim=1)
     return EncoderScores(images, *rendered.values(), values)
 
 

@@ -98,16 +98,16 @@ def test_held_out_samples_are_read_better_than_by_the_mean_style(heads, tmp_path
     )  # fmt: skip
     encoder = last(*heads, cfg, tmp_path).encoder.eval()
     means = held_out_scores(encoder, *heads, cfg.pool, 32, cfg.seed).means()
-    print(means)
-    assert means["w_error"] < 0.95
+    assert means["w_error"] < 0.9
     assert means["psnr_encoder"] > means["psnr_average"] + 1
-    assert means["axis_deg"] < 9
+    assert means["axis_deg"] < 0.75 * means["axis_deg_average"]
 
 
 def test_the_untrained_encoder_scores_as_the_mean_style(G, label):
     encoder = new_encoder(G, label, config()).eval()
     scores = held_out_scores(encoder, G, label, config().pool, 6, 0)
     assert torch.equal(scores.encoded, scores.average)
+    assert torch.equal(scores.values["axis_deg"], scores.values["axis_deg_average"])
     assert torch.equal(scores.values["psnr_encoder"], scores.values["psnr_average"])
 
 
