@@ -61,10 +61,10 @@ class PartialDataset:
         """Number of parts."""
         return len(list(self._folder.glob("kept-*.parquet")))
 
-    def kept_facts(self, part: int) -> Iterator[tuple[int | None, dict[str, Any]]]:
-        """Hash and pose of the kept images of a part."""
-        for row in self.kept(part, ["dhash", *FACTS]).to_pylist():
-            yield row.pop("dhash"), row
+    def kept_facts(self, part: int) -> Iterator[tuple[int | None, bytes, dict[str, Any]]]:
+        """Hash, miniature and pose of the kept images of a part."""
+        for row in self.kept(part, ["dhash", "miniature", *FACTS]).to_pylist():
+            yield row.pop("dhash"), row.pop("miniature"), row
 
     def rejected_facts(self, part: int) -> list[dict[str, Any]]:
         """Gate and, where there is one, pose of the rejected images of a part."""

@@ -81,11 +81,11 @@ def collect_outcomes(
     ]
     duplicates = None if max_duplicate_bits is None else DuplicateIndex(max_duplicate_bits)
     for part in range(partial.num_parts):
-        for row, (dhash, facts) in enumerate(partial.kept_facts(part)):
+        for row, (dhash, miniature, facts) in enumerate(partial.kept_facts(part)):
             outcome = ImageOutcome(**facts, part=part, row=row)
-            outcomes.append(
-                outcome if duplicates is None else _unless_copy(outcome, dhash, duplicates)
-            )
+            if duplicates is not None and dhash is not None:
+                outcome = _unless_copy(outcome, dhash, miniature, duplicates)
+            outcomes.append(outcome)
         rejects = enumerate(partial.rejected_facts(part))
         outcomes += [ImageOutcome(**facts, part=part, row=row) for row, facts in rejects]
     return outcomes
@@ -157,9 +157,9 @@ def circular_deviation(angles: Float64[np.ndarray, " n"]) -> float:
 
 
 def _unless_copy(
-    outcome: ImageOutcome, dhash: int | None, duplicates: DuplicateIndex
+    outcome: ImageOutcome, dhash: int, miniature: bytes, duplicates: DuplicateIndex
 ) -> ImageOutcome:
-    first = None if dhash is None else duplicates.add(dhash, outcome.image_id)
+    first = duplicates.add(dhash, outcome.image_id, miniature)
     if first is None:
         return outcome
     reject = Reject(COPY, float(first[1]), float(duplicates.max_bits))

@@ -63,6 +63,7 @@ KEPT_SCHEMA: pa.Schema = pa.schema(
         ("split", pa.string()),
         ("pixels_sha256", pa.string()),
         ("dhash", pa.uint64()),
+        ("miniature", pa.binary()),
         ("landmarks", pa.list_(pa.float32())),
     ]
 )
@@ -121,6 +122,7 @@ def kept_table(
             "split": split,
             "pixels_sha256": sample.pixels_sha256,
             "dhash": sample.dhash,
+            "miniature": sample.miniature,
             "landmarks": _landmarks_in_crop(sample.pose),
         }
         for index, (split, sample) in enumerate(zip(splits, samples, strict=True))

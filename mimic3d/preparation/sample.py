@@ -51,7 +51,9 @@ class Sample:
     photo: PhotoOrigin | None = None
     """Origin in a photo; None where it was rendered."""
     dhash: int | None = None
-    """Difference hash (`photos/duplicates.py`); None where like images are wanted."""
+    """Difference hash (`photos/duplicates.py`); None where like images are kept."""
+    miniature: bytes = b""
+    """Greys that like images share (`photos/duplicates.py`); empty where these are kept."""
 
 
 @dataclass(frozen=True)

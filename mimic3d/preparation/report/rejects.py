@@ -12,6 +12,7 @@ from mimic3d.preparation.review import ImageOutcome, count_gates, thumbnails_of
 
 NUM_EXAMPLES = 4  # of each gate
 THUMBNAIL = 88  # CSS pixels
+WHOLE = 10_000  # thresholds from here on are whole numbers of pixels or bytes
 
 
 def show_rejects(
@@ -32,14 +33,17 @@ def show_rejects(
         name = tag("code", gate)
         rows.append((name, _thresholds(items), f"{count:,}", share, _examples(items, partial)))
     head = ("Gate", "Threshold", "Rejected", "Of all images", "Examples")
-    return section("Rejected images", table(head, rows, "gates"), settings)
+    words = "Up to four of each gate are shown; the table of rejects lists all, with their reasons."
+    return section("Rejected images", tag("p", words), table(head, rows, "gates"), settings)
 
 
 def _thresholds(items: Sequence[ImageOutcome]) -> str:
     known = [item.threshold for item in items if math.isfinite(item.threshold)]
     if not known:
         return "none"
-    low, high = f"{min(known):.4g}", f"{max(known):.4g}"
+    low, high = (
+        f"{one:,.0f}" if one >= WHOLE else f"{one:.4g}" for one in (min(known), max(known))
+    )
     return low if low == high else f"{low} to {high}"
 
 

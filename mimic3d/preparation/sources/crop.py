@@ -27,7 +27,7 @@ from mimic3d.preparation.gates import (
 )
 from mimic3d.preparation.lens import undistorted_crop
 from mimic3d.preparation.photos.container import Container, open_container
-from mimic3d.preparation.photos.duplicates import difference_hash
+from mimic3d.preparation.photos.duplicates import difference_hash, miniature
 from mimic3d.preparation.photos.photo import Colour, DecodedPhoto, NoPhoto, decode_photo
 from mimic3d.preparation.pose import (
     Corners,
@@ -157,6 +157,7 @@ class PhotoProcessor:
                     estimator=self.estimator,
                     photo=_origin(photo.image_id, number, opened, estimate.detection),
                     dhash=difference_hash(pixels) if self.judges else None,
+                    miniature=miniature(pixels) if self.judges else b"",
                 )
         return Rejected(image_id, reject, estimate.detail, pose, thumbnail())
 

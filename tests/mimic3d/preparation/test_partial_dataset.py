@@ -71,7 +71,7 @@ def test_facts_images_and_thumbnails_are_found_by_their_place(tmp_path, tasks):
     partial = PartialDataset(tmp_path, Scene(), True)
     list(partial.fill(numbered, Maker(samples)))
     assert partial.num_parts == 3
-    dhash, facts = list(partial.kept_facts(0))[1]
+    dhash, _, facts = list(partial.kept_facts(0))[1]
     assert dhash is None
     assert facts["image_id"] == "image-0001"
     assert partial.images([(2, 0), (0, 1)]) == [samples[0].image, samples[1].image]

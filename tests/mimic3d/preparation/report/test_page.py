@@ -16,6 +16,7 @@ from mimic3d.preparation.pose import PoseResult, Reject
 from mimic3d.preparation.report.histogram import count_angles, draw_histogram
 from mimic3d.preparation.report.overlays import choose_by_yaw, load_posed_crops, order_by_trust
 from mimic3d.preparation.report.page import build_page
+from mimic3d.preparation.report.rejects import _thresholds
 from mimic3d.preparation.review import ImageOutcome, collect_outcomes
 from mimic3d.preparation.sample import Rejected
 from mimic3d.preparation.shards import DatasetInfo, write_dataset
@@ -223,3 +224,11 @@ def test_text_is_escaped_and_markup_is_not():
     assert bold == '<b title="&quot;">a &lt; b</b>'
     assert table((), [(bold, "<i>")]).count("<td><b") == 1
     assert "&lt;i&gt;" in table((), [(Html("x"), "<i>")])
+
+
+def test_large_thresholds_are_written_as_whole_numbers():
+    assert _thresholds([ImageOutcome("a", "train", "max_pixels", 2e8, 1.2e8)]) == "120,000,000"
+    sharp = [ImageOutcome(name, "train", "blur", 1.0, 42.43) for name in "ab"]
+    assert _thresholds(sharp) == "42.43"
+    sides = [ImageOutcome("a", "", "min_side", 9.0, side) for side in (64.0, 256.0)]
+    assert _thresholds(sides) == "64 to 256"
