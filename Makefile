@@ -43,9 +43,7 @@ lint: $(VENV)/installed-dev  ## Format, style, types, import rules
 	@$(BIN)/lint-imports
 
 ui: $(VENV)/installed  ## Runs, losses, pictures and models in the browser (PORT=5000)
-	@echo "Open http://127.0.0.1:$(PORT)/?workflowType=machine_learning#/experiments/1/runs (Ctrl-C ends it)"
-	@MLFLOW_DISABLE_TELEMETRY=true MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false $(BIN)/python -m mlflow server \
-	  --host 127.0.0.1 --port $(PORT) --workers 1 --backend-store-uri "sqlite:///$(CURDIR)/mlflow.db"
+	@$(BIN)/python -m pipeline.ui --port $(PORT)
 
 clean:  ## Remove what can be computed again without much ado: caches, not results
 	rm -rf .pytest_cache .ruff_cache .hypothesis .import_linter_cache .pipeline/train cache

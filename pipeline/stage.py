@@ -115,21 +115,28 @@ def count_parts(stage: str, cfg: Config) -> int | None:
 def run_stage(stage: str, root: Path, tracker: Tracker) -> None:
     """Loads the parameters of a stage, logs them with their defaults, and runs the stage."""
     cfg = load_config(stage, root)
-    tracker.set_headlines(_headlines(stage))
+    tracker.set_headlines(headlines(stage))
     tracker.log_params({stage: cfg.model_dump(mode="json")})
-    tracker.log_choices({stage: _choices(cfg)})
+    tracker.log_choices({stage: choices(cfg)})
     with working():
         load_stage(stage).run(cfg, root, tracker)
 
 
-def _headlines(stage: str) -> Sequence[str]:
+def headlines(stage: str) -> Sequence[str]:
     """Metrics that stand for a stage, from stages/headlines.py; a project may do without."""
     if importlib.util.find_spec("stages.headlines") is None:
         return ()
     return importlib.import_module("stages.headlines").HEADLINES.get(stage, ())
 
 
-def _choices(cfg: Config) -> dict[str, Any]:
+def columns() -> Sequence[str]:
+    """Columns of MLflow's first table: stage and metric; a project may do without."""
+    if importlib.util.find_spec("stages.headlines") is None:
+        return ()
+    return importlib.import_module("stages.headlines").COLUMNS
+
+
+def choices(cfg: Config) -> dict[str, Any]:
     """Parameters, by dotted key, that differ from the defaults of the stage."""
     try:
         default = dict(flatten(type(cfg)().model_dump(mode="json")))
