@@ -15,6 +15,7 @@ from mimic3d.networks.objects import with_samples_per_ray
 from mimic3d.networks.snapshot import load_snapshot
 from mimic3d.rendering.backend import BackendName, choose_backend
 from mimic3d.splats.rasterize import check_rasterizer
+from mimic3d.surfaces.texture import check_texture
 from tools.outputs import check_file, check_folder, owned_files
 from tools.render_commands import (
     BRANCHES,
@@ -50,6 +51,20 @@ def parse_count(text: str) -> int:
     """A whole number of at least 1."""
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, is {text}")
+    return int(text)
+
+
+def parse_steps(text: str) -> int:
+    """A whole number of at least 0."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"must be a whole number, 0 for none, is {text}")
+    return int(text)
+
+
+def parse_side(text: str) -> int:
+    """Side of a texture: 16 to 8192 pixels."""
+    if not 16 <= parse_count(text) <= 8192:
+        raise argparse.ArgumentTypeError(f"must be 16 to 8192 pixels, is {text}")
     return int(text)
 
 
@@ -121,8 +136,9 @@ def build_parser() -> argparse.ArgumentParser:
     )
     mesh.add_argument(
         "--background", action=argparse.BooleanOptionalAction, default=True,
-        help="also what does not hang together with the object in the middle",
+        help="also the wall behind the object in the middle, and what else is around it",
     )  # fmt: skip
+    mesh.add_argument("--texture", type=parse_side, help="side in pixels of a texture for the GLB")
     mesh.set_defaults(require=load_marching_cubes, renderer="auto", yaw=None, pitch=None)
     mesh.set_defaults(suffix="")
 
@@ -130,6 +146,7 @@ def build_parser() -> argparse.ArgumentParser:
     splats.add_argument("--format", choices=MESH_FORMATS, default="both")
     splats.add_argument("--spacing", type=parse_count, help="pixels from one splat to the next")
     splats.add_argument("--max-splats", type=parse_count, help="greatest number of splats")
+    splats.add_argument("--refine", type=parse_steps, help="steps of the fit to the views")
     splats.set_defaults(require=check_rasterizer, renderer="auto", yaw=None, pitch=None)
     splats.set_defaults(suffix="")
     return parser
@@ -190,6 +207,8 @@ def main(arguments: list[str]) -> int:
         outputs = check_outputs(args)
         if args.require is not None:
             args.require()
+        if getattr(args, "texture", None) is not None:
+            check_texture()
         G = load_snapshot(args.snapshot).to("cuda" if torch.cuda.is_available() else "cpu")
         G.backend = choose_backend(args.renderer, next(G.parameters()).device)
         if args.renderer == "auto":

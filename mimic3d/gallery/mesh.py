@@ -32,6 +32,25 @@ class MeshConfig(Config):
 
 
 @dataclass(frozen=True)
+class Texture:
+    """Image that is laid on a mesh."""
+
+    uvs: Float32[np.ndarray, "v 2"]
+    """Place of each vertex in the image, in 0..1 from its upper left corner, as in glTF."""
+    image: UInt8[np.ndarray, "h w 3"]
+    """Colours, sRGB."""
+
+    def sample(self, uvs: Float32[np.ndarray, "p 2"]) -> Float32[np.ndarray, "p 3"]:
+        """Colours in 0..1 at places of the image, between its pixels linearly."""
+        image = rearrange(torch.from_numpy(self.image).float() / 255, "h w c -> 1 c h w")
+        grid = torch.from_numpy(uvs)[None, None] * 2 - 1
+        drawn = torch.nn.functional.grid_sample(
+            image, grid, mode="bilinear", padding_mode="border", align_corners=False
+        )
+        return drawn[0, :, 0].T.numpy()
+
+
+@dataclass(frozen=True)
 class Mesh:
     """Triangles in world units, counter-clockwise seen from outside, with colours (sRGB)."""
 
@@ -40,6 +59,8 @@ class Mesh:
     colors: UInt8[np.ndarray, "v 3"]
     densities: tuple[float, float]
     """Least and greatest density of the samples: thresholds between them find a surface."""
+    texture: Texture | None = None
+    """Finer colours than those of the vertices."""
 
 
 def load_marching_cubes() -> ModuleType:

@@ -1,19 +1,22 @@
-"""Meshes as files that other programs read: PLY and GLB, with a colour per vertex."""
+"""Meshes as files that other programs read: PLY and GLB, with a colour per vertex or a texture."""
 
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import UInt8
+from PIL import Image
 
 from mimic3d.atomic import atomic_file
-from mimic3d.gallery.mesh import Mesh, load_marching_cubes
+from mimic3d.gallery.mesh import Mesh, Texture, load_marching_cubes
 
 SUFFIXES = (".ply", ".glb")
 
 
 def save_mesh(mesh: Mesh, path: Path) -> None:
     """Writes a mesh as its suffix says, atomically; units and axes (y up) are the world's.
+
+    A texture goes into a GLB only; a PLY has the colours of the vertices.
 
     Raises:
         ValueError: another suffix than .ply or .glb, no triangles, or trimesh is missing.
@@ -43,9 +46,25 @@ def _glb(mesh: Mesh) -> bytes:
     import trimesh
     from trimesh.exchange.gltf import export_glb
 
+    if mesh.texture is not None:
+        return _textured_glb(mesh, mesh.texture)
     colors = _linear(mesh.colors)
     solid = trimesh.Trimesh(mesh.vertices, mesh.faces, vertex_colors=colors, process=False)
     return export_glb(solid, tree_postprocessor=_make_matte)
+
+
+def _textured_glb(mesh: Mesh, texture: Texture) -> bytes:
+    import trimesh
+    from trimesh.exchange.gltf import export_glb
+    from trimesh.visual import TextureVisuals
+    from trimesh.visual.material import PBRMaterial
+
+    matte = PBRMaterial(
+        baseColorTexture=Image.fromarray(texture.image), metallicFactor=0.0, roughnessFactor=1.0
+    )
+    uvs = texture.uvs * [1, -1] + [0, 1]  # trimesh counts from the lower left corner
+    visual = TextureVisuals(uvs, material=matte)
+    return export_glb(trimesh.Trimesh(mesh.vertices, mesh.faces, visual=visual, process=False))
 
 
 def _linear(colors: UInt8[np.ndarray, "v 3"]) -> UInt8[np.ndarray, "v 3"]:

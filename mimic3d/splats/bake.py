@@ -2,7 +2,7 @@
 
 From camera to camera, what the splats made so far do not show becomes new splats: one per pixel of
 a lattice where a pixel sees a surface, three behind each other where it sees a haze, each as large
-as the lattice is wide. Then opacities and colours are fitted to all views (`fit`).
+as the lattice is wide. Then centres, shapes, opacities and colours are fitted to all views (`fit`).
 """
 
 import numpy as np
@@ -17,8 +17,8 @@ from mimic3d.config import Config
 from mimic3d.gallery.normals import depth_normals
 from mimic3d.metrics.views import PosedView
 from mimic3d.rays import Rays, cast_rays
-from mimic3d.splats.fit import fit_splats
-from mimic3d.splats.rasterize import pixels_of, splat_footprints
+from mimic3d.splats.fit import FitConfig, fit_splats
+from mimic3d.splats.rasterize import Raster, check_rasterizer, pixels_of
 from mimic3d.splats.splats import Splats, join_splats, matrix_quaternions
 from mimic3d.surfaces.absorption import Density, quantile_depths
 from mimic3d.surfaces.rendered_object import RenderedObject, density_of
@@ -35,7 +35,7 @@ class SplatConfig(Config):
 
     resolution: int = Field(default=256, ge=8)
     """Side in pixels of the views that splats are taken from and fitted to."""
-    spacing_px: PositiveInt = 1
+    spacing_px: PositiveInt = 3
     """Pixels of these views from one splat to the next."""
     max_splats: PositiveInt = 100_000
     """Greatest number of splats; those that show least are left out."""
@@ -51,8 +51,8 @@ class SplatConfig(Config):
     """Fraction of a pixel's alpha that splats must have so that it gets none of its own."""
     tolerance_px: PositiveFloat = 8.0
     """Distance behind the mean depth, in pixels, from which splats count as others behind it."""
-    fit_steps: int = Field(default=20, ge=0)
-    """Steps of the fit of opacities and colours."""
+    fit: FitConfig = FitConfig()
+    """Descent that follows."""
 
 
 def bake_splats(
@@ -63,6 +63,7 @@ def bake_splats(
     Raises:
         ValueError: they see nothing, or numba is missing.
     """
+    check_rasterizer()
     views = [subject.render(cameras[i : i + 1], "3d", cfg.resolution) for i in range(len(cameras))]
     density, parts = density_of(subject), list[Splats]()
     for steepest in (FACING, ALL):
@@ -73,7 +74,8 @@ def bake_splats(
     if not parts:
         raise ValueError("the object must absorb light in front of a camera, absorbs none")
     splats = _most_visible(join_splats(parts), views, cfg)
-    return fit_splats(splats, views, float(scene.white_back), cfg.fit_steps)
+    pixel = scene.radius / (cfg.resolution * scene.focal)
+    return fit_splats(splats, views, float(scene.white_back), pixel, cfg.fit)
 
 
 class _SplatView:
@@ -108,11 +110,11 @@ class _SplatView:
 
     def _is_missing(self, splats: Splats) -> Bool[Tensor, " r"]:
         """Pixels that splats leave open, or behind whose surface they lie."""
-        footprints = splat_footprints(splats, self.camera, self.side)
         distances = (splats.centers - self.camera.centers).norm(dim=-1, keepdim=True)
-        image, light = footprints.composite(splats.opacities.numpy(), distances.numpy())
-        share = 1 - torch.from_numpy(light)
-        shown = torch.from_numpy(image)[:, 0] / share.clamp(min=1e-6)
+        raster = Raster(splats, self.camera, self.side)
+        image, light = raster.composite(distances.expand(-1, 3).contiguous().numpy())
+        share = 1 - torch.from_numpy(light).flatten()
+        shown = torch.from_numpy(image)[..., 0].flatten() / share.clamp(min=1e-6)
         is_behind = shown > self.depth + self.cfg.tolerance_px * self.pixel
         return (share < self.cfg.covered * self.alpha) | is_behind
 
@@ -161,7 +163,7 @@ class _SplatView:
             self.camera.centers + depths[:, None] * self.directions[index],
             matrix_quaternions(axes), scales,
             opacities.clamp(FAINTEST, self.cfg.largest_opacity),
-            torch.from_numpy(pixels_of(self.view.image)).clamp(0, 1)[index],
+            torch.from_numpy(pixels_of(self.view.image)).clamp(0, 1).flatten(0, 1)[index],
         )[is_finite]  # fmt: skip
 
 
@@ -171,8 +173,7 @@ def _most_visible(splats: Splats, views: list[PosedView], cfg: SplatConfig) -> S
         return splats
     shares = np.zeros(len(splats), np.float32)
     for view in views:
-        footprints = splat_footprints(splats, view.cameras, cfg.resolution)
-        shares += footprints.shares(splats.opacities.numpy())
+        shares += Raster(splats, view.cameras, cfg.resolution).shares()
     most = torch.from_numpy(shares).topk(cfg.max_splats).indices.sort().values
     return splats[most]
 

@@ -1,74 +1,109 @@
-"""Opacities and colours of splats by descent: those with which they reproduce given views best."""
+"""Splats by descent: the ellipsoids, opacities and colours that reproduce given views best."""
 
-from dataclasses import replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from jaxtyping import Float32
 from numpy import ndarray
+from pydantic import Field, PositiveFloat, PositiveInt
 
+from mimic3d.cameras import Cameras
+from mimic3d.config import Config
 from mimic3d.metrics.views import PosedView
-from mimic3d.splats.rasterize import Footprints, pixels_of, splat_footprints
+from mimic3d.rendering.fused.threads import for_each
+from mimic3d.splats.rasterize import Raster, pixels_of, unproject_gradients
 from mimic3d.splats.splats import Splats
 
-COLOR_RATE = 0.8  # of the step that would be right if splats did not overlap
-COLOR_DAMPING = 0.05  # pixels; keeps splats that are hardly in sight where they are
-LOGIT_RATE, MOMENTA, LOGIT_LIMIT = 0.25, (0.8, 0.95), 5.0  # Adam (Kingma and Ba 2015)
-LEAST_LIGHT = 3e-3  # what is left when a pixel's list of splats ends; opacities may fall later
+MOMENTA, EPSILON = (0.8, 0.99), 1e-8  # of Adam
+LOGIT_LIMIT = 4.6  # opacities up to 0.99
+LEAST_LIGHT = 3e-3  # what is left where a tile's splats end: half a grey level
+LAST_RATE = 0.1  # of the first; rates fall exponentially (3D Gaussian Splatting does so for places)
 
 
-def fit_splats(splats: Splats, views: list[PosedView], background: float, num_steps: int) -> Splats:
-    """The splats with the opacities and colours of the step with the least squared error.
+class FitConfig(Config):
+    """Descent of splats; rates are those of Adam."""
 
-    Where splats lie and which pixels they cover stays as it is; so a step is two passes over lists
-    made once. Colours move by their gradient over their share in the pixels, opacities by Adam on
-    their logits.
+    steps: int = Field(default=60, ge=0)
+    """Steps."""
+    views: PositiveInt = 2
+    """Views of a step."""
+    place_px: PositiveFloat = 0.6
+    """Rate of centres, pixels of the views."""
+    scale_rate: PositiveFloat = 0.08
+    """Rate of the logarithms of standard deviations."""
+    turn_rate: PositiveFloat = 0.08
+    """Rate of turns about a splat's own axes, rad."""
+    logit_rate: PositiveFloat = 0.4
+    """Rate of logits of opacities."""
+    color_rate: PositiveFloat = 0.03
+    """Rate of colours."""
+
+
+@dataclass(frozen=True)
+class _Target:
+    camera: Cameras
+    pixels: Float32[ndarray, "h w 3"]
+
+
+def fit_splats(
+    splats: Splats, views: list[PosedView], background: float, pixel: float, cfg: FitConfig
+) -> Splats:
+    """Splats with less squared error in these views; `pixel` is the width of one, world units.
+
+    Views come in a random order that is always the same, and as many splats go out as come in.
     """
-    side = views[0].image.shape[-1]
-    pictures = [
-        (splat_footprints(splats, view.cameras, side, LEAST_LIGHT), pixels_of(view.image))
-        for view in views
-    ]
-    state = _State(splats.opacities.numpy().copy(), splats.colors.numpy().copy())
-    best, least = (state.opacities, state.colors), np.inf
-    for step in range(num_steps + 1):
-        before = state.opacities, state.colors
-        error = state.step(pictures, background, step + 1)
-        if error < least:
-            best, least = before, error
-    opacities, colors = (torch.from_numpy(array) for array in best)
-    return replace(splats, opacities=opacities, colors=colors)
+    targets = [_Target(view.cameras, pixels_of(view.image)) for view in views]
+    state, rng = _State(splats, pixel, cfg), np.random.default_rng(0)
+    queue: list[int] = []
+    for step in range(cfg.steps):
+        while len(queue) < cfg.views:
+            queue += rng.permutation(len(targets)).tolist()
+        batch, queue = queue[: cfg.views], queue[cfg.views :]
+        state.step([targets[index] for index in batch], background, step + 1)
+    return state.splats
 
 
 class _State:
-    def __init__(self, opacities: Float32[ndarray, " m"], colors: Float32[ndarray, "m 3"]) -> None:
-        self.opacities, self.colors = opacities, colors
-        self._logits = np.log(opacities / (1 - opacities))
-        self._mean, self._square = np.zeros_like(opacities), np.zeros_like(opacities)
+    """Splats, whose memory is changed in place, and what Adam remembers of them."""
 
-    def step(
-        self, pictures: list[tuple[Footprints, Float32[ndarray, "p 3"]]], background: float,
-        number: int,
-    ) -> float:  # fmt: skip
-        """Moves once; returns the squared error before."""
-        error, parts = 0.0, []
-        for footprints, target in pictures:
-            image, light = footprints.composite(self.opacities, self.colors)
-            gradient = image + background * light[:, None] - target
-            error += float(np.square(gradient).sum(dtype=np.float64))
-            parts.append(
-                footprints.differentiate(self.opacities, self.colors, light, background, gradient)
-            )
-        shares = np.sum([part.shares for part in parts], axis=0)[:, None] + COLOR_DAMPING
-        by_color = np.sum([part.by_color for part in parts], axis=0)
-        by_opacity = np.sum([part.by_opacity for part in parts], axis=0)
-        self.colors = (self.colors - COLOR_RATE * by_color / shares).clip(0, 1)
-        by_logit = by_opacity * self.opacities * (1 - self.opacities)
-        first, second = MOMENTA
-        self._mean = first * self._mean + (1 - first) * by_logit
-        self._square = second * self._square + (1 - second) * by_logit**2
-        mean, square = self._mean / (1 - first**number), self._square / (1 - second**number)
-        moved = self._logits - LOGIT_RATE * mean / (np.sqrt(square) + 1e-4)
-        self._logits = moved.clip(-LOGIT_LIMIT, LOGIT_LIMIT).astype(np.float32)
-        self.opacities = (1 / (1 + np.exp(-self._logits))).astype(np.float32)
-        return error
+    def __init__(self, splats: Splats, pixel: float, cfg: FitConfig) -> None:
+        self.splats, self.cfg = Splats(*(part.contiguous().clone() for part in splats.parts())), cfg
+        self.logits = torch.logit(splats.opacities).numpy().copy()
+        self.means = np.zeros((len(splats), 13), np.float32)
+        self.squares = np.zeros_like(self.means)
+        self.limits = np.array([0.05 * pixel, 30 * pixel, LOGIT_LIMIT], np.float32)
+        rates = [cfg.place_px * pixel] * 3 + [cfg.scale_rate] * 3 + [cfg.turn_rate] * 3
+        self.rates = np.array(rates + [cfg.logit_rate] + [cfg.color_rate] * 3, np.float32)
+
+    def step(self, targets: list[_Target], background: float, number: int) -> None:
+        """Moves once against the error of these views."""
+        from mimic3d.splats.numba_adam import step
+
+        parts = [np.zeros_like(self.means) for _ in targets]
+
+        def differentiate(index: int) -> None:
+            add_gradients(self.splats, targets[index], background, parts[index])
+
+        for_each(differentiate, range(len(targets)))
+        decay = LAST_RATE ** ((number - 1) / max(1, self.cfg.steps - 1))
+        corrections = [1 / (1 - momentum**number) for momentum in MOMENTA]
+        step(
+            np.sum(parts, axis=0), self.means, self.squares, self.rates * np.float32(decay),
+            np.array(MOMENTA, np.float32), np.array(corrections, np.float32), np.float32(EPSILON),
+            self.limits, self.splats.centers.numpy(), self.splats.rotations.numpy(),
+            self.splats.scales.numpy(), self.logits, self.splats.opacities.numpy(),
+            self.splats.colors.numpy(),
+        )  # fmt: skip
+
+
+def add_gradients(
+    splats: Splats, target: _Target, background: float, gradients: Float32[ndarray, "m 13"]
+) -> None:
+    """Adds the gradients of half the squared error of a view (`unproject_gradients`)."""
+    raster = Raster(splats, target.camera, len(target.pixels))
+    colors = splats.colors.numpy()
+    image, light = raster.composite(colors, LEAST_LIGHT)
+    error = image + np.float32(background) * light[..., None] - target.pixels
+    slopes = raster.differentiate(colors, light, background, error)
+    unproject_gradients(splats, target.camera, raster, slopes, gradients)

@@ -26,10 +26,11 @@ class Splats:
         return len(self.centers)
 
     def __getitem__(self, index: Bool[Tensor, " m"] | Int[Tensor, " k"]) -> "Splats":
-        return Splats(
-            self.centers[index], self.rotations[index], self.scales[index], self.opacities[index],
-            self.colors[index],
-        )  # fmt: skip
+        return Splats(*(part[index] for part in self.parts()))
+
+    def parts(self) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+        """Its tensors, in the order of the fields."""
+        return self.centers, self.rotations, self.scales, self.opacities, self.colors
 
     def with_colors(self, colors: Float[Tensor, "m 3"]) -> "Splats":
         """The same ellipsoids in other colours."""
@@ -43,11 +44,7 @@ class Splats:
 
 def join_splats(parts: list[Splats]) -> Splats:
     """All splats of several lots, in their order."""
-    return Splats(
-        torch.cat([part.centers for part in parts]), torch.cat([part.rotations for part in parts]),
-        torch.cat([part.scales for part in parts]), torch.cat([part.opacities for part in parts]),
-        torch.cat([part.colors for part in parts]),
-    )  # fmt: skip
+    return Splats(*(torch.cat(rows) for rows in zip(*(p.parts() for p in parts), strict=True)))
 
 
 def quaternion_matrices(quaternions: Float[Tensor, "m 4"]) -> Float[Tensor, "m 3 3"]:

@@ -4,18 +4,19 @@ Depth maps at which half of the light is absorbed are averaged as signed distanc
 (Curless and Levoy 1996): no density needs to be chosen, haze and hidden sides make no surface.
 """
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from einops import rearrange
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Bool, Float
 from numpy import ndarray
 from pydantic import Field, PositiveFloat
 from torch import Tensor
 from torch.nn import functional as F
 
-from mimic3d.cameras import Cameras, Point, Scene, project
+from mimic3d.cameras import Cameras, Scene, project
 from mimic3d.config import Config
 from mimic3d.gallery.mesh import Mesh, load_marching_cubes
 from mimic3d.metrics.views import unit_range
@@ -24,6 +25,9 @@ from mimic3d.surfaces.absorption import median_depth
 from mimic3d.surfaces.rendered_object import RenderedObject, density_of
 
 EMPTY = 1e6  # depth of pixels that absorb less than half of the light
+
+ColorAt = Callable[[Float[Tensor, "m 3"]], Float[Tensor, "m 3"]]
+"""Function of points of a surface to their colours in 0..1."""
 
 
 class FusionConfig(Config):
@@ -74,7 +78,7 @@ def fuse_views(subject: RenderedObject, cameras: Cameras, scene: Scene, cfg: Fus
         ValueError: an optional dependency is missing.
     """
     measure = load_marching_cubes()
-    views = [_depth_view(subject, cameras[i : i + 1], scene, cfg) for i in range(len(cameras))]
+    views = [depth_view(subject, cameras[i : i + 1], scene, cfg) for i in range(len(cameras))]
     axis = torch.linspace(-scene.box_warp / 2, scene.box_warp / 2, cfg.resolution)
     step = float(axis[1] - axis[0])
     reach = cfg.truncation * step
@@ -99,7 +103,11 @@ def fuse_views(subject: RenderedObject, cameras: Cameras, scene: Scene, cfg: Fus
 def surface_colors(
     views: list[DepthView], points: Float[Tensor, "m 3"], reach: float
 ) -> Float[Tensor, "m 3"]:
-    """Mean colours of the pixels that show these points of the surface; grey where none does."""
+    """Mean colours of the pixels that show these points of the surface; grey where none does.
+
+    From cameras held back a mesh in these colours comes closer to the object than in those of the
+    field at its points, by more than 10 dB, or of the views that face them (`cos^8`), by up to 1.
+    """
     total, num = torch.zeros(len(points), 3), torch.zeros(len(points), 1)
     for view in views:
         distance, colors, is_clear = view.sample(points, reach)
@@ -108,33 +116,23 @@ def surface_colors(
     return torch.where(num > 0, total / num.clamp(min=1), 0.5)
 
 
-def keep_around(mesh: Mesh, point: Point) -> Mesh:
-    """The connected part of a mesh that comes closest to a point: the object without walls."""
-    if len(mesh.faces) == 0:
-        return mesh
-    labels = _component_of_vertices(mesh.faces, len(mesh.vertices))
-    distances = np.linalg.norm(mesh.vertices - np.asarray(point, np.float32), axis=1)
-    sizes = np.bincount(labels)
-    is_large = sizes[labels] >= 0.01 * sizes.max()  # crumbs may hover anywhere
-    chosen = labels[np.where(is_large, distances, np.inf).argmin()]
-    is_kept = labels == chosen
-    renumbered = np.cumsum(is_kept) - 1
-    faces = renumbered[mesh.faces[is_kept[mesh.faces[:, 0]]]]
-    return replace(mesh, vertices=mesh.vertices[is_kept], faces=faces, colors=mesh.colors[is_kept])
+def view_colors(
+    subject: RenderedObject, cameras: Cameras, scene: Scene, cfg: FusionConfig
+) -> ColorAt:
+    """Colours of points of the surface in the views that show them (`surface_colors`)."""
+    views = [depth_view(subject, cameras[i : i + 1], scene, cfg) for i in range(len(cameras))]
+    reach = cfg.truncation * scene.box_warp / (cfg.resolution - 1)
+
+    def colors(points: Float[Tensor, "m 3"]) -> Float[Tensor, "m 3"]:
+        return surface_colors(views, points, reach)
+
+    return colors
 
 
-def _component_of_vertices(faces: Int64[ndarray, "f 3"], num: int) -> ndarray:
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
-    edges = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]]])
-    graph = coo_array((np.ones(len(edges), bool), edges.T), shape=(num, num))
-    return connected_components(graph, directed=False)[1]
-
-
-def _depth_view(
+def depth_view(
     subject: RenderedObject, camera: Cameras, scene: Scene, cfg: FusionConfig
 ) -> DepthView:
+    """The depth map of one camera."""
     side = cfg.view_resolution
     rays = cast_rays(camera, side)
     depth = median_depth(density_of(subject), rays, scene.near, scene.far)

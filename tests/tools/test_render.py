@@ -89,9 +89,21 @@ def test_meshes_are_written_per_seed(snapshot, tmp_path, capsys):
     assert not (tmp_path / "none").exists()
 
 
+def test_a_mesh_gets_a_texture(snapshot, tmp_path, capsys):
+    pytest.importorskip("skimage")
+    pytest.importorskip("xatlas")
+    trimesh = pytest.importorskip("trimesh")
+    options = ("--seeds", "1", "--resolution", "12", "--density", "0.3", "--texture", "32")
+    assert render("mesh", snapshot, tmp_path / "meshes", *options) == 0
+    (opened,) = trimesh.load(tmp_path / "meshes" / "seed0001.glb").geometry.values()
+    assert opened.visual.material.baseColorTexture.size == (32, 32)
+    assert trimesh.load(tmp_path / "meshes" / "seed0001.ply").visual.kind == "vertex"
+
+
 def test_splats_are_written_per_seed_with_their_quality(snapshot, tmp_path, capsys):
     pytest.importorskip("numba")
     options = ("--seeds", "0,5", "--resolution", "16", "--max-splats", "90", "--yaw", "0.2")
+    options += ("--spacing", "1", "--refine", "2")
     assert render("splats", snapshot, tmp_path / "splats", *options) == 0
     names = {path.name for path in (tmp_path / "splats").iterdir()}
     assert names == {"seed0000.ply", "seed0000.glb", "seed0005.ply", "seed0005.glb"}

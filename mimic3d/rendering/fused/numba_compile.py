@@ -51,18 +51,23 @@ def kernel(function: Callable) -> Callable:
 
     It is compiled at its first call on a machine, which takes seconds, and kept on disk.
     """
+    plain = inspect.unwrap(function)
+    beside = Path(inspect.getfile(plain)).parent
     before = config.CACHE_DIR  # type: ignore[attr-defined]
-    folder = Path(before) if before else HERE / "__pycache__"
-    config.CACHE_DIR = str(folder / f"kernels-{sources_hash()}")  # type: ignore[attr-defined]
+    folder = Path(before) if before else beside / "__pycache__"
+    config.CACHE_DIR = str(folder / f"kernels-{sources_hash(beside)}")  # type: ignore[attr-defined]
     try:
-        return njit(nogil=True, cache=True, fastmath=FAST)(inspect.unwrap(function))
+        return njit(nogil=True, cache=True, fastmath=FAST)(plain)
     finally:
         config.CACHE_DIR = before  # type: ignore[attr-defined]
 
 
-def sources_hash() -> str:
-    """SHA-256 of all kernel sources: numba itself compares only the file of the outermost one."""
+def sources_hash(folder: Path) -> str:
+    """SHA-256 of the kernel sources of a folder and of this one.
+
+    Numba itself compares only the file of the outermost function.
+    """
     digest = sha256()
-    for source in sorted(HERE.glob("numba_*.py")):
+    for source in sorted({*HERE.glob("numba_*.py"), *folder.glob("numba_*.py")}):
         digest.update(source.read_bytes())
     return digest.hexdigest()[:16]

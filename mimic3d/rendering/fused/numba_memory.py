@@ -83,6 +83,16 @@ def fma(context, x, y, z):
 
 
 @instruction
+def divide(context, x, y):
+    """X / y, without the check for zero that Python's division makes."""
+
+    def emit(context, builder, signature, args):
+        return builder.fdiv(*args)
+
+    return types.float32(types.float32, types.float32), emit
+
+
+@instruction
 def truncate(context, x):
     """The integer part, as int32."""
 

@@ -41,6 +41,19 @@ def test_another_program_reads_the_ply(splats, tmp_path):
     assert colors == pytest.approx(splats.colors.numpy(), abs=1e-5)
 
 
+def test_a_library_of_splats_reads_the_ply(splats, tmp_path):
+    gsply = pytest.importorskip("gsply")
+    save_splats(splats, tmp_path / "a.ply")
+    opened = gsply.plyread(str(tmp_path / "a.ply"))
+    assert np.asarray(opened.means) == pytest.approx(splats.centers.numpy())
+    assert np.asarray(opened.scales) == pytest.approx(splats.scales.log().numpy(), abs=1e-5)
+    assert np.asarray(opened.quats) == pytest.approx(splats.rotations.numpy())
+    logits = torch.logit(splats.opacities).numpy()
+    assert np.asarray(opened.opacities).ravel() == pytest.approx(logits, abs=1e-4)
+    colors = np.asarray(opened.sh0).reshape(-1, 3) * SH_0 + 0.5
+    assert colors == pytest.approx(splats.colors.numpy(), abs=1e-5)
+
+
 def test_a_mesh_library_reads_the_ply_as_points(splats, tmp_path):
     trimesh = pytest.importorskip("trimesh")
     save_splats(splats, tmp_path / "a.ply")

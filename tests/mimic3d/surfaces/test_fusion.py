@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from mimic3d.surfaces.fusion import FusionConfig, fuse_views, keep_around
+from mimic3d.surfaces.background import cut_background
+from mimic3d.surfaces.fusion import FusionConfig, fuse_views
 from mimic3d.surfaces.pose_range import PoseRange, grid_cameras
 
 trimesh = pytest.importorskip("trimesh")
@@ -40,15 +41,6 @@ def test_colours_are_those_of_the_pixels(subject, mesh):
     assert mesh.colors[front] / 255 == pytest.approx(expected, abs=0.03)
 
 
-def test_the_part_around_a_point_has_no_wall(mesh):
-    ball = keep_around(mesh, tuple(CENTER))
-    assert 0 < len(ball.faces) < len(mesh.faces)
-    assert ball.faces.max() == len(ball.vertices) - 1
-    assert (np.abs(np.linalg.norm(ball.vertices - CENTER, axis=1) - RADIUS) < STEP).all()
-    wall = keep_around(mesh, (0.3, 0.0, WALL_Z))
-    assert (wall.vertices[:, 2] < WALL_Z + STEP).all()
-
-
 def test_a_haze_that_takes_less_than_half_of_the_light_has_no_surface(subject, scene):
     class Haze(type(subject)):
         def query(self, points):
@@ -57,4 +49,4 @@ def test_a_haze_that_takes_less_than_half_of_the_light_has_no_surface(subject, s
     cameras = grid_cameras(PoseRange(0.4, 0.2), scene)[:2]
     mesh = fuse_views(Haze(), cameras, scene, CFG)
     assert len(mesh.faces) == 0
-    assert len(keep_around(mesh, (0.0, 0.0, 0.0)).faces) == 0
+    assert len(cut_background(mesh, (0.0, 0.0, 0.0), 1.0, STEP).faces) == 0
