@@ -16,10 +16,11 @@ FOLDERS: dict[str, tuple[str, ...]] = {
         "cutoff", "latent_x", "latent_y", "seed_to", "blend", "play", "mix_seed", "mix_from",
         "mix_to",
     ),
+    "Directions of w": ("directions", "along_1", "along_2", "along_3", "along_4"),
     "Conditioning": ("conditioning", "condition_yaw", "condition_pitch", "drift"),
     "Save": (),
 }  # fmt: skip
-CLOSED = ("Latent space", "Conditioning")
+CLOSED = ("Latent space", "Directions of w", "Conditioning")
 BUTTONS: dict[str, tuple[tuple[str, ...], ...]] = {
     "Object": (("-1", "+1", "random"),),
     "Camera": (("front", "average"),),

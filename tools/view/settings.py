@@ -39,6 +39,17 @@ class ViewSettings(Config):
     """Step along the first of two random directions of z, in standard deviations."""
     latent_y: float = Field(0.0, ge=-3, le=3, title="drag z, 2nd")
     """Step along the second of these directions, in standard deviations."""
+    directions: Literal["principal", "factorized"] = "principal"
+    """Directions of w below: principal ones by variance (GANSpace), or those that change the styles
+    most (SeFa)."""
+    along_1: float = Field(0.0, ge=-4, le=4, title="along 1st")
+    """Step along the first direction, in standard deviations of w."""
+    along_2: float = Field(0.0, ge=-4, le=4, title="along 2nd")
+    """Step along the second direction."""
+    along_3: float = Field(0.0, ge=-4, le=4, title="along 3rd")
+    """Step along the third direction."""
+    along_4: float = Field(0.0, ge=-4, le=4, title="along 4th")
+    """Step along the fourth direction."""
     seed_to: int = Field(1, ge=0, lt=2**31, title="to seed")
     """Seed of the object at the other end of the interpolation."""
     blend: float = Field(0.0, ge=0, le=1, title="interpolate")

@@ -13,6 +13,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mimic3d.cameras import Cameras, cameras_from_labels, orbit_cameras
+from mimic3d.inversion.directions import Directions, factorized_directions, principal_directions
+from mimic3d.inversion.edits import move_styles
+from mimic3d.inversion.principal_axes import PrincipalAxesConfig, measure_axes
 from mimic3d.networks.generator import Generator
 from mimic3d.networks.objects import Objects, synthesize_objects
 from mimic3d.rendering.backend import BackendName, choose_backend
@@ -49,6 +52,7 @@ class Subject:
     description: str = ""
     """Stage and progress of the snapshot."""
     _objects: dict[tuple[bytes, str], Objects] = field(default_factory=dict)
+    _directions: dict[str, Directions] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
@@ -94,6 +98,23 @@ class Subject:
             layers = slice(settings.mix_from, settings.mix_to)
             ws = ws.clone()
             ws[:, layers] = of(settings.mix_seed)[:, layers]
+        return self._moved(ws, settings)
+
+    def _moved(
+        self, ws: Float[Tensor, "1 l w_dim"], settings: ViewSettings
+    ) -> Float[Tensor, "1 l w_dim"]:
+        """The style after the steps along directions, which are made when they are first needed."""
+        steps = (settings.along_1, settings.along_2, settings.along_3, settings.along_4)
+        if not any(steps):
+            return ws
+        if settings.directions not in self._directions:
+            axes = measure_axes(self.G, self.average_label, PrincipalAxesConfig())
+            num = min(len(steps), self.G.config.w_dim)
+            self._directions["principal"] = principal_directions(axes, num)
+            self._directions["factorized"] = factorized_directions(self.G, axes, num)
+        chosen = self._directions[settings.directions]
+        for vector, deviation, step in zip(chosen.vectors, chosen.deviations, steps, strict=False):
+            ws = move_styles(ws, vector * deviation, ws.new_tensor([step]))
         return ws
 
     @torch.inference_mode()

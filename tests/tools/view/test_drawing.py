@@ -48,6 +48,7 @@ def test_settings_change_the_picture(subject):
     before = draw((subject,), ViewSettings(), SIDE).pixels
     for change in (
         {"seed": 1}, {"blend": 0.5}, {"latent_x": 1.0}, {"latent_y": 1.0}, {"psi": 0.2},
+        {"along_1": 1.0}, {"along_4": -1.0}, {"along_1": 1.0, "directions": "factorized"},
         {"mix_to": 2}, {"samples_per_ray": 8}, {"yaw_rad": 0.4}, {"fov_deg": 8.0},
         {"distance": 1.1}, {"panel": "2d"}, {"shift": (0.1, 0.0, 0.0)},
     ):  # fmt: skip
