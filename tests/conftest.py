@@ -17,6 +17,17 @@ settings.register_profile("seeded", derandomize=True, deadline=None)  # the same
 settings.load_profile("seeded")
 
 
+CLUSTER_SECONDS = 3600
+"""Limit of a test that starts clusters: its waits are for events, and a busy machine is slow."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Gives tests of clusters a limit that a busy machine keeps."""
+    for item in items:
+        if item.get_closest_marker("cluster"):
+            item.add_marker(pytest.mark.timeout(CLUSTER_SECONDS), append=False)
+
+
 @pytest.fixture(autouse=True)
 def _seeded():
     torch.manual_seed(0)

@@ -87,7 +87,7 @@ class Sweep:
     def run(self, code: int = 0) -> tuple[str, str]:
         """Stdout and stderr of a sweep that ends with this code."""
         process = self.start()
-        out, err = process.communicate(timeout=300)
+        out, err = process.communicate(timeout=1800)
         assert process.returncode == code, out + err
         return out, err
 
@@ -104,7 +104,7 @@ class Sweep:
         return json.loads((self.root / "reports" / "sweep" / "winner.json").read_text())
 
 
-def wait_for(condition, seconds: float = 150.0) -> bool:
+def wait_for(condition, seconds: float = 900.0) -> bool:
     deadline = time.monotonic() + seconds
     while not condition() and time.monotonic() < deadline:
         time.sleep(0.1)

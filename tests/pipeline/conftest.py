@@ -57,11 +57,11 @@ def run(cfg, root, tracker):
                 folder.mkdir(parents=True)
                 (folder / "begun").touch()
                 tracker.sync.push(folder)
-            time.sleep(300)
+            time.sleep(3000)
     if cfg.act == "sleep":
         (root / f"pid-{os.getpid()}").touch()
         (root / "asleep").touch()
-        time.sleep(300)
+        time.sleep(3000)
     if cfg.act == "nap":
         (root / "asleep").touch()
         while not (root / "wake").exists():
@@ -122,7 +122,7 @@ class Project:
     def run(self) -> tuple[int, str, str]:
         """Exit code, stdout, stderr."""
         process = self.start()
-        out, err = process.communicate(timeout=240)
+        out, err = process.communicate(timeout=1800)
         return process.returncode, out, err
 
     def processes_of_stage(self) -> list[int]:

@@ -40,7 +40,7 @@ def set_up_dvc(root: Path, stages: str) -> None:
     (root / ".dvc" / "config").write_text("[core]\n    no_scm = true\n")
 
 
-def wait_for(condition, seconds: float = 240.0) -> bool:
+def wait_for(condition, seconds: float = 900.0) -> bool:
     deadline = time.monotonic() + seconds
     while not condition() and time.monotonic() < deadline:
         time.sleep(0.2)
@@ -49,7 +49,7 @@ def wait_for(condition, seconds: float = 240.0) -> bool:
 
 def train(root: Path, module: str, *arguments: str) -> str:
     command = [sys.executable, "-m", module, *arguments]
-    done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=240)
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=1800)
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-6000:]
     return done.stdout + done.stderr
 
@@ -127,7 +127,7 @@ def test_a_stage_goes_on_where_it_was_when_a_machine_dies(project, cluster, tmp_
     assert wait_for(lambda: state.exists() and len(traces(cluster, "toy")) == 2)
     victim = max(traces(cluster, "toy"))
     cluster.kill(victim)
-    out, err = process.communicate(timeout=240)
+    out, err = process.communicate(timeout=1800)
     assert process.returncode == 0, out + err
     assert "starting again from its last state" in out
     assert (project.root / "out").read_text() == "done"

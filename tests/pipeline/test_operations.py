@@ -19,7 +19,7 @@ from pipeline.tracking.mlflow_runs import connect
 PLANTED = "planted-secret-value"
 
 
-def wait_for(condition, seconds: float = 90.0) -> bool:
+def wait_for(condition, seconds: float = 900.0) -> bool:
     deadline = time.monotonic() + seconds
     while not condition() and time.monotonic() < deadline:
         time.sleep(0.2)
@@ -53,7 +53,7 @@ def site(project, cluster):
 
 def call(project, module, *arguments):
     command = [sys.executable, "-m", f"pipeline.{module}", *arguments]
-    return subprocess.run(command, cwd=project.root, capture_output=True, text=True, timeout=120)
+    return subprocess.run(command, cwd=project.root, capture_output=True, text=True, timeout=1800)
 
 
 def status(project):
@@ -69,7 +69,6 @@ def jobs(project, url):
 
 @pytest.mark.slow
 @pytest.mark.cluster
-@pytest.mark.timeout(240)
 def test_a_killed_submitter_takes_its_job_along(site, cluster):
     project = site("sleep", machines=0)
     process = project.start()
@@ -83,9 +82,9 @@ def test_a_killed_submitter_takes_its_job_along(site, cluster):
 
     process.kill()
     process.communicate()
-    assert wait_for(lambda: jobs(project, cluster)[0]["status"] == "STOPPED", 30)
-    assert wait_for(lambda: not project.processes_of_stage(), 20)
-    assert wait_for(lambda: status(project)[0]["state"] == "killed", 20)
+    assert wait_for(lambda: jobs(project, cluster)[0]["status"] == "STOPPED")
+    assert wait_for(lambda: not project.processes_of_stage())
+    assert wait_for(lambda: status(project)[0]["state"] == "killed")
     log = Path(status(project)[0]["log"]).read_text()
     assert "toy sleep world 1 sum 1" in log
     assert "@progress" not in log
@@ -93,7 +92,6 @@ def test_a_killed_submitter_takes_its_job_along(site, cluster):
 
 @pytest.mark.slow
 @pytest.mark.cluster
-@pytest.mark.timeout(240)
 def test_a_detached_job_goes_on_and_is_followed_later(site, cluster):
     project = site("nap", machines=0)
     done = call(project, "run", "toy", "--detach")
@@ -111,13 +109,13 @@ def test_a_detached_job_goes_on_and_is_followed_later(site, cluster):
         iter(watcher.stdout.readline, "environment MY_API_KEY: no\n")
     )
     watcher.send_signal(signal.SIGINT)
-    watcher.communicate(timeout=30)
+    watcher.communicate(timeout=1800)
     assert watcher.returncode == 128 + signal.SIGINT
     (job,) = jobs(project, cluster)
     assert job["status"] == "RUNNING"
 
     (project.root / "wake").touch()
-    assert wait_for(lambda: jobs(project, cluster)[0]["status"] == "SUCCEEDED", 30)
+    assert wait_for(lambda: jobs(project, cluster)[0]["status"] == "SUCCEEDED")
     code, out, err = project.run()  # it has ended, and its end is seen now
     assert code == 0, err
     assert f"attached to its job {job['submission_id']}" in out
@@ -128,7 +126,6 @@ def test_a_detached_job_goes_on_and_is_followed_later(site, cluster):
 
 @pytest.mark.slow
 @pytest.mark.cluster
-@pytest.mark.timeout(240)
 def test_every_attempt_has_its_log_and_secrets_stay_at_home(site, cluster):
     project = site("bug", machines=0)
     code, out, err = project.run()
