@@ -18,11 +18,11 @@ from mimic3d.gallery.stills import enlarge, image_grid, save_png
 from mimic3d.gallery.video import load_video_writer
 from mimic3d.inversion.domain import DomainConfig, measure_domain
 from mimic3d.inversion.encoder import Encoder, hash_generator
-from mimic3d.inversion.encoder_training import check_invertible
 from mimic3d.inversion.inversion import Inversion, InversionConfig
 from mimic3d.inversion.reconstruction import Identity, Reconstruction
 from mimic3d.losses.perceptual import PerceptualConfig, build_perceptual
 from mimic3d.metrics.faces import FaceNetworkConfig, arcface_similarity, load_face_network
+from mimic3d.networks.objects import trained_branches
 from mimic3d.networks.snapshot import read_snapshot
 from mimic3d.rendering.backend import BackendName, choose_backend
 from tools.invert_inputs import CACHE, ModelCameras, NamedTarget, read_inputs
@@ -97,7 +97,11 @@ def open_context(args: argparse.Namespace) -> InversionContext:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     snapshot = read_snapshot(args.snapshot)
     G = snapshot.build_generator().to(device)
-    check_invertible(G)
+    if "3d" not in trained_branches(G):
+        raise ValueError(
+            "photos are inverted through the 3D branch, which a snapshot of `pretrain` has not "
+            "learnt; use one of `imitate`"
+        )
     G.backend = choose_backend(args.renderer, device)
     perceptual = build_perceptual(PerceptualConfig(network="lite0"), CACHE / "models", "invert")
     reconstruction = Reconstruction(
@@ -197,7 +201,7 @@ def _run(inversion: Inversion, item: NamedTarget, partial: Path, before: float) 
 
 
 def _save(inversion: Inversion, partial: Path, seconds: float) -> None:
-    state = {name: tensor.detach().cpu().contiguous() for name, tensor in inversion.state().items()}
+    state = {name: x.detach().cpu().clone() for name, x in inversion.state().items()}
     with atomic_file(partial / STATE) as tmp:
         save_file(state, tmp, {"seconds": str(seconds)})
     answer = inversion.answer(inversion.newest)

@@ -11,7 +11,7 @@ from PIL import Image
 from mimic3d.cameras import Scene, orbit_cameras
 from mimic3d.networks.generator import Generator
 from mimic3d.networks.snapshot import SnapshotMeta, load_snapshot, save_snapshot
-from tools import invert_inputs
+from tools import invert, invert_inputs
 from tools.invert import main, parse_inversion
 from tools.invert_inputs import ModelCameras, NamedTarget, read_inputs
 from tools.invert_results import NAMES, check_result
@@ -71,8 +71,9 @@ def posed_photo(monkeypatch):
 
 @pytest.mark.slow
 def test_results_are_complete_a_snapshot_and_not_made_twice(
-    snapshot, tmp_path, posed_photo, capsys
+    snapshot, tmp_path, posed_photo, capsys, monkeypatch
 ):
+    monkeypatch.setattr("tools.invert.SAVE_SECONDS", 0.0)  # a state after each step
     photo, out = picture(tmp_path / "me.png"), tmp_path / "out"
     assert main([str(snapshot), str(photo), "--out", str(out), *SHORT]) == 0, capsys.readouterr()
     folder = out / "me"
@@ -93,6 +94,36 @@ def test_results_are_complete_a_snapshot_and_not_made_twice(
     assert main([str(snapshot), str(photo), "--out", str(out), *SHORT]) == 0
     assert "is there already" in capsys.readouterr().out
     assert (folder / "orbit.mp4").stat().st_mtime_ns == before
+
+
+@pytest.mark.slow
+def test_a_killed_command_goes_on_and_ends_with_the_same_styles(
+    snapshot, tmp_path, posed_photo, capsys, monkeypatch
+):
+    photo = str(picture(tmp_path / "me.png"))
+    whole = [str(snapshot), photo, "--out", str(tmp_path / "whole"), *SHORT]
+    assert main(whole) == 0
+    monkeypatch.setattr("tools.invert.SAVE_SECONDS", 0.0)
+    saved = []
+
+    def save_then_die(inversion, partial, seconds):
+        save(inversion, partial, seconds)
+        saved.append(inversion.newest)
+        if len(saved) == 3:
+            raise KeyboardInterrupt
+
+    save = invert._save
+    monkeypatch.setattr(invert, "_save", save_then_die)
+    killed = [str(snapshot), photo, "--out", str(tmp_path / "killed"), *SHORT]
+    with pytest.raises(KeyboardInterrupt):
+        main(killed)
+    assert not (tmp_path / "killed" / "me").exists()
+    assert main(killed) == 0
+    assert "goes on after" in capsys.readouterr().out
+    assert [path.name for path in (tmp_path / "killed").iterdir()] == ["me"]
+    for name in ("w.safetensors", "w_plus.safetensors", "snapshot/G_ema.safetensors"):
+        ours, theirs = (tmp_path / place / "me" / name for place in ("killed", "whole"))
+        assert ours.read_bytes() == theirs.read_bytes()
 
 
 def test_what_the_command_did_not_write_is_not_replaced(tmp_path):
@@ -117,6 +148,15 @@ def test_what_the_command_did_not_write_is_not_replaced(tmp_path):
 def test_a_wrong_setting_is_refused(setting, sentence):
     with pytest.raises(ValueError, match=sentence):
         parse_inversion([setting], 0)
+
+
+def test_a_snapshot_without_a_3d_branch_is_refused(tiny_config, tmp_path, capsys):
+    description = meta(tiny_config, {"channel_base": 64, "channel_max": 8}, Scene())
+    save_snapshot(tmp_path / "coarse", description, {"G_ema": Generator(tiny_config, Scene())})
+    photo = picture(tmp_path / "me.png")
+    assert main([str(tmp_path / "coarse"), str(photo), "--out", str(tmp_path / "out")]) == 1
+    assert "through the 3D branch" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 def test_settings_reach_the_config():

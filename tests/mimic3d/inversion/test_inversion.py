@@ -121,6 +121,7 @@ def own_pivot(inversion: Inversion, camera) -> torch.Tensor:
     return inversion.answer("w").objects.render(camera).image
 
 
+@pytest.mark.slow
 def test_the_tuned_generator_shows_the_pivot_at_truncation_0(
     generator, label, camera, reconstruction
 ):
@@ -190,6 +191,7 @@ def test_a_correction_never_exceeds_its_limit(generator, label, camera):
     assert bool((correction.twist[:, 3:].abs() <= cfg.limit * cfg.translation_sigma + 1e-6).all())
 
 
+@pytest.mark.slow
 def test_several_photos_have_one_style_and_a_camera_each(generator, label, reconstruction):
     cameras = orbit_cameras(torch.tensor([-0.2, 0.3]), torch.zeros(2), Scene())
     z = torch.randn((1, generator.config.z_dim), generator=torch.Generator().manual_seed(3))
