@@ -19,6 +19,7 @@ from torch import Tensor
 from mimic3d.cameras import Cameras, orbit_cameras
 from mimic3d.data.schema import Subjects
 from mimic3d.evaluation.truth import held_out_subject, render_true_views
+from mimic3d.gallery.stills import labelled_rows, save_png
 from mimic3d.inversion.camera_fit import CameraCorrection
 from mimic3d.inversion.inversion import PHASES, Inversion, InversionConfig
 from mimic3d.inversion.reconstruction import Reconstruction
@@ -70,6 +71,8 @@ class InversionBenchmark:
         self.G = loaded.build_generator()
         self.G.backend = choose_backend("auto", torch.device("cpu"))
         self.label = torch.tensor([loaded.meta.average_label])
+        self.pictures: dict[str, Float[Tensor, "v 3 h w"]] = {}
+        """Views of the last inversion, by part."""
         self.subjects, self.cfg, self.num_train = subjects, cfg, num_train
         perceptual = build_perceptual(PerceptualConfig(network="lite0"), Path("cache/models"))
         self.reconstruction = Reconstruction(cfg.reconstruction, perceptual)
@@ -103,7 +106,8 @@ class InversionBenchmark:
             with torch.no_grad():
                 shown = answer.objects.render(fitted).image
                 others = answer.objects.render(self.views[1:]).image
-            rows[phase] = scores(torch.cat([shown, others]), truth)
+            self.pictures[phase] = torch.cat([shown, others])
+            rows[phase] = scores(self.pictures[phase], truth)
         return rows
 
     @cached_property
@@ -158,7 +162,9 @@ def shortened(cfg: InversionConfig, num_steps: int | None) -> InversionConfig:
     return cfg.model_copy(update=parts)
 
 
-def measure_subject(benchmark: InversionBenchmark, number: int, cases: Sequence[Case]) -> dict:
+def measure_subject(
+    benchmark: InversionBenchmark, number: int, cases: Sequence[Case], picture: Path | None
+) -> dict:
     """All cases of one held-out subject, the floor, and the ceiling of an object of G."""
     identity = held_out_subject(benchmark.subjects, number)
     truth = benchmark.render(identity, benchmark.views)
@@ -170,6 +176,10 @@ def measure_subject(benchmark: InversionBenchmark, number: int, cases: Sequence[
         if case.has_error:
             cameras = disturbed(cameras, benchmark.G.scene.pivot, number)
         results[case.label] = benchmark.invert(images, cameras, truth, case)
+        if picture is not None:
+            rows = {"truth": truth, **benchmark.pictures}
+            shown = [(label, images.clamp(-1, 1)) for label, images in rows.items()]
+            save_png(labelled_rows(shown), picture)
         print(number, case.label, results[case.label], flush=True)
     own = benchmark.own_object(number)
     results["ceiling: an image of the generator itself"] = benchmark.invert(
@@ -208,6 +218,7 @@ def main() -> None:
     parser.add_argument("--train-subjects", type=int, default=1000, help="searched by the floor")
     parser.add_argument("--steps", type=int, help="of each part; else as `mimic3d invert`")
     parser.add_argument("--cases", type=int, nargs="*", help="numbers of cases; else all")
+    parser.add_argument("--picture", type=Path, help="PNG of the last case of each subject")
     parser.add_argument("--kind", choices=("heads", "cats"), default="heads")
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
@@ -217,7 +228,7 @@ def main() -> None:
     cases = CASES if args.cases is None else [CASES[index] for index in args.cases]
     results = []
     for number in range(args.first, args.first + args.subjects):
-        results.append(measure_subject(benchmark, number, cases))
+        results.append(measure_subject(benchmark, number, cases, args.picture))
         if args.json:
             args.json.write_text(json.dumps(results, indent=1))
         print_table(results)
