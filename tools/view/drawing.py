@@ -174,8 +174,8 @@ class _Drawing:
         size = self.tile
         self.num_rays += size**2
         inside = [min(at, self.resolution - size) for at in (row, column)]
-        corner = [torch.full((1,), at, device=objects.device) for at in inside]
-        windows = Windows(*corner, size)
+        top, left = (torch.full((1,), at, device=objects.device) for at in inside)
+        windows = Windows(top, left, size)
         with self.timings.part("rays"):
             view = objects.render_windows(camera, windows, "3d", self.resolution)
         square = torch.cat([view.image, view.depth, view.alpha], dim=1)

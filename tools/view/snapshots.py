@@ -50,7 +50,8 @@ class Collection:
         Raises:
             ValueError: there is none.
         """
-        self._roots, self._device, self._renderer = roots, device, renderer
+        self._roots, self._device = roots, device
+        self._renderer: BackendName = renderer
         self._lock = threading.Lock()
         self._subjects: dict[tuple[Path, float], Subject] = {}
         self._problems: set[str] = set()

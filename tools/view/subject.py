@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import copy
@@ -18,7 +18,7 @@ from mimic3d.inversion.edits import move_styles
 from mimic3d.inversion.principal_axes import PrincipalAxesConfig, measure_axes
 from mimic3d.networks.generator import Generator
 from mimic3d.networks.objects import Objects, synthesize_objects
-from mimic3d.rendering.backend import BackendName, choose_backend
+from mimic3d.rendering.backend import BackendName, RenderBackend, choose_backend
 from tools.view.settings import ViewSettings
 
 AXIS_SEED = 2**31  # above all seeds of objects; torch uses 32 bits of it
@@ -27,8 +27,11 @@ MIN_SAMPLES = 8  # along a ray, of both passes
 WARM_UP_PX = 16
 
 
-class Timings(Counter[str]):
+class Timings(defaultdict[str, float]):
     """Milliseconds of the parts of a drawing."""
+
+    def __init__(self) -> None:
+        super().__init__(float)
 
     @contextmanager
     def part(self, name: str) -> Iterator[None]:
@@ -37,7 +40,7 @@ class Timings(Counter[str]):
         yield
         if torch.cuda.is_initialized():
             torch.cuda.synchronize()
-        self[name] += 1000 * (time.perf_counter() - begun)  # type: ignore[assignment]
+        self[name] += 1000 * (time.perf_counter() - begun)
 
 
 @dataclass(eq=False)
@@ -70,7 +73,7 @@ class Subject:
             warm_up.start()
 
     @torch.inference_mode()
-    def _warm_up(self, backend) -> None:
+    def _warm_up(self, backend: RenderBackend) -> None:
         twin, zero = copy(self.G), torch.zeros(1)
         twin.backend = backend
         camera = orbit_cameras(zero, zero, self.G.scene).to(self.device)

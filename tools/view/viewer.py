@@ -121,12 +121,12 @@ class Client:
 
     async def _moved(self, camera: viser.CameraHandle) -> None:
         """Takes over where the mouse has put the camera."""
-        at = (*map(float, camera.position), *map(float, camera.look_at))
-        if self._placed and np.allclose(at, self._placed, atol=1e-4):
+        (x, y, z), (u, v, w) = camera.position.tolist(), camera.look_at.tolist()
+        if self._placed and np.allclose((x, y, z, u, v, w), self._placed, atol=1e-4):
             return  # where the settings have put it
         self._placed = ()
         scene = self._viewer.snapshots.entry(self.settings.snapshot).meta.scene
-        change = camera_settings(at[:3], at[3:], scene)
+        change = camera_settings((x, y, z), (u, v, w), scene)
         settings = self.settings.model_copy(update=change)
         if settings != self.settings:
             self.settings = settings
@@ -232,7 +232,7 @@ class Viewer:
         """Names to choose from, and ends of whole numbers."""
         names = tuple(self.snapshots.entries)
         num_ws = self.subject(settings).G.mapping.num_ws
-        counts = dict.fromkeys(("cutoff", "mix_from", "mix_to"), num_ws)
+        counts = {name: num_ws for name in ("cutoff", "mix_from", "mix_to")}
         return {"snapshot": names, "compare": ("", *names)}, counts
 
     def describe(self, settings: ViewSettings) -> tuple[str, str]:
