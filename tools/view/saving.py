@@ -7,17 +7,16 @@ from pathlib import Path
 
 import torch
 from einops import rearrange
+from jaxtyping import Float
 from PIL import Image
+from torch import Tensor
 
 from mimic3d.gallery.mesh import load_marching_cubes
-from mimic3d.gallery.mesh_files import save_mesh
 from mimic3d.gallery.video import load_video_writer, save_video
-from mimic3d.splats.bake import bake_splats
-from mimic3d.splats.files import save_splats
+from mimic3d.networks.generator import Generator
 from mimic3d.splats.rasterize import check_rasterizer
-from mimic3d.surfaces.pose_range import grid_cameras, pose_range
-from mimic3d.surfaces.rendered_object import OnCpu
-from tools.render_shapes import mesh_of, splat_config
+from mimic3d.surfaces.pose_range import PoseRange, pose_range
+from tools.render_shapes import export_mesh, export_splats
 from tools.view.cameras import view_camera
 from tools.view.drawing import draw
 from tools.view.session import full_resolution
@@ -53,7 +52,7 @@ def save_picture(subjects: Subjects, settings: ViewSettings, path: Path) -> None
 def _save_orbit(subjects: Subjects, settings: ViewSettings, path: Path) -> None:
     load_video_writer()
 
-    def frame(angle: float) -> torch.Tensor:
+    def frame(angle: float) -> Tensor:
         turned = {
             "image": -1,
             "yaw_rad": settings.yaw_rad + ORBIT_YAW_RAD * math.sin(angle),
@@ -68,24 +67,19 @@ def _save_orbit(subjects: Subjects, settings: ViewSettings, path: Path) -> None:
 
 def _save_mesh(subjects: Subjects, settings: ViewSettings, path: Path) -> None:
     load_marching_cubes()
-    objects, subject = _object(subjects, settings), subjects[0]
-    save_mesh(mesh_of(objects, pose_range(_label(subject))), path)
+    export_mesh(*_object(subjects[0], settings, path))
 
 
 def _save_splats(subjects: Subjects, settings: ViewSettings, path: Path) -> None:
     check_rasterizer()
-    objects, subject = _object(subjects, settings), subjects[0]
-    cameras = grid_cameras(pose_range(_label(subject)), subject.G.scene)
-    cfg = splat_config(subject.G, None, None, None)
-    save_splats(bake_splats(objects, cameras, subject.G.scene, cfg), path)
+    export_splats(*_object(subjects[0], settings, path))
 
 
-def _object(subjects: Subjects, settings: ViewSettings) -> OnCpu:
-    return OnCpu(subjects[0].objects(settings, view_camera(settings, subjects[0])))
-
-
-def _label(subject: Subject) -> tuple[float, ...]:
-    return tuple(subject.average_label[0].tolist())
+def _object(
+    subject: Subject, settings: ViewSettings, path: Path
+) -> tuple[Generator, Float[Tensor, "1 l w_dim"], list[Path], PoseRange]:
+    ws = subject.styles(settings, view_camera(settings, subject))
+    return subject.G, ws, [path], pose_range(tuple(subject.average_label[0].tolist()))
 
 
 SAVES: dict[str, Callable[[Subjects, ViewSettings, Path], None]] = {
