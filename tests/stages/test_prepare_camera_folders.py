@@ -49,6 +49,21 @@ def test_a_distorted_reconstruction_is_undistorted(given_folder, prepare_given, 
     assert size_error(rows) > 0.015
 
 
+def test_portrait_photos_of_phones_keep_the_geometry_of_their_model(given_folder, prepare_given):
+    """Stored as landscape and turned by EXIF alone, which COLMAP does not read."""
+    colmap(given_folder)
+    for path in (given_folder / "images").iterdir():
+        exif = Image.Exif()
+        exif[0x0112] = 6
+        with Image.open(path) as image:
+            image.load()
+        image.save(path, exif=exif)
+    manifest, rows, rejected = prepare_given()
+    assert (len(rows), rejected) == (NUM, {})
+    assert residual(rows) < MAX_RESIDUAL
+    assert any("EXIF" in note for note in manifest.notes)
+
+
 def test_folders_beside_the_images_are_left_alone_or_chosen(given_folder, prepare_given):
     colmap(given_folder)
     for name, scale in (("images_2", 2), ("masks", 1)):

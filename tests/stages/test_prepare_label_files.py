@@ -4,7 +4,8 @@ import json
 
 import numpy as np
 import pytest
-from dot_world import NUM, mirrored_dataset, write
+from dot_world import MAX_RESIDUAL, NUM, mirrored_dataset, residual, write
+from PIL import Image
 
 from mimic3d.preparation.sources.given import GivenConfig
 
@@ -57,3 +58,17 @@ def test_exactly_one_percent_is_within_the_limit(given_folder, prepare_given):
     for name in ("00.png", "01.png"):
         rotation = np.reshape(rows[name]["cam2world"], (4, 4))[:3, :3]
         np.testing.assert_allclose(rotation @ rotation.T, np.eye(3), atol=1e-6)
+
+
+def test_given_cameras_are_of_the_stored_pixels_whatever_exif_says(given_folder, prepare_given):
+    """Square photos, of which nothing but the pixels tells whether they were turned."""
+    mirrored_dataset(given_folder, ("{:02d}.jpg", ""), num_copies=0)
+    for path in given_folder.glob("*.jpg"):
+        exif = Image.Exif()
+        exif[0x0112] = 6
+        with Image.open(path) as image:
+            image.load()
+        image.save(path, quality=97, exif=exif)
+    _, rows, rejected = prepare_given()
+    assert (len(rows), rejected) == (NUM, {})
+    assert residual(rows) < 2 * MAX_RESIDUAL  # 0.007, as without EXIF data
