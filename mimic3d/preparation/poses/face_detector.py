@@ -25,13 +25,13 @@ from mimic3d.preparation.poses.lookat import to_complex
 INPUT_PX = 128  # of the windows it was made for; also what one number of its output stands for
 ANCHORS = ((8, 2), (16, 6))  # pixels between anchors and anchors in each place (short range)
 NUM_KEYPOINTS = 6  # the first two are the eyes, the subject's right one first
-SMALLEST_PX = 15  # faces are found from this many pixels of the network's input on (measured)
+SMALLEST_PX = 16  # faces are found from this many pixels of the network's input on (measured)
 FAINT = 0.4  # their score over the least one; 88 % of faces this small have it (measured)
 MAX_FAINT = 8  # of them that are looked at in each search, the best ones
 FAINT_PX = (24, 17)  # boxes of up to 24 px are of faces about 17 px large (measured)
 GLANCE_PX = 64  # window of a glance
 GLANCE_ROOM = 2.0  # of that window over the face; faces of 27 px have the least score (measured)
-STEP = 4  # between sizes at which a picture is searched: faces of 15 to 80 px are found at each
+STEP = 4  # between sizes at which a picture is searched: faces of 16 to 80 px are found at each
 COARSEST_PX = 85  # longer side up to which faces that fill the picture have room
 COARSE_PX = 170  # up to this longer side all quarter turns are cheap
 BORDER_PX = 8  # black pixels around a picture, for faces at its edge
