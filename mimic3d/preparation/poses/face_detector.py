@@ -101,9 +101,19 @@ class FaceDetector:
         pixels = picture.cut(near_by, GLANCE_PX)
         scores = {turn: self._in_middle(pixels, turn, min_score)[1] for turn in QUARTER_TURNS}
         best = max((first, *QUARTER_TURNS), key=lambda turn: scores[turn])
-        turned = Window(window.scale * best, window.middle)
-        here, score = self._nearest(picture, turned, min_score, False)
-        there, in_mirror = self._nearest(picture, turned.mirrored(picture.width), min_score, True)
+        turns = dict.fromkeys((first, best))  # of a face that fills the small window both may err
+        views = [
+            self._both_views(picture, Window(window.scale * turn, window.middle), min_score)
+            for turn in turns
+        ]
+        return max(views, key=lambda view: (view[0] is not None, view[1]))
+
+    def _both_views(
+        self, picture: ImagePyramid, window: Window, min_score: float
+    ) -> tuple[FaceBox | None, float]:
+        """The mean box of the face in a window and in its mirror image, and its score."""
+        here, score = self._nearest(picture, window, min_score, False)
+        there, in_mirror = self._nearest(picture, window.mirrored(picture.width), min_score, True)
         views = [box for box in (here, there) if box is not None]
         if not views:
             return None, max(score, in_mirror)
