@@ -66,8 +66,8 @@ class GatesConfig(Config):
     faces enlarged 2 times have 43 and more, enlarged 4 times less than 25."""
     max_duplicate_bits: int | None = Field(default=4, ge=0, le=16)
     """Difference in the 64 bits of their dHash up to which two images are the same, if their greys
-    at 16 x 16 px correlate too, by 0.98 and more; ours: 56 of 56 such pairs of photos were copies.
-    Copies with large writing on them, or turned to other colours, may be kept."""
+    at 16 x 16 px correlate too, by 0.98 and more; ours. Copies with large writing on them, or
+    turned to other colours, may be kept."""
     judge_given: bool = False
     """True if pose range, sharpness and likeness of images with given cameras are judged too: they
     are another's choice, and a scene may be seen from all around, in many like views."""
