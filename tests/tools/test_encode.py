@@ -25,6 +25,7 @@ def snapshot(tiny_config, tmp_path, monkeypatch):
     )  # fmt: skip
     save_snapshot(tmp_path / "snapshot", meta, {"G_ema": Generator(cfg, Scene())})
     monkeypatch.setattr("tools.outputs.RECORDS", tmp_path / "records")
+    monkeypatch.setattr("tools.encode.NUM_HELD_OUT", 8)
     return tmp_path / "snapshot"
 
 
@@ -38,7 +39,7 @@ def test_a_written_encoder_is_loaded_and_reads_images(snapshot, tmp_path, capsys
     assert encode(snapshot, out) == 0
     said = capsys.readouterr().out
     assert "round 2 of 2" in said
-    assert "64 held-out samples" in said
+    assert "8 held-out samples" in said
     encoder = Encoder.load(out, load_snapshot(snapshot))
     w, cameras = encoder(torch.zeros(3, 3, 24, 24))
     assert w.shape == (3, 8)
