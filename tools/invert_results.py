@@ -149,7 +149,7 @@ def measure(context: InversionContext, item: NamedTarget, inversion: Inversion) 
 
 def _score(
     context: InversionContext, inversion: Inversion, phase: InversionPhase
-) -> dict[str, float | None]:
+) -> dict[str, Any]:
     """Means over the photos; identity is null where no network was given."""
     answer, target = inversion.answer(phase), inversion.target.images
     view = answer.objects.render(answer.cameras)

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from mimic3d.inversion.principal_axes import PrincipalAxes, orient
 from mimic3d.networks.generator import Generator
@@ -62,13 +63,16 @@ def affines(G: Generator) -> Iterator[tuple[int, FullyConnected]]:
     yield 0, G.backbone.first.conv1.affine
     yield 1, G.backbone.first.torgb.affine
     for k, block in enumerate(G.backbone.blocks, start=1):
-        layers = (block.conv0, block.conv1, block.torgb)
-        yield from ((2 * k - 1 + place, layer.affine) for place, layer in enumerate(layers))
+        yield from ((2 * k - 1 + place, affine) for place, affine in enumerate(_affines(block)))
     if G.pyramid is not None:
         for k, block in enumerate(G.pyramid.blocks):
-            layers = (block.conv0, block.conv1, block.torgb)
-            yield from ((2 * k + 1, layer.affine) for layer in layers)
+            yield from ((2 * k + 1, affine) for affine in _affines(block))
     if G.detail is not None:
         for block in (G.detail.block2, G.detail.block3):
-            layers = (block.conv0, block.conv1, block.torgb)
-            yield from ((G.mapping.num_ws - 1, layer.affine) for layer in layers)
+            yield from ((G.mapping.num_ws - 1, affine) for affine in _affines(block))
+
+
+def _affines(block: nn.Module) -> list[FullyConnected]:
+    """Affine layers of both convolutions and of the image of a block."""
+    layers = [block.get_submodule(f"{name}.affine") for name in ("conv0", "conv1", "torgb")]
+    return [cast("FullyConnected", layer) for layer in layers]

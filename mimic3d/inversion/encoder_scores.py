@@ -89,7 +89,9 @@ def score_encoder(
         axes = guess.cam2world[:, :3, 2] * cameras.cam2world[:, :3, 2]
         values[f"axis_deg{name}"] = axes.sum(dim=1).clamp(-1, 1).acos().rad2deg()
         values[f"center{name}"] = (guess.centers - cameras.centers).norm(dim=1)
-    return EncoderScores(images, *rendered.values(), values)
+    return EncoderScores(
+        images, rendered["encoder"], rendered["encoder_own_camera"], rendered["average"], values
+    )
 
 
 def _render(
