@@ -6,7 +6,7 @@
 import argparse
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -26,6 +26,8 @@ from mimic3d.splats.bake import SplatConfig, bake_splats
 from mimic3d.splats.quality import splat_psnr
 from mimic3d.splats.rasterize import render_splats
 from mimic3d.splats.splats import Splats
+from mimic3d.surfaces.background import cut_background
+from mimic3d.surfaces.fusion import FusionConfig
 from mimic3d.surfaces.mesh_views import mesh_psnr, render_mesh
 from mimic3d.surfaces.pose_range import PoseRange, grid_cameras, pose_range, random_cameras
 from mimic3d.surfaces.rendered_object import OnCpu
@@ -51,7 +53,7 @@ class Shapes:
 
     splats: Splats
     mesh: Mesh
-    cut: Mesh
+    """Of the object alone."""
 
 
 @torch.inference_mode()
@@ -61,7 +63,7 @@ def main() -> None:
     parser.add_argument("snapshot", type=Path, nargs="?", default=Path("examples/heads64"))
     parser.add_argument("--seeds", type=parse_seeds, default=(0, 1, 2, 3))
     parser.add_argument("--psi", type=float, default=0.7)
-    parser.add_argument("--texture", type=int, default=1024, help="side, pixels")
+    parser.add_argument("--texture", type=int, help="side of a texture of the object alone, pixels")
     parser.add_argument("--picture", type=Path, help="PNG with a row per object")
     args = parser.parse_args()
     G = load_snapshot(args.snapshot)
@@ -94,14 +96,16 @@ def _measure(
     splats, seconds = _timed(lambda: bake_splats(objects, grid_cameras(extent, scene), scene, cfg))
     quality = splat_psnr(splats, objects, cameras, cfg.resolution, float(scene.white_back))
     _tell(f"{name}: {len(splats):,} splats", quality, seconds)
-    mesh, seconds = _timed(lambda: mesh_of(objects, extent, MeshOptions(texture=args.texture)))
-    plain = replace(mesh, texture=None)
-    _tell(f"{name}: {len(mesh.faces):,} triangles", mesh_psnr(plain, images, cameras))
-    _tell(f"{name}: with a texture", mesh_psnr(mesh, images, cameras), seconds)
-    options = MeshOptions(texture=args.texture, background=False)
-    cut, seconds = _timed(lambda: mesh_of(objects, extent, options))
-    _tell(f"{name}: object alone", mesh_psnr(cut, images, cameras), seconds)
-    return Shapes(splats, mesh, cut)
+    mesh, seconds = _timed(lambda: mesh_of(objects, extent))
+    _tell(f"{name}: {len(mesh.faces):,} triangles", mesh_psnr(mesh, images, cameras), seconds)
+    step = scene.box_warp / (FusionConfig().resolution - 1)
+    cut, seconds = _timed(lambda: cut_background(mesh, scene.pivot, scene.box_warp, step))
+    _tell(f"{name}: the object alone", mesh_psnr(cut, images, cameras), seconds)
+    if args.texture:
+        options = MeshOptions(texture=args.texture, background=False)
+        cut, seconds = _timed(lambda: mesh_of(objects, extent, options))
+        _tell(f"{name}: with a texture", mesh_psnr(cut, images, cameras), seconds)
+    return Shapes(splats, cut)
 
 
 def _timed(make: Callable[[], Result]) -> tuple[Result, str]:
@@ -125,7 +129,7 @@ def _row(G: Generator, w: Tensor, shapes: Shapes) -> Float[Tensor, "n 3 h w"]:
     splats = [
         render_splats(shapes.splats, c, PICTURE_SIDE, float(G.scene.white_back)) for c in each
     ]
-    meshes = [render_mesh(shapes.cut, c, PICTURE_SIDE, WHITE) for c in each]
+    meshes = [render_mesh(shapes.mesh, c, PICTURE_SIDE, WHITE) for c in each]
     return torch.cat([*panels.values(), *splats, *meshes])
 
 
