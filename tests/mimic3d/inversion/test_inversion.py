@@ -21,6 +21,7 @@ from mimic3d.metrics.views import unit_range
 from mimic3d.networks.generator import Generator
 from mimic3d.networks.objects import synthesize_objects
 
+KEPT_DB = 35  # PSNR of other styles before and after tuning
 SHORT = {"num_steps": 6, "patience": 2}
 
 
@@ -108,17 +109,9 @@ def test_tuning_reaches_a_strange_image_and_keeps_other_styles(
     cameras = orbit_cameras(torch.full((8,), 0.1), torch.zeros(8), Scene())
     before = synthesize_objects(generator, ws).render(cameras).image
     after = synthesize_objects(tuned, ws).render(cameras).image
-    change = float((after - before).square().mean())
-    target_change = float(
-        (inversion.answer("tuned").objects.render(camera).image - own_pivot(inversion, camera))
-        .square()
-        .mean()
-    )
-    assert change < 0.5 * target_change
-
-
-def own_pivot(inversion: Inversion, camera) -> torch.Tensor:
-    return inversion.answer("w").objects.render(camera).image
+    mask = torch.ones_like(before[:, :1])
+    kept = psnr(unit_range(after), unit_range(before), mask)
+    assert float(kept.mean()) > KEPT_DB
 
 
 @pytest.mark.slow
