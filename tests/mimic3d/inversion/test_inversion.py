@@ -75,6 +75,7 @@ def run(inversion: Inversion, num: int = -1) -> Inversion:
     return inversion
 
 
+@torch.no_grad()
 def psnr_of(inversion: Inversion, phase, target: InversionTarget) -> float:
     answer = inversion.answer(phase)
     image = answer.objects.render(answer.cameras).image
