@@ -48,7 +48,7 @@ ORBIT_CENTER = (0.0, 0.0, 0.2)
 
 
 @dataclass(frozen=True)
-class Kind:
+class PhotoKind:
     """Photos that are made for the measurement."""
 
     title: str
@@ -59,9 +59,9 @@ class Kind:
 
 
 KINDS = (
-    Kind("1024 px PNG, a face", (1024, 1024), 768, "png", 512),
-    Kind("24 MP JPEG, face 1/20", (6000, 4000), 420, "jpg", 128),
-    Kind("24 MP JPEG, no face", (6000, 4000), 0, "jpg", 128),
+    PhotoKind("1024 px PNG, a face", (1024, 1024), 768, "png", 512),
+    PhotoKind("24 MP JPEG, face 1/20", (6000, 4000), 420, "jpg", 128),
+    PhotoKind("24 MP JPEG, no face", (6000, 4000), 0, "jpg", 128),
 )
 
 
@@ -115,7 +115,7 @@ def _print_estimate(processor: PhotoProcessor, names: Sequence[str], seconds: fl
     )
 
 
-def _photo(kind: Kind, seed: int) -> bytes:
+def _photo(kind: PhotoKind, seed: int) -> bytes:
     """A file: texture of all scales and grain, and a rendered head in it."""
     rng = np.random.default_rng(seed)
     canvas = Image.new("RGB", kind.size)
