@@ -32,7 +32,7 @@ class MeshConfig(Config):
 
 
 @dataclass(frozen=True)
-class Texture:
+class MeshTexture:
     """Image that is laid on a mesh."""
 
     uvs: Float32[np.ndarray, "v 2"]
@@ -59,7 +59,7 @@ class Mesh:
     colors: UInt8[np.ndarray, "v 3"]
     densities: tuple[float, float]
     """Least and greatest density of the samples: thresholds between them find a surface."""
-    texture: Texture | None = None
+    texture: MeshTexture | None = None
     """Finer colours than those of the vertices."""
 
 

@@ -8,7 +8,7 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from mimic3d.atomic import atomic_file
-from mimic3d.gallery.mesh import Mesh, Texture, load_marching_cubes
+from mimic3d.gallery.mesh import Mesh, MeshTexture, load_marching_cubes
 
 SUFFIXES = (".ply", ".glb")
 
@@ -53,7 +53,7 @@ def _glb(mesh: Mesh) -> bytes:
     return export_glb(solid, tree_postprocessor=_make_matte)
 
 
-def _textured_glb(mesh: Mesh, texture: Texture) -> bytes:
+def _textured_glb(mesh: Mesh, texture: MeshTexture) -> bytes:
     import trimesh
     from trimesh.exchange.gltf import export_glb
     from trimesh.visual import TextureVisuals

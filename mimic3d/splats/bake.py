@@ -17,7 +17,7 @@ from mimic3d.config import Config
 from mimic3d.gallery.normals import depth_normals
 from mimic3d.metrics.views import PosedView
 from mimic3d.rays import Rays, cast_rays
-from mimic3d.splats.fit import FitConfig, fit_splats
+from mimic3d.splats.fit import SplatFitConfig, fit_splats
 from mimic3d.splats.rasterize import Raster, check_rasterizer, pixels_of
 from mimic3d.splats.splats import Splats, join_splats, matrix_quaternions
 from mimic3d.surfaces.absorption import Density, quantile_depths
@@ -51,7 +51,7 @@ class SplatConfig(Config):
     """Fraction of a pixel's alpha that splats must have so that it gets none of its own."""
     tolerance_px: PositiveFloat = 8.0
     """Distance behind the mean depth, in pixels, from which splats count as others behind it."""
-    fit: FitConfig = FitConfig()
+    fit: SplatFitConfig = SplatFitConfig()
     """Descent that follows."""
 
 

@@ -21,7 +21,7 @@ LEAST_LIGHT = 3e-3  # what is left where a tile's splats end: half a grey level
 LAST_RATE = 0.1  # of the first; rates fall exponentially (3D Gaussian Splatting does so for places)
 
 
-class FitConfig(Config):
+class SplatFitConfig(Config):
     """Descent of splats; rates are those of Adam."""
 
     steps: int = Field(default=60, ge=0)
@@ -47,7 +47,7 @@ class _Target:
 
 
 def fit_splats(
-    splats: Splats, views: list[PosedView], background: float, pixel: float, cfg: FitConfig
+    splats: Splats, views: list[PosedView], background: float, pixel: float, cfg: SplatFitConfig
 ) -> Splats:
     """Splats with less squared error in these views; `pixel` is the width of one, world units.
 
@@ -67,7 +67,7 @@ def fit_splats(
 class _State:
     """Splats, whose memory is changed in place, and what Adam remembers of them."""
 
-    def __init__(self, splats: Splats, pixel: float, cfg: FitConfig) -> None:
+    def __init__(self, splats: Splats, pixel: float, cfg: SplatFitConfig) -> None:
         self.splats, self.cfg = Splats(*(part.contiguous().clone() for part in splats.parts())), cfg
         self.logits = torch.logit(splats.opacities).numpy().copy()
         self.means = np.zeros((len(splats), 13), np.float32)

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float32, UInt8
 from numpy import ndarray
 
-from mimic3d.gallery.mesh import Mesh, Texture
+from mimic3d.gallery.mesh import Mesh, MeshTexture
 from mimic3d.surfaces.fusion import ColorAt
 from mimic3d.surfaces.mesh_views import check_triangles, cover_pixels
 
@@ -46,7 +46,7 @@ def texture_mesh(mesh: Mesh, colors: ColorAt, side: int) -> Mesh:
         mesh, vertices=mesh.vertices[origin], faces=faces.astype(np.int64),
         colors=mesh.colors[origin], texture=None,
     )  # fmt: skip
-    return replace(whole, texture=Texture(uvs, _bake(whole, uvs, colors, side)))
+    return replace(whole, texture=MeshTexture(uvs, _bake(whole, uvs, colors, side)))
 
 
 def _bake(

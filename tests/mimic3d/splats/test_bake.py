@@ -7,14 +7,14 @@ from mimic3d.cameras import orbit_cameras
 from mimic3d.metrics.views import PosedView
 from mimic3d.rays import cast_rays
 from mimic3d.splats.bake import SplatConfig, bake_splats
-from mimic3d.splats.fit import FitConfig
+from mimic3d.splats.fit import SplatFitConfig
 from mimic3d.splats.quality import splat_psnr
 from mimic3d.splats.splats import quaternion_matrices
 from mimic3d.surfaces.pose_range import PoseRange, grid_cameras, pose_range, random_cameras
 
 pytest.importorskip("numba")
 CENTER, RADIUS, WALL_Z = (0.0, 0.05, 0.1), 0.15, -0.25
-CFG = SplatConfig(resolution=48, spacing_px=1, fit=FitConfig(steps=0))
+CFG = SplatConfig(resolution=48, spacing_px=1, fit=SplatFitConfig(steps=0))
 EXTENT = PoseRange(0.4, 0.2)
 
 
@@ -53,7 +53,7 @@ def test_another_camera_adds_only_what_the_first_did_not_see(subject, scene):
 
 
 def test_pictures_of_splats_are_those_of_the_object_from_cameras_held_back(subject, scene):
-    cfg = CFG.model_copy(update={"fit": FitConfig(steps=40)})
+    cfg = CFG.model_copy(update={"fit": SplatFitConfig(steps=40)})
     splats = bake_splats(subject, grid_cameras(EXTENT, scene), scene, cfg)
     values = splat_psnr(splats, subject, random_cameras(EXTENT, scene, 3, 7), 48, 0.0)
     assert min(values) > 26  # of 48 px, with a hard edge
@@ -87,7 +87,7 @@ class Plane:
 
 
 def test_splats_of_a_painted_plane_have_its_colours(scene):
-    cfg = CFG.model_copy(update={"spacing_px": 2, "fit": FitConfig(steps=40)})
+    cfg = CFG.model_copy(update={"spacing_px": 2, "fit": SplatFitConfig(steps=40)})
     splats = bake_splats(Plane(), grid_cameras(EXTENT, scene), scene, cfg)
     values = splat_psnr(splats, Plane(), random_cameras(EXTENT, scene, 3, 7), 48, 0.0)
     assert min(values) > 32
