@@ -19,6 +19,7 @@ from tools.invert_results import NAMES, check_result
 SHORT = [
     *("--set", "w.num_steps=2", "--set", "w_plus.num_steps=2", "--set", "tuning.num_steps=2"),
     *("--set", "tuning.num_others=2", "--set", "distribution.num_samples=50"),
+    *("--renderer", "torch"),  # kernels take a minute to compile
 ]
 
 
