@@ -15,7 +15,7 @@ from mimic3d.networks.generator import Generator
 W_FILE, W_PLUS_FILE = "w.safetensors", "w_plus.safetensors"
 
 
-def save_style(path: Path, style: Float[Tensor, "w_dim"] | Float[Tensor, "l w_dim"]) -> None:
+def save_style(path: Path, style: Float[Tensor, " w_dim"] | Float[Tensor, "l w_dim"]) -> None:
     """Writes a w, or a w+ of one vector per synthesis layer, atomically."""
     name = "w" if style.ndim == 1 else "w_plus"
     with atomic_file(path) as tmp:
