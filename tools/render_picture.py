@@ -5,6 +5,7 @@ from pathlib import Path
 
 import torch
 
+from mimic3d.atomic import atomic_file
 from mimic3d.networks.generator import Generator
 from mimic3d.networks.snapshot import load_snapshot, read_meta
 from tools.view.saving import save_picture
@@ -20,7 +21,8 @@ def render_picture(G: Generator, args: argparse.Namespace) -> None:
         other = load_snapshot(args.compare).to(subjects[0].device)
         other.backend = G.backend
         subjects.append(_subject(other, args.compare))
-    save_picture(tuple(subjects), parse_query(args.settings), args.out)
+    with atomic_file(args.out) as tmp:
+        save_picture(tuple(subjects), parse_query(args.settings), tmp)
 
 
 def _subject(G: Generator, snapshot: Path) -> Subject:

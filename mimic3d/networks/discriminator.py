@@ -96,7 +96,7 @@ class Trunk(MixedPrecision):
 
     def forward(self, image: Float[Tensor, "n c h w"]) -> Float[Tensor, "n out"]:
         """The vector."""
-        x = self.fromrgb(self.convert(image))
+        x = self.fromrgb(image.to(self.compute_dtype))
         x = self.blocks[:MIXED_LEVELS](x)
         return self.epilogue(self.blocks[MIXED_LEVELS:](x.to(image.dtype)))
 

@@ -3,8 +3,7 @@
 from typing import Literal
 
 import torch
-from jaxtyping import Float
-from torch import Tensor, nn
+from torch import nn
 
 Precision = Literal["auto", "bfloat16", "float32"]
 
@@ -15,16 +14,9 @@ class MixedPrecision(nn.Module):
     Super-resolution and the four highest resolutions of discriminators are: where the reference
     computes in fp16, against whose overflow it clamps activations and normalises weights and
     styles. bfloat16 has the range of float32 and needs neither.
-
-    Channels lie last in memory there: convolutions of few channels and many pixels are up to twice
-    as fast, on CPUs and, in bfloat16, on GPUs (`benchmarks.precision`).
     """
 
     compute_dtype: torch.dtype = torch.float32
-
-    def convert(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
-        """Input in the number and memory format of the convolutions, which keep both."""
-        return x.to(self.compute_dtype, memory_format=torch.channels_last)
 
 
 def choose_dtype(precision: Precision, device: torch.device) -> torch.dtype:

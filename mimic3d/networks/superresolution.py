@@ -52,7 +52,7 @@ class SuperResolution(MixedPrecision):
     ) -> tuple[Float[Tensor, "n 3 h2 w2"], Float[Tensor, "n 3 h w"]]:
         """The image, nominally in [-1, 1] but not bounded, without noise; and image_raw."""
         styles = ws[:, -1:].expand(-1, 3, -1)
-        x = self.convert(resize(features, self.input_resolution))
+        x = resize(features, self.input_resolution).to(self.compute_dtype)
         image = resize(image_raw, self.input_resolution)
         x, image = self.block0(x, image, styles, "none")
         if self.legacy and not self.block0.up and image_raw.shape[-1] == self.input_resolution:

@@ -161,7 +161,7 @@ def test_mlflow_with_passwords_takes_them_from_the_home_of_each_machine(
     assert answer(f"{url}/api/2.0/mlflow/experiments/get-by-name?experiment_name=x", "GET") == 401
     arguments = (url, tmp_path / "unused", "toy", "repro", "fp", {})
     assert attempt(lambda: open_run(*arguments)) is None
-    assert "MLflow cannot be reached, the stage goes on" in capsys.readouterr().err
+    assert "MLflow does not let this user report here" in capsys.readouterr().err
 
     (tmp_path / ".mlflow").mkdir()
     (tmp_path / ".mlflow" / "credentials").write_text(

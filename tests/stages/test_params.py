@@ -8,7 +8,7 @@ from pydantic import PositiveFloat, PositiveInt, model_validator
 
 from mimic3d.config import Config
 from pipeline.params import load_params
-from pipeline.stage import _choices
+from pipeline.stage import choices
 from pipeline.tracking.mlflow_runs import flatten
 from stages.dataset import dataset_folder
 from stages.imitate import ImitateConfig
@@ -128,8 +128,8 @@ def test_a_group_given_in_part_keeps_the_defaults_of_its_section(tmp_path):
 
 def test_choices_are_what_differs_from_the_defaults_of_the_stage():
     """Of a group with defaults of its own, such as an optimiser, those are meant."""
-    assert _choices(PretrainConfig()) == {}
+    assert choices(PretrainConfig()) == {}
     rate = PretrainConfig().d_optimizer.lr * 2
     given = {"d_optimizer": {"lr": rate, "beta1": PretrainConfig().d_optimizer.beta1}}
-    assert _choices(PretrainConfig.model_validate(given)) == {"d_optimizer.lr": rate}
-    assert _choices(Outer(batch=4)) == dict(flatten(Outer(batch=4).model_dump(mode="json")))
+    assert choices(PretrainConfig.model_validate(given)) == {"d_optimizer.lr": rate}
+    assert choices(Outer(batch=4)) == dict(flatten(Outer(batch=4).model_dump(mode="json")))

@@ -82,6 +82,7 @@ WRITERS = {
         render("orbit", "a.mp4", *SMALL, "--frames", "2"),
         render("interpolate", "a.mp4", "--seeds", "0-1", "--resolution", "8", "--frames", "1"),
         render("epi", "a.png", *SMALL, "--views", "2"),
+        render("picture", "a.png", "--settings", "resolution=16"),
         render("mesh", "meshes", *MESH, is_file=False),
         render("splats", "splats", *SMALL, "--format", "ply", is_file=False),
     ],
@@ -122,6 +123,11 @@ FIXED = {
     "ablation": Fixed("reports/ablation/cpu", ("ablation", "--size", "cpu"), {}),
     "run": Fixed("data/mine", ("run", "prepare"), {"name": "mine"}),
     "repro": Fixed("data/mine", ("repro", "prepare"), {"name": "mine"}),
+    "invert": Fixed(
+        "own/tiny-train-000000",
+        ("invert", "snapshot", "data/tiny:0", "--out", "own", "--renderer", "torch"),
+        {},
+    ),
     "face-models": Fixed(f"own/{Path(DETECTOR).name}", ("face-models", "own"), {}, is_file=True),
 }
 NOWHERE = {
