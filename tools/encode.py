@@ -6,11 +6,10 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 import torch
 from PIL import Image
-from pydantic import ValidationError
 
 from mimic3d.atomic import atomic_folder
 from mimic3d.content_hash import text_hash
@@ -24,6 +23,7 @@ from mimic3d.inversion.encoder_training import (
 )
 from mimic3d.networks.snapshot import load_snapshot
 from mimic3d.rendering.backend import BackendName, choose_backend
+from tools.config_options import parse_config
 from tools.outputs import check_folder, owned_files
 from tools.render_shapes import average_label
 
@@ -48,39 +48,13 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def parse_settings(settings: Sequence[str], seed: int) -> EncoderTrainingConfig:
-    """Parameters of the training.
-
-    Raises:
-        ValueError: there is no such parameter, or it cannot have this value.
-    """
-    tree: dict[str, Any] = {"seed": str(seed)}
-    for setting in settings:
-        key, equals, value = setting.partition("=")
-        *groups, name = key.split(".")
-        node = tree
-        for group in groups:
-            node = node.setdefault(group, {})
-            if not isinstance(node, dict):
-                raise ValueError(f"--set must name one parameter, {key} is below another one")
-        if not equals:
-            raise ValueError(f"--set must be like num_rounds=4, is {setting}")
-        node[name] = value
-    try:
-        return EncoderTrainingConfig.model_validate_strings(tree)
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(map(str, first["loc"]))
-        raise ValueError(f"--set {key}: {first['msg'].lower()}, is {first['input']}") from None
-
-
 def encode(args: argparse.Namespace) -> None:
     """Trains an encoder, or goes on where the same command was interrupted, and writes it.
 
     Raises:
         ValueError: an option, the snapshot or the place of the output is wrong.
     """
-    cfg = parse_settings(args.set, args.seed)
+    cfg = parse_config(EncoderTrainingConfig, args.set, args.seed)
     names = (META, WEIGHTS, PICTURE)
     check_folder(COMMAND, args.out, names, [args.snapshot])
     G = load_snapshot(args.snapshot).to("cuda" if torch.cuda.is_available() else "cpu")

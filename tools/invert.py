@@ -5,10 +5,9 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 import torch
-from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
@@ -25,6 +24,7 @@ from mimic3d.metrics.faces import FaceNetworkConfig, arcface_similarity, load_fa
 from mimic3d.networks.objects import trained_branches
 from mimic3d.networks.snapshot import read_snapshot
 from mimic3d.rendering.backend import BackendName, choose_backend
+from tools.config_options import parse_config
 from tools.invert_inputs import CACHE, ModelCameras, NamedTarget, read_inputs
 from tools.invert_results import (
     InversionContext,
@@ -63,37 +63,13 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def parse_inversion(settings: Sequence[str], seed: int) -> InversionConfig:
-    """Parameters of the inversion.
-
-    Raises:
-        ValueError: there is no such parameter, or it cannot have this value.
-    """
-    tree: dict[str, Any] = InversionConfig(seed=max(0, seed)).model_dump()
-    for setting in settings:
-        key, equals, value = setting.partition("=")
-        *groups, name = key.split(".")
-        node: Any = tree
-        for group in groups:
-            node = node.get(group) if isinstance(node, dict) else None
-        if not equals or not isinstance(node, dict) or isinstance(node.get(name), dict):
-            raise ValueError(f"--set must be like tuning.num_steps=300, is {setting}")
-        node[name] = value
-    try:
-        return InversionConfig.model_validate(tree)
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(map(str, first["loc"]))
-        raise ValueError(f"--set {key}: {first['msg'].lower()}, is {first['input']}") from None
-
-
 def open_context(args: argparse.Namespace) -> InversionContext:
     """The generator, the networks that measure, and the samples to compare with.
 
     Raises:
         ValueError: the snapshot, or a network, is not what is needed.
     """
-    cfg = parse_inversion(args.set, args.seed)
+    cfg = parse_config(InversionConfig, args.set, args.seed)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     snapshot = read_snapshot(args.snapshot)
     G = snapshot.build_generator().to(device)

@@ -5,10 +5,12 @@ import torch
 
 from mimic3d.cameras import Scene
 from mimic3d.inversion.encoder import META, Encoder
+from mimic3d.inversion.encoder_training import EncoderTrainingConfig
 from mimic3d.networks.discriminator import DiscriminatorConfig
 from mimic3d.networks.generator import Generator
 from mimic3d.networks.snapshot import SnapshotMeta, load_snapshot, save_snapshot
-from tools.encode import main, parse_settings
+from tools.config_options import parse_config
+from tools.encode import main
 
 BRIEF = (
     "num_rounds=2", "steps_per_round=1", "batch=2", "pool.num_objects=2", "styles.num_samples=9",
@@ -73,7 +75,7 @@ def test_an_interrupted_training_goes_on(snapshot, tmp_path, capsys, monkeypatch
     [
         ("rounds=3", "--set rounds: extra inputs are not permitted"),
         ("batch=0", "--set batch: input should be greater than 0, is 0"),
-        ("batch", "--set must be like num_rounds=4, is batch"),
+        ("batch", "--set must be KEY=VALUE, like seed=3, is batch"),
         ("batch.size=3", "--set must name one parameter"),
     ],
 )
@@ -88,5 +90,7 @@ def test_settings_that_are_none_are_refused_in_one_sentence(
 
 
 def test_settings_reach_every_group():
-    cfg = parse_settings(["pool.yaw_rad=0.6", "augment.blur=false", "num_rounds=3"], seed=4)
+    cfg = parse_config(
+        EncoderTrainingConfig, ["pool.yaw_rad=0.6", "augment.blur=false", "num_rounds=3"], seed=4
+    )
     assert (cfg.pool.yaw_rad, cfg.augment.blur, cfg.num_rounds, cfg.seed) == (0.6, False, 3, 4)

@@ -9,10 +9,12 @@ import torch
 from PIL import Image
 
 from mimic3d.cameras import Scene, orbit_cameras
+from mimic3d.inversion.inversion import InversionConfig
 from mimic3d.networks.generator import Generator
 from mimic3d.networks.snapshot import SnapshotMeta, load_snapshot, save_snapshot
 from tools import invert, invert_inputs
-from tools.invert import main, parse_inversion
+from tools.config_options import parse_config
+from tools.invert import main
 from tools.invert_inputs import ModelCameras, NamedTarget, read_inputs
 from tools.invert_results import NAMES, check_result
 
@@ -141,14 +143,14 @@ def test_what_the_command_did_not_write_is_not_replaced(tmp_path):
     [
         ("tuning.num_steps=0", "tuning.num_steps"),
         ("tuning.nothing=1", "tuning.nothing"),
-        ("tuning=1", "must be like"),
-        ("w.lr", "must be like"),
-        ("w.lr.x=1", "must be like"),
+        ("tuning=1", "must name one parameter"),
+        ("w.lr", "must be KEY=VALUE"),
+        ("w.lr.x=1", "must name one parameter"),
     ],
 )
 def test_a_wrong_setting_is_refused(setting, sentence):
     with pytest.raises(ValueError, match=sentence):
-        parse_inversion([setting], 0)
+        parse_config(InversionConfig, [setting], 0)
 
 
 def test_a_snapshot_without_a_3d_branch_is_refused(tiny_config, tmp_path, capsys):
@@ -160,8 +162,13 @@ def test_a_snapshot_without_a_3d_branch_is_refused(tiny_config, tmp_path, capsys
     assert not (tmp_path / "out").exists()
 
 
+def test_a_negative_seed_is_refused():
+    with pytest.raises(ValueError, match=r"--set seed: .*greater than or equal to 0, is -1"):
+        parse_config(InversionConfig, [], -1)
+
+
 def test_settings_reach_the_config():
-    cfg = parse_inversion(["camera.interval=0", "w.lr=0.2"], 7)
+    cfg = parse_config(InversionConfig, ["camera.interval=0", "w.lr=0.2"], 7)
     assert (cfg.camera.interval, cfg.w.lr, cfg.seed) == (0, 0.2, 7)
 
 
