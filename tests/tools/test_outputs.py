@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from command_outputs import FIXED, NOWHERE, STAGES, WRITERS, forms
+from command_outputs import FIXED, NOWHERE, PLAN, STAGES, WRITERS, forms
 from ruamel.yaml import YAML
 
 from mimic3d.cameras import Scene
